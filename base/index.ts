@@ -1,0 +1,3 @@
+export { type Clock, ManualClock, systemClock, type Timer } from './clock.ts'
+export { ConclaveError, type ErrorDetails, errorText, type Place, placeText } from './errors.ts'
+export { type LogFields, type Logger, silentLogger } from './log.ts'

@@ -1,0 +1,3 @@
+/** The public face of zones/: names, records, zone files, the shared store. */
+export * from './name.ts'
+export * from './node.ts'
