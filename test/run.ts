@@ -1,0 +1,99 @@
+/** `npm test`: looks for the judges the tests need, installs them where that was asked for, runs AVA, prints its counts.
+ *  I1  Debian packages are installed only as root with CONCLAVE_INSTALL or CI set, and with daemon starts denied.
+ *  I2  The last line, `tests: N passed, N failed`, is made from AVA's own counts; the exit code is AVA's. */
+import { spawn, spawnSync } from 'node:child_process'
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { createInterface } from 'node:readline'
+import { fileURLToPath } from 'node:url'
+
+/** A program of each package that the tests start; all of Debian. */
+const JUDGES: Readonly<Record<string, string>> = {
+  bind9: 'named',
+  'bind9-dnsutils': 'delv',
+  'bind9-utils': 'dnssec-verify',
+  dnsperf: 'dnsperf',
+  knot: 'knotd',
+  'knot-dnsutils': 'kdig',
+  'knot-dnssecutils': 'kzonecheck',
+  ldnsutils: 'ldns-verify-zone',
+  nsd: 'nsd',
+  openssl: 'openssl',
+  unbound: 'unbound',
+}
+
+const POLICY_FILE = '/usr/sbin/policy-rc.d'
+
+function missingPackages(): string[] {
+  const places = [...(process.env.PATH ?? '').split(':'), '/usr/sbin', '/sbin']
+  return Object.entries(JUDGES)
+    .filter(([, program]) => !places.some(place => existsSync(join(place, program))))
+    .map(([name]) => name)
+}
+
+function installJudges(missing: readonly string[]): void {
+  const kept = existsSync(POLICY_FILE) ? readFileSync(POLICY_FILE) : undefined
+  // policy-rc.d: exit code 101 forbids maintainer scripts to start a daemon.
+  writeFileSync(POLICY_FILE, '#!/bin/sh\nexit 101\n', { mode: 0o755 })
+  try {
+    const environment = { ...process.env, DEBIAN_FRONTEND: 'noninteractive' }
+    for (const words of [['update'], ['install', '-y', '--no-install-recommends', ...missing]]) {
+      const ended = spawnSync('apt-get', ['-q', ...words], {
+        stdio: ['ignore', 'inherit', 'inherit'],
+        env: environment,
+      })
+      if (ended.status !== 0) throw new Error(`apt-get ${words[0]} failed`)
+    }
+  } finally {
+    if (kept === undefined) rmSync(POLICY_FILE)
+    else writeFileSync(POLICY_FILE, kept, { mode: 0o755 })
+  }
+}
+
+function prepareJudges(): void {
+  const missing = missingPackages()
+  if (missing.length === 0) return
+  const asked = process.env.CONCLAVE_INSTALL !== undefined || process.env.CI !== undefined
+  if (asked && process.getuid?.() === 0) installJudges(missing)
+  else {
+    console.log('Some tests need other programs and will be skipped. To have them all:')
+    console.log(`  apt-get install --no-install-recommends ${missing.join(' ')}`)
+  }
+}
+
+interface Counts {
+  passed: number
+  failed: number
+}
+
+/** AVA's TAP output ends with `# pass N` and `# fail N`; only failures and skips are worth a person's screen. */
+function runTests(words: readonly string[]): Promise<{ code: number; counts: Counts }> {
+  const root = fileURLToPath(new URL('../..', import.meta.url))
+  const ava = join(root, 'node_modules', 'ava', 'entrypoints', 'cli.mjs')
+  const scratch = mkdtempSync(join(tmpdir(), 'conclave-test-'))
+  const environment = { ...process.env, PATH: `${process.env.PATH}:/usr/sbin:/sbin`, TMPDIR: scratch }
+  const child = spawn(process.execPath, [ava, '--tap', ...words], {
+    cwd: root,
+    env: environment,
+    stdio: ['ignore', 'pipe', 'inherit'],
+  })
+  const counts: Counts = { passed: 0, failed: 0 }
+  createInterface({ input: child.stdout }).on('line', line => {
+    const count = /^# (pass|fail) (\d+)$/.exec(line)
+    if (count?.[1] === 'pass') counts.passed = Number(count[2])
+    else if (count?.[1] === 'fail') counts.failed = Number(count[2])
+    else console.log(line)
+  })
+  return new Promise(resolve => {
+    child.on('close', code => {
+      rmSync(scratch, { recursive: true, force: true })
+      resolve({ code: code ?? 1, counts })
+    })
+  })
+}
+
+prepareJudges()
+const { code, counts } = await runTests(process.argv.slice(2))
+console.log(`tests: ${counts.passed} passed, ${counts.failed} failed`)
+process.exitCode = code
