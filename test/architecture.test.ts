@@ -1,5 +1,5 @@
 /** The arrows between rooms (ARCHITECTURE.md): a room imports itself, rooms below it, packages and node:, nothing else. */
-import { readdirSync, readFileSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { dirname, join, relative, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import test from 'ava'
@@ -38,7 +38,8 @@ function importFaults(file: string, text: string): string[] {
 }
 
 function sourceFiles(): string[] {
-  return Object.keys(ALLOWED).flatMap(room => {
+  const rooms = Object.keys(ALLOWED).filter(room => existsSync(join(root, room)))
+  return rooms.flatMap(room => {
     const entries = readdirSync(join(root, room), { recursive: true, withFileTypes: true })
     return entries
       .filter(entry => entry.isFile() && entry.name.endsWith('.ts'))

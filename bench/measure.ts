@@ -1,0 +1,70 @@
+/** What the operating system says of processes (proc(5)), and small statistics. Linux only. */
+import { readdirSync, readFileSync } from 'node:fs'
+import { cpus } from 'node:os'
+
+/** USER_HZ, which proc(5) counts CPU time in, is 100 on Linux. */
+const TICKS_PER_SECOND = 100
+
+/** The process and all its descendants. */
+export function processTree(pid: number): number[] {
+  const children = new Map<number, number[]>()
+  for (const entry of readdirSync('/proc')) {
+    if (!/^\d+$/.test(entry)) continue
+    const parent = Number(statFields(Number(entry))?.[1] ?? 0)
+    children.set(parent, [...(children.get(parent) ?? []), Number(entry)])
+  }
+  const tree = [pid]
+  for (let at = 0; at < tree.length; at++) tree.push(...(children.get(tree[at]!) ?? []))
+  return tree
+}
+
+/** The file of a process; undefined when it has ended meanwhile. */
+function processFile(pid: number, name: string): string | undefined {
+  try {
+    return readFileSync(`/proc/${pid}/${name}`, 'latin1')
+  } catch {
+    return undefined
+  }
+}
+
+/** Fields of /proc/PID/stat from the state on (the command's name before it may contain anything). */
+function statFields(pid: number): string[] | undefined {
+  const text = processFile(pid, 'stat')
+  return text?.slice(text.lastIndexOf(')') + 2).split(' ')
+}
+
+/** CPU seconds, user and system, of a process tree so far, ended and waited-for children included. */
+export function cpuSeconds(pid: number): number {
+  let ticks = 0
+  for (const one of processTree(pid)) {
+    const fields = statFields(one)
+    for (const at of [11, 12, 13, 14]) ticks += Number(fields?.[at] ?? 0)
+  }
+  return ticks / TICKS_PER_SECOND
+}
+
+/** Memory of a process tree in octets: the proportional share of pages that several processes share. */
+export function memoryOctets(pid: number): number {
+  let kibibytes = 0
+  for (const one of processTree(pid)) {
+    kibibytes += Number(/^Pss:\s+(\d+)/m.exec(processFile(one, 'smaps_rollup') ?? '')?.[1] ?? 0)
+  }
+  return kibibytes * 1024
+}
+
+/** The most memory a process ever had resident, octets. */
+export function peakMemoryOctets(pid: number): number {
+  return Number(/^VmHWM:\s+(\d+)/m.exec(processFile(pid, 'status') ?? '')?.[1] ?? 0) * 1024
+}
+
+export function median(values: readonly number[]): number {
+  const sorted = [...values].sort((a, b) => a - b)
+  const middle = sorted.length >> 1
+  return sorted.length % 2 === 1 ? sorted[middle]! : (sorted[middle - 1]! + sorted[middle]!) / 2
+}
+
+export function machineText(): string {
+  const processors = cpus()
+  const model = processors[0]?.model ?? 'unknown'
+  return `${processors.length} × ${model}, Node.js ${process.version}, ${process.platform} ${process.arch}`
+}
