@@ -1,0 +1,85 @@
+/** What the commands print: tables and progress for people on a terminal, JSON for machines. */
+import { styleText } from 'node:util'
+import { ConclaveError, errorText } from '../base/index.ts'
+
+export interface Output {
+  /** JSON lines instead of words (`--json`). */
+  readonly json: boolean
+  /** A person reads standard error: colours and progress bars make sense. */
+  readonly terminal: boolean
+  line(text: string): void
+  /** One JSON value on a line of standard output. */
+  value(value: unknown): void
+  /** To standard error, beside what is printed. */
+  note(text: string): void
+  fault(error: unknown): void
+}
+
+export function createOutput(json: boolean): Output {
+  const terminal = process.stderr.isTTY === true && !json
+  const colour = (style: 'red' | 'yellow', text: string): string => (terminal ? styleText(style, text) : text)
+  return {
+    json,
+    terminal,
+    line: text => void process.stdout.write(`${text}\n`),
+    value: value => void process.stdout.write(`${JSON.stringify(value)}\n`),
+    note: text => void process.stderr.write(`${text}\n`),
+    fault(error) {
+      if (json) process.stderr.write(`${JSON.stringify({ error: errorFields(error) })}\n`)
+      else process.stderr.write(`${colour('red', 'error:')} ${errorText(error)}\n`)
+    },
+  }
+}
+
+function errorFields(error: unknown): Record<string, unknown> {
+  if (!(error instanceof ConclaveError)) return { code: 'INTERNAL', message: String(error) }
+  return { code: error.code, message: error.message, ...error.place, remedy: error.remedy }
+}
+
+/** Rows of cells under a heading, columns as wide as their widest cell; numbers stand to the right. */
+export function table(heading: readonly string[], rows: readonly (readonly (string | number)[])[]): string {
+  const texts = rows.map(row =>
+    row.map(cell => (typeof cell === 'number' ? cell.toLocaleString('en') : cell)),
+  )
+  const widths = heading.map((title, column) =>
+    Math.max(title.length, ...texts.map(row => row[column]?.length ?? 0)),
+  )
+  const line = (cells: readonly string[], right: (column: number) => boolean): string =>
+    cells
+      .map((cell, column) => (right(column) ? cell.padStart(widths[column]!) : cell.padEnd(widths[column]!)))
+      .join('  ')
+      .trimEnd()
+  const isNumber = (column: number): boolean =>
+    rows.length > 0 && rows.every(row => typeof row[column] === 'number')
+  return [line(heading, isNumber), ...texts.map(cells => line(cells, isNumber))].join('\n')
+}
+
+/** Work shorter than this is not worth a bar. */
+const PROGRESS_AFTER_MILLISECONDS = 1000
+const PROGRESS_EVERY_MILLISECONDS = 100
+const BAR_COLUMNS = 30
+
+export interface Progress {
+  update(done: number, total: number): void
+  end(): void
+}
+
+/** A bar on standard error once the work has taken a second; nothing when nobody watches. */
+export function progressBar(output: Output, what: string): Progress {
+  const began = Date.now()
+  let drawn = 0
+  return {
+    update(done, total) {
+      const now = Date.now()
+      if (!output.terminal || now - began < PROGRESS_AFTER_MILLISECONDS) return
+      if (now - drawn < PROGRESS_EVERY_MILLISECONDS) return
+      drawn = now
+      const filled = Math.round((BAR_COLUMNS * done) / Math.max(1, total))
+      const bar = '█'.repeat(filled).padEnd(BAR_COLUMNS, '░')
+      process.stderr.write(`\r${what} ${bar} ${done.toLocaleString('en')} of ${total.toLocaleString('en')} `)
+    },
+    end() {
+      if (drawn > 0) process.stderr.write('\r\x1b[K')
+    },
+  }
+}

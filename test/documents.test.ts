@@ -1,0 +1,29 @@
+/** Documents are true: every error code is listed once, and README names commands that exist. */
+import { readdirSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import test from 'ava'
+
+const root = fileURLToPath(new URL('../..', import.meta.url))
+const ROOMS = ['base', 'zones', 'signer', 'server', 'cli']
+
+function errorCodes(): Set<string> {
+  const codes = new Set<string>()
+  for (const room of ROOMS) {
+    for (const entry of readdirSync(join(root, room), { recursive: true, encoding: 'utf8' })) {
+      if (!entry.endsWith('.ts')) continue
+      const text = readFileSync(join(root, room, entry), 'utf8')
+      for (const match of text.matchAll(/new ConclaveError\(\s*'([A-Z0-9_]+)'/g)) codes.add(match[1]!)
+    }
+  }
+  return codes
+}
+
+test('docs/errors.md lists every error code of the sources, and no other', t => {
+  const listed = [
+    ...readFileSync(join(root, 'docs/errors.md'), 'utf8').matchAll(/^\| `([A-Z0-9_]+)` \|/gm),
+  ].map(match => match[1]!)
+  const used = [...errorCodes()].sort()
+  t.true(used.length > 0)
+  t.deepEqual([...listed].sort(), used)
+})
