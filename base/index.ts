@@ -1,3 +1,11 @@
+export {
+  type FileContent,
+  isErrno,
+  isTemporaryName,
+  syncDirectory,
+  type WholeFileOptions,
+  writeFileWhole,
+} from './atomic-file.ts'
 export { type Clock, ManualClock, systemClock, type Timer } from './clock.ts'
 export { ConclaveError, type ErrorDetails, errorText, type Place, placeText } from './errors.ts'
 export { type LogFields, type Logger, silentLogger } from './log.ts'
