@@ -1,5 +1,12 @@
 /** The public face of zones/: names, records, zone files, the shared store. */
 export * from './name.ts'
 export * from './node.ts'
+export { rdataFromText } from './rdata.ts'
+export { bitmapHas, checkTypes, decodeTypes, encodeTypes } from './rdata-bitmap.ts'
+export * from './rdata-canonical.ts'
+export { rdataFault } from './rdata-check.ts'
+export { decodeBase32Hex, encodeBase32Hex } from './rdata-encoding.ts'
+export { parseRdata, RDATA_OCTETS_MAX, RDATA_SCRATCH_OCTETS } from './rdata-parse.ts'
 export { type RdataTokens, shownToken, TextTokens } from './rdata-tokens.ts'
+export { genericRdataText, type RdataTextOptions, rdataToText } from './rdata-write.ts'
 export * from './types.ts'

@@ -31,6 +31,33 @@ export function shownToken(tokens: RdataTokens): string {
   return JSON.stringify(cut)
 }
 
+/** A part of the current token of another, as a token of its own; nothing follows it. */
+export class TokenPart implements RdataTokens {
+  readonly octets: Uint8Array
+  readonly start: number
+  readonly end: number
+  readonly quoted: boolean
+  readonly escaped: boolean
+  readonly #whole: RdataTokens
+
+  constructor(whole: RdataTokens, start: number = whole.start, end: number = whole.end) {
+    this.octets = whole.octets
+    this.start = start
+    this.end = end
+    this.quoted = whole.quoted
+    this.escaped = whole.escaped
+    this.#whole = whole
+  }
+
+  next(): boolean {
+    return false
+  }
+
+  fault(found: string, expected: string): never {
+    return this.#whole.fault(found, expected)
+  }
+}
+
 /** Tokens of RDATA given as a string. Parentheses and line ends count as blanks; comments are not known. */
 export class TextTokens implements RdataTokens {
   readonly octets: Uint8Array

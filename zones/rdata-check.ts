@@ -1,0 +1,168 @@
+/** The check of RDATA in wire form, driven by the rows of rdata-table.ts: what `\# n hex` holds, what comes over the
+ *  network, what a program hands in. What parseRdata writes passes it. Unknown types have no wrong form.
+ *  A fault reads `label: found …, expected …`. */
+
+import { nameLengthAt } from './name.ts'
+import { checkApl } from './rdata-apl.ts'
+import { checkNxtTypes, checkTypes } from './rdata-bitmap.ts'
+import { checkLoc } from './rdata-loc.ts'
+import { checkGateway, checkHip, checkRelay } from './rdata-relay.ts'
+import { checkSvcParameters } from './rdata-svcb.ts'
+import { compileByType, type Field, type FieldKind } from './rdata-table.ts'
+
+/** What is wrong with octets[start..end) as RDATA of that type; undefined when nothing is. Names are uncompressed. */
+export function rdataFault(type: number, octets: Uint8Array, start: number, end: number): string | undefined {
+  const fields = fieldsByType[type]
+  if (fields === undefined) return undefined
+  let at = start
+  for (const field of fields) {
+    if (at === end && field.optional) break
+    const next = CHECKS[field.kind](octets, at, end)
+    if (typeof next === 'string') return `${field.label}: ${next}`
+    at = next
+  }
+  return at === end ? undefined : `found ${end - at} octets more, expected the end of the RDATA`
+}
+
+const fieldsByType: readonly (readonly Field[] | undefined)[] = compileByType(fields => fields)
+
+/** The offset behind the field, or what is wrong. */
+type Check = (octets: Uint8Array, at: number, end: number) => number | string
+
+/** Offset behind field `index` of RDATA that was checked; the walk of everything that needs one field only. */
+export function endOfField(field: Field, octets: Uint8Array, at: number, end: number): number {
+  if (at === end && field.optional) return at
+  const next = CHECKS[field.kind](octets, at, end)
+  return typeof next === 'number' ? next : end
+}
+
+function fixed(length: number): Check {
+  return (_octets, at, end) =>
+    at + length > end ? `found ${end - at} octets, expected ${length}` : at + length
+}
+
+const name: Check = (octets, at, end) => {
+  const length = nameLengthAt(octets, at, end)
+  return length < 0
+    ? 'found no whole name, expected one without compression, at most 255 octets'
+    : at + length
+}
+
+const string: Check = (octets, at, end) => {
+  if (at >= end) return 'found its end, expected a string'
+  const next = at + 1 + octets[at]!
+  return next > end ? `found ${end - at - 1} octets, expected a string of ${octets[at]}` : next
+}
+
+const strings: Check = (octets, start, end) => {
+  let at = start
+  do {
+    const next = string(octets, at, end)
+    if (typeof next === 'string') return next
+    at = next
+  } while (at < end)
+  return at
+}
+
+const some: Check = (_octets, at, end) => (at < end ? end : 'found nothing, expected at least one octet')
+const any: Check = (_octets, _at, end) => end
+
+const tag: Check = (octets, at, end) => {
+  const next = string(octets, at, end)
+  if (typeof next === 'string') return next
+  if (next === at + 1) return 'found an empty tag, expected letters and digits'
+  for (let index = at + 1; index < next; index++) {
+    const octet = octets[index]!
+    const letter = octet | 0x20
+    if ((octet < 0x30 || octet > 0x39) && (letter < 0x61 || letter > 0x7a)) {
+      return `found octet ${octet}, expected letters and digits`
+    }
+  }
+  return next
+}
+
+/** Types of digests (the octet in front) with the octets that they have. */
+export const DIGEST_OCTETS: { readonly [kind in DigestKind]: ReadonlyMap<number, number> } = {
+  // RFC 3658 §2.4, 4509 §2.2, 5933 §4, 6605 §2, 9558 §4, 9563 §2.
+  'ds-digest': new Map([
+    [1, 20],
+    [2, 32],
+    [3, 32],
+    [4, 48],
+    [5, 32],
+    [6, 32],
+  ]),
+  // RFC 4255 §3.1.2, 6594 §4.
+  fingerprint: new Map([
+    [1, 20],
+    [2, 32],
+  ]),
+  // RFC 8976 §2.2.3.
+  'zone-digest': new Map([
+    [1, 48],
+    [2, 64],
+  ]),
+}
+export type DigestKind = 'ds-digest' | 'fingerprint' | 'zone-digest'
+
+function digest(kind: DigestKind, octetsMin: number): Check {
+  return (octets, at, end) => {
+    const length = DIGEST_OCTETS[kind].get(octets[at - 1]!)
+    if (length !== undefined && end - at !== length) {
+      return `found ${end - at} octets, expected ${length} by its type ${octets[at - 1]}`
+    }
+    return end - at < octetsMin ? `found ${end - at} octets, expected at least ${octetsMin}` : end
+  }
+}
+
+const hash: Check = (octets, at, end) => {
+  const next = string(octets, at, end)
+  return next === at + 1 || octets[at]! > 39 ? 'found no hash of 1 to 39 octets, expected 20' : next
+}
+
+const types: Check = (octets, at, end) =>
+  at < end ? checkTypes(octets, at, end) : 'found none, expected types'
+
+const CHECKS: { readonly [kind in FieldKind]: Check } = {
+  u8: fixed(1),
+  u16: fixed(2),
+  u32: fixed(4),
+  ttl: fixed(4),
+  time: fixed(4),
+  type: fixed(2),
+  algorithm: fixed(1),
+  certificate: fixed(2),
+  scheme: fixed(1),
+  ipv4: fixed(4),
+  ipv6: fixed(16),
+  eui48: fixed(6),
+  eui64: fixed(8),
+  locator: fixed(8),
+  'compressed-name': name,
+  name,
+  'cased-name': name,
+  string,
+  'string?': string,
+  strings,
+  tag,
+  text: any,
+  'text+': some,
+  base64: some,
+  'base64?': some,
+  hex: some,
+  'ds-digest': digest('ds-digest', 1),
+  fingerprint: digest('fingerprint', 1),
+  'zone-digest': digest('zone-digest', 12),
+  salt: string,
+  hash,
+  types,
+  'types?': checkTypes,
+  'nxt-types': checkNxtTypes,
+  nsap: some,
+  loc: checkLoc,
+  'apl?': checkApl,
+  gateway: checkGateway,
+  relay: checkRelay,
+  hip: checkHip,
+  'svcparams?': checkSvcParameters,
+}
