@@ -10,3 +10,5 @@ export { parseRdata, RDATA_OCTETS_MAX, RDATA_SCRATCH_OCTETS } from './rdata-pars
 export { type RdataTokens, shownToken, TextTokens } from './rdata-tokens.ts'
 export { genericRdataText, type RdataTextOptions, rdataToText } from './rdata-write.ts'
 export * from './types.ts'
+export * from './store/index.ts'
+export * from './zone-record.ts'

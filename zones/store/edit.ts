@@ -1,0 +1,471 @@
+/** How a draft's tree changes shape: pages are copied before their first change, split when full, joined when nearly
+ *  empty. Draft.ts has the operations on keys and values.
+ *  I1  A page that the draft owns (by its stamp) is reached only through pages that it owns.
+ *  I2  Memory that a step needs is taken before the step changes anything: STORE_FULL leaves a whole tree behind.
+ *  I3  Published pages and extents that the draft no longer reaches are in `retired`, each once. */
+
+import { KEY_OCTETS_MAX } from '../name.ts'
+import type { Allocator } from './allocator.ts'
+import type { Assembly } from './assembly.ts'
+import { TreeCursor } from './cursor.ts'
+import {
+  ARENA_UNITS_SHIFT,
+  BRANCH,
+  DEPTH_MAX,
+  HEADER_WORDS,
+  LEAF,
+  PAGE_OCTETS,
+  PAGE_UNITS,
+  UNIT_OCTETS,
+  UNIT_WORDS_SHIFT,
+} from './layout.ts'
+import type { Memory } from './memory.ts'
+import {
+  baseOf,
+  comparePrefix,
+  insertCell,
+  liveOctets,
+  loadSlotKey,
+  pageCount,
+  pageKind,
+  pageUnits,
+  prefixAt,
+  prefixLengthOf,
+  removeCell,
+  restLength,
+  searchLeaf,
+} from './page.ts'
+
+/** What all drafts of a store share. */
+export interface Space {
+  readonly memory: Memory
+  readonly allocator: Allocator
+  readonly assembly: Assembly
+}
+
+/** Published extents that a draft left behind; parallel lists. */
+export interface Retired {
+  readonly refs: number[]
+  readonly units: number[]
+  readonly stamps: number[]
+}
+
+/** A page with fewer octets in use is joined with a neighbour, if both then fill at most JOIN_OCTETS_MAX. */
+const JOIN_BELOW_OCTETS: number = PAGE_OCTETS / 4
+const JOIN_OCTETS_MAX: number = (PAGE_OCTETS / 8) * 7
+const STAMP_LOW = 2 ** 32
+
+const nothing = new Uint8Array(0)
+
+export class TreeEdit {
+  root: number
+  readonly stamp: number
+  readonly path: TreeCursor
+  readonly retired: Retired = { refs: [], units: [], stamps: [] }
+  readonly #space: Space
+  readonly #stampLow: number
+  readonly #stampHigh: number
+  readonly #spare: number[] = []
+  readonly #separator = new Uint8Array(KEY_OCTETS_MAX)
+  #separatorLength = 0
+  /** The path leads to the leaf of the last put, and whether this is the tree's last leaf. */
+  #finger = false
+  #lastLeaf = false
+  /** Page and slot of the last put: an ascending run splits pages behind itself and leaves them full. */
+  #runPage = 0
+  #runSlot = -1
+
+  constructor(space: Space, stamp: number, root: number) {
+    this.#space = space
+    this.stamp = stamp
+    this.#stampLow = stamp | 0
+    this.#stampHigh = Math.floor(stamp / STAMP_LOW)
+    this.root = root
+    this.path = new TreeCursor(space.memory)
+  }
+
+  words(ref: number): Int32Array {
+    return this.#space.memory.words[ref >>> ARENA_UNITS_SHIFT]!
+  }
+
+  octets(ref: number): Uint8Array {
+    return this.#space.memory.octets[ref >>> ARENA_UNITS_SHIFT]!
+  }
+
+  /** Path to the leaf of the key; true when the key is there. The last put's leaf is tried first. */
+  seek(key: Uint8Array, start: number, end: number): boolean {
+    const path = this.path
+    if (this.#finger) {
+      const found = searchLeaf(path.words, path.octets, path.base, key, start, end)
+      const slot = found >> 1
+      const last = pageCount(path.words, path.base) - 1
+      if ((found & 1) === 1 || (slot >= 0 && (slot < last || this.#lastLeaf))) {
+        path.slots[path.depth] = slot
+        return (found & 1) === 1
+      }
+    }
+    const exact = path.descend(this.root, key, start, end)
+    this.#lastLeaf = true
+    for (let level = 0; level < path.depth; level++) {
+      const ref = path.pages[level]!
+      if (path.slots[level] !== pageCount(this.words(ref), baseOf(ref)) - 1) this.#lastLeaf = false
+    }
+    this.#finger = true
+    return exact
+  }
+
+  /** Where the last put went. */
+  note(slot: number): void {
+    this.#runPage = this.path.pages[this.path.depth]!
+    this.#runSlot = slot
+  }
+
+  forgetPath(): void {
+    this.#finger = false
+  }
+
+  owns(ref: number): boolean {
+    const words = this.words(ref)
+    const base = baseOf(ref)
+    return words[base + 3] === this.#stampLow && words[base + 2]! >>> 16 === this.#stampHigh
+  }
+
+  /** An empty leaf as root; the caller puts a cell into it or calls `uproot`. */
+  plant(): void {
+    const ref = this.#makePage(1)
+    const base = baseOf(ref)
+    const words = this.words(ref)
+    words[base] = (LEAF << 16) | (1 << 24)
+    words[base + 1] = UNIT_OCTETS
+    words[base + 2] = words[base + 2]! & ~0xffff
+    this.root = ref
+    this.#finger = false
+  }
+
+  uproot(): void {
+    this.#space.allocator.free(this.root, 1)
+    this.root = 0
+    this.#finger = false
+  }
+
+  /** Makes every page of the path the draft's own. */
+  ownPath(): void {
+    const path = this.path
+    const depth = path.depth
+    if (this.owns(path.pages[depth]!)) return
+    for (let level = 0; level <= depth; level++) {
+      const ref = path.pages[level]!
+      if (!this.owns(ref)) path.pages[level] = this.#copyPage(ref, level)
+    }
+    const leaf = path.pages[depth]!
+    path.words = this.words(leaf)
+    path.octets = this.octets(leaf)
+    path.base = baseOf(leaf)
+  }
+
+  #copyPage(ref: number, level: number): number {
+    const base = baseOf(ref)
+    const units = pageUnits(this.words(ref), base)
+    const copy = this.#makePage(units)
+    const from = this.words(ref).subarray(base, base + (units << UNIT_WORDS_SHIFT))
+    this.words(copy).set(from, baseOf(copy))
+    this.#stampPage(copy)
+    if (level === 0) this.root = copy
+    else {
+      const parent = this.path.pages[level - 1]!
+      this.#setChild(parent, this.path.slots[level - 1]!, copy)
+    }
+    this.retirePage(ref)
+    return copy
+  }
+
+  #setChild(branch: number, slot: number, child: number): void {
+    this.words(branch)[baseOf(branch) + HEADER_WORDS + slot * 3 + 2] = child
+  }
+
+  #makePage(units: number): number {
+    const spare = units === PAGE_UNITS ? this.#spare.pop() : undefined
+    const ref = spare ?? this.#space.allocator.allocate(units)
+    this.#stampPage(ref)
+    return ref
+  }
+
+  #stampPage(ref: number): void {
+    const words = this.words(ref)
+    const base = baseOf(ref)
+    words[base + 2] = (words[base + 2]! & 0xffff) | (this.#stampHigh << 16)
+    words[base + 3] = this.#stampLow
+  }
+
+  /** Takes what a split on every level can need (I2). */
+  reserve(): void {
+    const pages = this.path.depth + 3
+    if (pages > DEPTH_MAX) throw new Error('store: a tree is too deep')
+    try {
+      while (this.#spare.length < pages) this.#spare.push(this.#space.allocator.allocate(PAGE_UNITS))
+    } catch (error) {
+      this.release()
+      throw error
+    }
+  }
+
+  release(): void {
+    while (this.#spare.length > 0) this.#space.allocator.free(this.#spare.pop()!, PAGE_UNITS)
+  }
+
+  retirePage(ref: number): void {
+    const words = this.words(ref)
+    const base = baseOf(ref)
+    const units = pageUnits(words, base)
+    this.retire(ref, units, (words[base + 2]! >>> 16) * STAMP_LOW + (words[base + 3]! >>> 0))
+  }
+
+  /** The draft no longer reaches the extent. */
+  retire(ref: number, units: number, stamp: number): void {
+    if (stamp === this.stamp) this.#space.allocator.free(ref, units)
+    else {
+      this.retired.refs.push(ref)
+      this.retired.units.push(units)
+      this.retired.stamps.push(stamp)
+    }
+  }
+
+  /** Puts a cell into the leaf of the path at `slot`, or in place of the cell there: writes the page anew, makes it
+   *  larger or splits it. */
+  insertAnew(
+    slot: number,
+    replace: boolean,
+    key: Uint8Array,
+    keyStart: number,
+    keyEnd: number,
+    payload: Uint8Array,
+    payloadStart: number,
+    payloadEnd: number,
+    field: number,
+  ): void {
+    const { assembly } = this.#space
+    const { words, octets, base } = this.path
+    const count = pageCount(words, base)
+    assembly.begin(LEAF)
+    assembly.take(words, octets, base, 0, slot)
+    assembly.addLeafCell(key, keyStart, keyEnd, payload, payloadStart, payloadEnd, field)
+    assembly.take(words, octets, base, replace ? slot + 1 : slot, count)
+    const prefixLength = assembly.prefixOf(0, assembly.count)
+    const size = assembly.sizeOf(0, assembly.count, prefixLength)
+    const units = pageUnits(words, base)
+    if (size <= units * UNIT_OCTETS) {
+      assembly.write(words, octets, base, units, 0, assembly.count, prefixLength)
+      this.path.slots[this.path.depth] = slot
+      this.note(slot)
+    } else if (size <= PAGE_OCTETS) this.#enlarge(size, units, prefixLength)
+    else this.#splitLeaf(slot, replace)
+  }
+
+  /** Only a leaf that is the root is smaller than a page (layout.ts I4). */
+  #enlarge(size: number, units: number, prefixLength: number): void {
+    const wanted = Math.min(PAGE_UNITS, Math.max(Math.ceil(size / UNIT_OCTETS), units * 2))
+    const larger = this.#spare.length > 0 ? PAGE_UNITS : wanted
+    const ref = this.#makePage(larger)
+    this.#writePage(ref, larger, 0, this.#space.assembly.count, prefixLength)
+    this.retirePage(this.root)
+    this.root = ref
+    this.#finger = false
+  }
+
+  #writePage(ref: number, units: number, from: number, to: number, prefixLength: number): void {
+    this.#space.assembly.write(this.words(ref), this.octets(ref), baseOf(ref), units, from, to, prefixLength)
+  }
+
+  #splitLeaf(slot: number, replace: boolean): void {
+    const { assembly } = this.#space
+    const { path } = this
+    const page = path.pages[path.depth]!
+    const last = slot === assembly.count - 1
+    const run =
+      !replace && ((last && this.#lastLeaf) || (page === this.#runPage && slot === this.#runSlot + 1))
+    const at = run && assembly.fitsSplit(slot) ? slot : assembly.evenSplit(slot)
+    this.reserve()
+    const left = path.depth === 0 ? this.#makePage(PAGE_UNITS) : page
+    const right = this.#makePage(PAGE_UNITS)
+    this.#keepSeparator(at, assembly.common(at - 1, at) + 1)
+    this.#writePage(left, PAGE_UNITS, 0, at, assembly.prefixOf(0, at))
+    // The key of a run's new page tells more about the next keys together with the one before it.
+    const alone = assembly.count - at === 1
+    const prefixLength = alone ? assembly.common(at - 1, at) : assembly.prefixOf(at, assembly.count)
+    this.#writePage(right, PAGE_UNITS, at, assembly.count, prefixLength)
+    if (left !== page) this.retirePage(page)
+    this.#runPage = slot < at ? left : right
+    this.#runSlot = slot < at ? slot : slot - at
+    this.#insertSeparator(path.depth - 1, left, right, run && last)
+    this.#finger = false
+    this.release()
+  }
+
+  #keepSeparator(cell: number, length: number): void {
+    const { assembly } = this.#space
+    const at = assembly.keyAt[cell]!
+    for (let index = 0; index < length; index++) this.#separator[index] = assembly.keys[at + index]!
+    this.#separatorLength = length
+  }
+
+  /** Tells the parent level of a split page, whose right half starts at the separator. */
+  #insertSeparator(level: number, left: number, right: number, run: boolean): void {
+    const { assembly } = this.#space
+    const separator = this.#separator
+    const length = this.#separatorLength
+    if (level < 0) {
+      assembly.begin(BRANCH)
+      assembly.addChild(nothing, 0, 0, left)
+      assembly.addChild(separator, 0, length, right)
+      this.root = this.#makePage(PAGE_UNITS)
+      this.#writePage(this.root, PAGE_UNITS, 0, 2, 0)
+      return
+    }
+    const ref = this.path.pages[level]!
+    const slot = this.path.slots[level]! + 1
+    const words = this.words(ref)
+    const octets = this.octets(ref)
+    const base = baseOf(ref)
+    const prefixLength = prefixLengthOf(words, base)
+    if (comparePrefix(octets, prefixAt(words, base), prefixLength, separator, 0, length) === 0) {
+      if (insertCell(words, octets, base, slot, separator, prefixLength, length, nothing, 0, 0, 0, right))
+        return
+    }
+    assembly.begin(BRANCH)
+    assembly.take(words, octets, base, 0, slot)
+    assembly.addChild(separator, 0, length, right)
+    assembly.take(words, octets, base, slot, pageCount(words, base))
+    const prefix = assembly.prefixOf(0, assembly.count)
+    if (assembly.sizeOf(0, assembly.count, prefix) <= PAGE_OCTETS) {
+      this.#writePage(ref, PAGE_UNITS, 0, assembly.count, prefix)
+    } else this.#splitBranch(level, ref, slot, run && slot === assembly.count - 1)
+  }
+
+  #splitBranch(level: number, ref: number, slot: number, run: boolean): void {
+    const { assembly } = this.#space
+    const at = run ? slot : assembly.evenSplit(slot)
+    const right = this.#makePage(PAGE_UNITS)
+    this.#keepSeparator(at, assembly.keyAt[at + 1]! - assembly.keyAt[at]!)
+    this.#writePage(ref, PAGE_UNITS, 0, at, assembly.prefixOf(0, at))
+    this.#writePage(right, PAGE_UNITS, at, assembly.count, assembly.prefixOf(at, assembly.count))
+    this.#insertSeparator(level - 1, ref, right, run)
+  }
+
+  /** After a cell was taken out of the path's page of that level. */
+  settle(level: number): void {
+    this.#finger = false
+    const ref = this.path.pages[level]!
+    const words = this.words(ref)
+    const base = baseOf(ref)
+    if (pageCount(words, base) === 0) this.#dropPage(level)
+    else if (level === 0) this.#lowerRoot()
+    else if (liveOctets(words, base) < JOIN_BELOW_OCTETS) this.#join(level)
+  }
+
+  #dropPage(level: number): void {
+    this.retirePage(this.path.pages[level]!)
+    if (level === 0) this.root = 0
+    else {
+      this.#removeChild(this.path.pages[level - 1]!, this.path.slots[level - 1]!)
+      this.settle(level - 1)
+    }
+  }
+
+  #removeChild(branch: number, slot: number): void {
+    const words = this.words(branch)
+    const base = baseOf(branch)
+    removeCell(words, base, slot, restLength(words[base + HEADER_WORDS + slot * 3 + 1]!))
+    if (slot > 0 || pageCount(words, base) === 0) return
+    // The key of the new slot 0 is looked at no more.
+    const word = base + HEADER_WORDS + 1
+    words[base + 2] = words[base + 2]! + restLength(words[word]!)
+    words[word] = 0
+  }
+
+  /** A root with one child makes way for it. */
+  #lowerRoot(): void {
+    for (;;) {
+      const words = this.words(this.root)
+      const base = baseOf(this.root)
+      if (pageKind(words, base) === LEAF || pageCount(words, base) > 1) return
+      const child = words[base + HEADER_WORDS + 2]!
+      this.retirePage(this.root)
+      this.root = child
+    }
+  }
+
+  /** Joins the path's page with its right or left neighbour under the same parent, where both fit. */
+  #join(level: number): void {
+    const parent = this.path.pages[level - 1]!
+    const slot = this.path.slots[level - 1]!
+    const count = pageCount(this.words(parent), baseOf(parent))
+    if (slot + 1 < count && this.#joinPair(level, slot, slot + 1)) return
+    if (slot > 0) this.#joinPair(level, slot - 1, slot)
+  }
+
+  /** The pages under slots `left` and `right` of the parent, one of which is the path's own. */
+  #joinPair(level: number, left: number, right: number): boolean {
+    const { assembly } = this.#space
+    const own = this.path.pages[level]!
+    const parent = this.path.pages[level - 1]!
+    const words = this.words(parent)
+    const slots = baseOf(parent) + HEADER_WORDS
+    const leftRef = words[slots + left * 3 + 2]!
+    const rightRef = words[slots + right * 3 + 2]!
+    const octets =
+      liveOctets(this.words(leftRef), baseOf(leftRef)) + liveOctets(this.words(rightRef), baseOf(rightRef))
+    if (octets > JOIN_OCTETS_MAX) return false
+    this.#takePair(leftRef, rightRef, parent, right)
+    const prefixLength = assembly.prefixOf(0, assembly.count)
+    if (assembly.sizeOf(0, assembly.count, prefixLength) > JOIN_OCTETS_MAX) return false
+    this.#writePage(own, PAGE_UNITS, 0, assembly.count, prefixLength)
+    this.#setChild(parent, left, own)
+    this.#removeChild(parent, right)
+    this.retirePage(own === leftRef ? rightRef : leftRef)
+    this.settle(level - 1)
+    return true
+  }
+
+  #takePair(left: number, right: number, parent: number, rightSlot: number): void {
+    const { assembly } = this.#space
+    const leftWords = this.words(left)
+    const rightWords = this.words(right)
+    const kind = pageKind(leftWords, baseOf(left))
+    const rightCount = pageCount(rightWords, baseOf(right))
+    assembly.begin(kind)
+    assembly.take(leftWords, this.octets(left), baseOf(left), 0, pageCount(leftWords, baseOf(left)))
+    let from = 0
+    if (kind === BRANCH) {
+      const separator = this.#separator
+      const length = loadSlotKey(
+        this.words(parent),
+        this.octets(parent),
+        baseOf(parent),
+        rightSlot,
+        separator,
+        0,
+      )
+      assembly.addChild(separator, 0, length, rightWords[baseOf(right) + HEADER_WORDS + 2]!)
+      from = 1
+    }
+    assembly.take(rightWords, this.octets(right), baseOf(right), from, rightCount)
+  }
+
+  /** Gives back what a root leaf of this draft does not fill; its reference stays. */
+  trim(): void {
+    const ref = this.root
+    if (ref === 0 || !this.owns(ref)) return
+    const words = this.words(ref)
+    const base = baseOf(ref)
+    if (pageKind(words, base) !== LEAF) return
+    const { assembly, allocator } = this.#space
+    assembly.begin(LEAF)
+    assembly.take(words, this.octets(ref), base, 0, pageCount(words, base))
+    const prefixLength = assembly.prefixOf(0, assembly.count)
+    const units = pageUnits(words, base)
+    const needed = Math.ceil(assembly.sizeOf(0, assembly.count, prefixLength) / UNIT_OCTETS)
+    if (needed >= units) return
+    this.#writePage(ref, needed, 0, assembly.count, prefixLength)
+    allocator.free(ref + needed, units - needed)
+  }
+}
