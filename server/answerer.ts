@@ -8,7 +8,37 @@
  *  I1  Between begin and end every answer comes from one version of all zones.
  *  I2  `answer` never throws; a bug inside costs one SERVFAIL and one count. */
 
-import type { Transport } from './counters.ts'
+import { resolve, TYPE_SOA } from './answer.ts'
+import { AnswerState } from './answer-state.ts'
+import {
+  COUNTER_BUGS,
+  COUNTER_DEFERRED,
+  COUNTER_DNSSEC_OK,
+  COUNTER_DROPPED,
+  COUNTER_EDNS,
+  COUNTER_NODATA,
+  COUNTER_QUERIES,
+  COUNTER_QUERY_OCTETS,
+  COUNTER_RCODES,
+  COUNTER_REFERRALS,
+  COUNTER_RESPONSE_OCTETS,
+  COUNTER_TRUNCATED,
+  COUNTER_WILDCARDS,
+  COUNTERS,
+  TRANSPORT_UDP,
+  type Transport,
+} from './counters.ts'
+import { NOT_A_QUERY, readQuery } from './query.ts'
+import {
+  EDE_NONE,
+  edeOf,
+  FAILURE_CLASS,
+  FAILURE_INTERNAL,
+  FAILURE_MALFORMED,
+  FAILURE_NONE,
+  FAILURE_UNSUPPORTED,
+  rcodeOf,
+} from './rcode.ts'
 
 /** Do not answer this packet at all. */
 export const DROP = 0
@@ -62,4 +92,132 @@ export interface Answerer {
   answer(query: Uint8Array, queryOctets: number, transport: Transport, out: Uint8Array): number
   readonly counters: Float64Array
   close(): void
+}
+
+/** RFC 1035 §4.2.1: UDP without EDNS. RFC 6891 §6.2.5: smaller payload sizes mean this one. */
+const UDP_OCTETS_MIN = 512
+/** RFC 1035 §4.2.2: two octets of length. */
+const STREAM_OCTETS_MAX = 65_535
+
+const CLASS_IN = 1
+const CLASS_ANY = 255
+const TYPE_OPT = 41
+/** RFC 6895 §3.1: 128 to 255 are meta types and QTYPEs. */
+const META_TYPES_START = 128
+const TYPE_IXFR = 251
+const TYPE_AXFR = 252
+const TYPE_ANY = 255
+
+/** The answering state of this thread. The reader belongs to the answerer from now on. */
+export function createAnswerer(reader: SnapshotReader, options: AnswererOptions = {}): Answerer {
+  return new ThreadAnswerer(reader, options)
+}
+
+class ThreadAnswerer implements Answerer {
+  readonly counters: Float64Array
+  readonly #reader: SnapshotReader
+  readonly #state: AnswerState
+  readonly #udpOctetsMax: number
+
+  constructor(reader: SnapshotReader, options: AnswererOptions) {
+    this.#reader = reader
+    this.#state = new AnswerState(reader)
+    this.counters = options.counters ?? new Float64Array(COUNTERS)
+    const wanted = options.udpOctetsMax ?? UDP_OCTETS_DEFAULT
+    this.#udpOctetsMax = Math.max(UDP_OCTETS_MIN, Math.min(UDP_OCTETS_MAX, wanted))
+  }
+
+  begin(): void {
+    this.#state.catalogueRoot = this.#reader.announce()
+    this.#state.views.use(this.#reader.version)
+  }
+
+  end(): void {
+    this.#reader.release()
+  }
+
+  close(): void {
+    this.#reader.close()
+  }
+
+  answer(query: Uint8Array, queryOctets: number, transport: Transport, out: Uint8Array): number {
+    const { counters } = this
+    counters[COUNTER_QUERIES + transport]!++
+    counters[COUNTER_QUERY_OCTETS]! += queryOctets
+    const length = this.#respond(query, queryOctets, transport, out)
+    if (length > 0) this.#count(out, length)
+    else counters[length === DROP ? COUNTER_DROPPED : COUNTER_DEFERRED]!++
+    return length
+  }
+
+  #respond(query: Uint8Array, queryOctets: number, transport: Transport, out: Uint8Array): number {
+    const state = this.#state
+    let failure = readQuery(state.query, query, queryOctets)
+    if (failure === NOT_A_QUERY) return DROP
+    state.response.start(out, this.#octetsMax(transport))
+    if (failure !== FAILURE_NONE) return this.#fail(failure)
+    failure = questionFailure(state, transport)
+    if (failure < 0) return DEFER
+    if (failure !== FAILURE_NONE) return this.#fail(failure)
+    try {
+      failure = resolve(state)
+      if (failure === FAILURE_NONE) return this.#finish()
+    } catch {
+      this.counters[COUNTER_BUGS]!++
+      failure = FAILURE_INTERNAL
+    }
+    // What the attempt left in the message is forgotten.
+    state.response.start(out, this.#octetsMax(transport))
+    return this.#fail(failure)
+  }
+
+  /** RFC 6891 §6.2.3 to §6.2.5; RFC 9715 §3.1. */
+  #octetsMax(transport: Transport): number {
+    if (transport !== TRANSPORT_UDP) return STREAM_OCTETS_MAX
+    const { query } = this.#state
+    return query.edns
+      ? Math.max(UDP_OCTETS_MIN, Math.min(query.udpOctets, this.#udpOctetsMax))
+      : UDP_OCTETS_MIN
+  }
+
+  #finish(): number {
+    const { response, query, rcode, authoritative } = this.#state
+    // RFC 1034 §3.7.1: an answer to class ANY is not authoritative, since other classes may have more.
+    return response.finish(rcode, authoritative && query.class === CLASS_IN, EDE_NONE, this.#udpOctetsMax)
+  }
+
+  #fail(failure: number): number {
+    return this.#state.response.finish(rcodeOf(failure), false, edeOf(failure), this.#udpOctetsMax)
+  }
+
+  #count(out: Uint8Array, length: number): void {
+    const { counters } = this
+    const { query, response, rcode, referral, noData, wildcard } = this.#state
+    counters[COUNTER_RESPONSE_OCTETS]! += length
+    counters[COUNTER_RCODES + (query.edns && query.ednsVersion !== 0 ? 16 : out[3]! & 15)]!++
+    if (query.edns) counters[COUNTER_EDNS]!++
+    if (query.dnssecOk) counters[COUNTER_DNSSEC_OK]!++
+    if (response.truncated) counters[COUNTER_TRUNCATED]!++
+    if ((out[3]! & 15) !== rcode) return
+    if (referral) counters[COUNTER_REFERRALS]!++
+    if (noData) counters[COUNTER_NODATA]!++
+    if (wildcard) counters[COUNTER_WILDCARDS]!++
+  }
+}
+
+/** What there is to say of class and type before any zone is looked at: FAILURE_NONE, a failure, or DEFER. */
+function questionFailure(state: AnswerState, transport: Transport): number {
+  const { query } = state
+  if (query.class !== CLASS_IN && query.class !== CLASS_ANY) return FAILURE_CLASS
+  const { type } = query
+  if (type === TYPE_OPT) return FAILURE_MALFORMED
+  if (type < META_TYPES_START || type > TYPE_ANY || type === TYPE_ANY) return FAILURE_NONE
+  if (type === TYPE_AXFR || type === TYPE_IXFR) {
+    if (transport !== TRANSPORT_UDP) return DEFER
+    // RFC 1995 §2: over UDP, the SOA alone tells the client to come back over TCP. RFC 5936 §4.2: no AXFR over UDP.
+    if (type === TYPE_AXFR) return FAILURE_UNSUPPORTED
+    query.type = TYPE_SOA
+    return FAILURE_NONE
+  }
+  return FAILURE_UNSUPPORTED
 }
