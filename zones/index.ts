@@ -1,4 +1,13 @@
 /** The public face of zones/: names, records, zone files, the shared store. */
+
+export {
+  type ContentOutcome,
+  contentFromRecords,
+  type ProgramRecord,
+  readContent,
+  type ZoneContent,
+} from './content.ts'
+export { type Fault, faultText, type Severity } from './fault.ts'
 export * from './name.ts'
 export * from './node.ts'
 export { rdataFromText } from './rdata.ts'
@@ -9,6 +18,16 @@ export { decodeBase32Hex, encodeBase32Hex } from './rdata-encoding.ts'
 export { parseRdata, RDATA_OCTETS_MAX, RDATA_SCRATCH_OCTETS } from './rdata-parse.ts'
 export { type RdataTokens, shownToken, TextTokens } from './rdata-tokens.ts'
 export { genericRdataText, type RdataTextOptions, rdataToText } from './rdata-write.ts'
-export * from './types.ts'
+export { ERROR_RULES, faultOf, type RuleCode, WARNING_RULES } from './rules.ts'
 export * from './store/index.ts'
+export * from './types.ts'
 export * from './zone-record.ts'
+export {
+  originOfFile,
+  type ParseOptions,
+  type ParseResult,
+  parseZone,
+  type ReadFile,
+  type RecordPlace,
+  type RecordSink,
+} from './zonefile.ts'

@@ -1,0 +1,493 @@
+/** Zone files (RFC 1035 §5, RFC 2308 §4, RFC 3597 §5): record lines and directives, read into a sink.
+ *
+ *    [owner] [TTL] [class] type RDATA      TTL and class in either order; no owner: that of the record before
+ *    $ORIGIN name                          for relative names of what follows in this file
+ *    $TTL ttl                              for records without a TTL
+ *    $INCLUDE file [origin]                relative to this file; its origin and owner end with it
+ *    $GENERATE range template              zones/generate.ts
+ *
+ *  I1  A fault costs its logical line; all others are read, until FAULTS_MAX errors are collected.
+ *  I2  The sink gets scratch octets that are good until it returns.
+ *  I3  TTL of a record: its own; else $TTL's, also one of an included file (as BIND and NSD have it); else that of the
+ *      last record that had one (RFC 1035 §5.1); else the SOA's MINIMUM; else TTL_DEFAULT, with a warning. */
+
+import { dirname, isAbsolute, join } from 'node:path'
+import { ConclaveError, type Place } from '../base/index.ts'
+import { type Fault, FaultList } from './fault.ts'
+import {
+  expandTemplate,
+  type GenerateRange,
+  parseRange,
+  parseTemplate,
+  rangeCount,
+  type Template,
+} from './generate.ts'
+import {
+  GENERATE_LINE_OCTETS_MAX,
+  GENERATE_RECORDS_MAX,
+  INCLUDE_DEPTH_MAX,
+  INCLUDES_MAX,
+  TTL_DEFAULT,
+  TTL_MAX,
+} from './limits.ts'
+import { asName, NAME_OCTETS_MAX, type Name, nameFromText, rootName } from './name.ts'
+import { u32 } from './node.ts'
+import { readName } from './rdata-name.ts'
+import { readTtl } from './rdata-number.ts'
+import { parseRdata, RDATA_SCRATCH_OCTETS } from './rdata-parse.ts'
+import { shownToken } from './rdata-tokens.ts'
+import { faultOf, type RuleCode } from './rules.ts'
+import { Scanner, ZoneSyntaxError } from './scanner.ts'
+import { CLASS, classFromOctets, isMetaType, TYPE, typeFromOctets } from './types.ts'
+
+/** Where the record that a sink is given stands. */
+export interface RecordPlace {
+  readonly file: string
+  readonly line: number
+  place(): Place
+}
+
+export interface RecordSink {
+  /** `newOwner`: the owner's octets differ from the record's before. Owner and RDATA are scratch (I2). */
+  record(
+    owner: Name,
+    newOwner: boolean,
+    type: number,
+    ttl: number,
+    rdata: Uint8Array,
+    start: number,
+    end: number,
+    at: RecordPlace,
+  ): void
+  /** Set by a sink that has seen enough: reading stops. */
+  readonly done?: boolean
+}
+
+/** Octets of a file; `path` is relative to the working directory or absolute, `from` is the including file. */
+export type ReadFile = (path: string, from: string) => Uint8Array
+
+export interface ParseOptions {
+  /** Names the text in places; $INCLUDE is relative to its directory. */
+  readonly file: string
+  /** Default: the file's name less `.zone`, `.db`, `db.`. */
+  readonly origin?: Name
+  /** Without it $INCLUDE is a fault. */
+  readonly read?: ReadFile
+}
+
+export interface ParseResult {
+  readonly errors: readonly Fault[]
+  readonly warnings: readonly Fault[]
+  /** Paths of the files included, each once. */
+  readonly includes: readonly string[]
+}
+
+/** Reads a zone file, record by record. Throws nothing that the text could cause. */
+export function parseZone(text: Uint8Array, options: ParseOptions, sink: RecordSink): ParseResult {
+  const faults = new FaultList()
+  const parser = new ZoneParser(text, options, sink, faults)
+  parser.lines()
+  const { errors, warnings } = faults
+  return {
+    errors: faults.full ? faults.all().filter(isError) : errors,
+    warnings,
+    includes: [...parser.includes],
+  }
+}
+
+function isError(fault: Fault): boolean {
+  return fault.severity === 'error'
+}
+
+/** `example.org` of `/etc/zones/example.org.zone` or `db.example.org`; undefined when that is no name. */
+export function originOfFile(file: string): Name | undefined {
+  const name = file.slice(file.lastIndexOf('/') + 1)
+  const text = name.replace(/^db\./, '').replace(/\.(zone|db)$/, '')
+  if (text === '' || text === '-') return undefined
+  try {
+    return nameFromText(text.endsWith('.') ? text : `${text}.`)
+  } catch (error) {
+    if (error instanceof ConclaveError) return undefined
+    throw error
+  }
+}
+
+const DOLLAR = 0x24
+const BACKSLASH = 0x5c
+/** readName may write a label and an origin beyond the longest name before it finds the name too long. */
+const NAME_SCRATCH_OCTETS = 4 * NAME_OCTETS_MAX
+const rdataScratch = new Uint8Array(RDATA_SCRATCH_OCTETS)
+
+/** A buffer for owners, with a view of each length made once. */
+interface OwnerScratch {
+  readonly octets: Uint8Array
+  readonly views: (Name | undefined)[]
+}
+
+function ownerScratch(): OwnerScratch {
+  return {
+    octets: new Uint8Array(NAME_SCRATCH_OCTETS),
+    views: new Array<Name | undefined>(NAME_OCTETS_MAX + 1).fill(undefined),
+  }
+}
+
+class ZoneParser implements RecordPlace {
+  readonly includes = new Set<string>()
+  line = 0
+  readonly #options: ParseOptions
+  readonly #sink: RecordSink
+  readonly #faults: FaultList
+  readonly #scanner: Scanner
+  #origin: Name | undefined
+  /** The owner of the last record, and the buffer that the next one is read into. */
+  #owner: Name = rootName
+  #scratch = ownerScratch()
+  #scratchNext = ownerScratch()
+  /** There is a last owner. */
+  #owned = false
+  /** The last owner could not be read: records without an owner are passed over, with no fault of their own. */
+  #ownerFaulty = false
+  /** The sink has not seen this owner yet. */
+  #ownerNew = false
+  #ttlDefault = -1
+  #ttlLast = -1
+  #column = 0
+  #including: readonly string[]
+  #includeCount = 0
+  #generated = 0
+
+  constructor(text: Uint8Array, options: ParseOptions, sink: RecordSink, faults: FaultList) {
+    this.#options = options
+    this.#sink = sink
+    this.#faults = faults
+    this.#scanner = new Scanner(text, options.file)
+    this.#origin = options.origin ?? originOfFile(options.file)
+    this.#including = [options.file]
+  }
+
+  get file(): string {
+    return this.#scanner.file
+  }
+
+  place(): Place {
+    return this.#scanner.fixedPlace ?? { file: this.file, line: this.line, column: this.#column }
+  }
+
+  /** All lines of the text the scanner stands in (I1). */
+  lines(): void {
+    const scanner: Scanner = this.#scanner
+    while (!this.#stopped && scanner.nextLine()) {
+      try {
+        this.#logicalLine(scanner.blankStart())
+        scanner.endLine()
+      } catch (error) {
+        if (!(error instanceof ZoneSyntaxError)) throw error
+        scanner.keyValues = false
+        this.#fault('syntax', error.message, error.place)
+        scanner.recover()
+      }
+    }
+  }
+
+  get #stopped(): boolean {
+    return this.#faults.full || this.#sink.done === true
+  }
+
+  #fault(rule: RuleCode, what: string, place: Place): void {
+    this.#faults.add(faultOf(rule, what, place))
+  }
+
+  #logicalLine(blank: boolean): void {
+    const scanner: Scanner = this.#scanner
+    if (!scanner.next()) return
+    if (!blank && scanner.octets[scanner.start] === DOLLAR && !scanner.quoted) this.#directive()
+    else if (!blank || !this.#ownerFaulty) this.#record(blank)
+    else while (scanner.next());
+    if (scanner.next()) scanner.fault(shownToken(scanner), 'the end of the line')
+  }
+
+  /** The scanner is on the first token. Afterwards the line's tokens are used up, or the rest is a fault. */
+  #record(blank: boolean): void {
+    const scanner: Scanner = this.#scanner
+    this.line = scanner.line
+    this.#column = scanner.start - scanner.lineStart + 1
+    if (!blank) this.#readOwner()
+    else if (!this.#owned) scanner.fault('a record without an owner', 'an owner on the first record')
+    let ttl = -1
+    let classSeen = false
+    let type = -1
+    // One TTL, one class and the type, in this or the other order.
+    for (;;) {
+      const first = scanner.octets[scanner.start]! - 0x30
+      if (first >= 0 && first <= 9 && ttl < 0) ttl = readTtl(scanner, 'a TTL')
+      else if (!classSeen && this.#isClass()) classSeen = true
+      else {
+        type = this.#type(ttl >= 0, classSeen)
+        break
+      }
+      if (!scanner.next()) scanner.fault('the end of the line', 'a type')
+    }
+    this.#data(type, ttl)
+  }
+
+  /** Reads the owner and steps to the token after it. */
+  #readOwner(): void {
+    const scanner: Scanner = this.#scanner
+    const { octets, views } = this.#scratchNext
+    this.#ownerFaulty = true
+    this.#owned = true
+    if (this.#origin === undefined) this.#requireAbsolute()
+    const length = readName(scanner, this.#origin ?? rootName, octets, 0, 'an owner')
+    this.#ownerFaulty = false
+    if (!this.#isOwner(octets, length)) {
+      const view = views[length] ?? asName(octets.subarray(0, length))
+      views[length] = view
+      this.#owner = view
+      this.#ownerNew = true
+      const free = this.#scratch
+      this.#scratch = this.#scratchNext
+      this.#scratchNext = free
+    }
+    // Without any origin the first owner is that of the zone: its SOA comes first.
+    this.#origin ??= asName(this.#owner.slice())
+    if (!scanner.next()) scanner.fault('the end of the line', 'a type')
+  }
+
+  #isOwner(octets: Uint8Array, length: number): boolean {
+    const owner = this.#owner
+    if (owner.length !== length) return false
+    for (let at = 0; at < length; at++) if (owner[at] !== octets[at]) return false
+    return true
+  }
+
+  #requireAbsolute(): void {
+    const scanner: Scanner = this.#scanner
+    let at = scanner.end - 1
+    let absolute = scanner.octets[at] === 0x2e
+    while (--at >= scanner.start && scanner.octets[at] === BACKSLASH) absolute = !absolute
+    if (!absolute) {
+      scanner.fault(
+        `the relative name ${shownToken(scanner)} and no origin`,
+        'a dot at its end, $ORIGIN before it, or an origin given with the file',
+      )
+    }
+  }
+
+  #isClass(): boolean {
+    const scanner: Scanner = this.#scanner
+    const found = classFromOctets(scanner.octets, scanner.start, scanner.end)
+    if (found < 0) return false
+    if (found !== CLASS.IN) scanner.fault(`class ${shownToken(scanner)}`, 'class IN, the only one served')
+    return true
+  }
+
+  #type(ttlSeen: boolean, classSeen: boolean): number {
+    const scanner: Scanner = this.#scanner
+    const type = typeFromOctets(scanner.octets, scanner.start, scanner.end)
+    if (type < 0) {
+      const also = `${ttlSeen ? '' : ', a TTL'}${classSeen ? '' : ', a class'}`
+      scanner.fault(shownToken(scanner), `a record type${also}`)
+    }
+    if (isMetaType(type)) scanner.fault(`the meta-type ${shownToken(scanner)}`, 'a type of data')
+    return type
+  }
+
+  #data(type: number, ttl: number): void {
+    const scanner: Scanner = this.#scanner
+    // SvcParams are words with quotes inside; anywhere else a quote begins a token of its own.
+    scanner.keyValues = type === TYPE.SVCB || type === TYPE.HTTPS
+    const end = parseRdata(type, scanner, this.#origin ?? rootName, rdataScratch, 0)
+    scanner.keyValues = false
+    const used = this.#ttl(type, ttl, end)
+    const newOwner = this.#ownerNew
+    this.#ownerNew = false
+    this.#sink.record(this.#owner, newOwner, type, used, rdataScratch, 0, end, this)
+  }
+
+  /** I3. `ttl` is −1 when the record gives none. */
+  #ttl(type: number, ttl: number, rdataEnd: number): number {
+    if (ttl >= 0) {
+      this.#ttlLast = ttl > TTL_MAX ? this.#bigTtl(ttl, this.place()) : ttl
+      return this.#ttlLast
+    }
+    if (this.#ttlDefault >= 0) return this.#ttlDefault
+    if (this.#ttlLast >= 0) return this.#ttlLast
+    if (type === TYPE.SOA) this.#ttlDefault = Math.min(u32(rdataScratch, rdataEnd - 4), TTL_MAX)
+    else {
+      this.#ttlDefault = TTL_DEFAULT
+      this.#fault(
+        'ttl-missing',
+        `no TTL before the first record; expected $TTL; ${TTL_DEFAULT} is used`,
+        this.place(),
+      )
+    }
+    return this.#ttlDefault
+  }
+
+  /** RFC 2181 §8: a TTL beyond 31 bits is zero. */
+  #bigTtl(ttl: number, place: Place): number {
+    this.#fault('ttl-range', `TTL ${ttl}; expected at most ${TTL_MAX}; 0 is used (RFC 2181 §8)`, place)
+    return 0
+  }
+
+  #directive(): void {
+    const scanner: Scanner = this.#scanner
+    const place = scanner.place()
+    const word = new TextDecoder().decode(scanner.octets.subarray(scanner.start, scanner.end)).toUpperCase()
+    if (word === '$ORIGIN') this.#origin = this.#nameArgument('an origin')
+    else if (word === '$TTL') this.#ttlDirective()
+    else if (word === '$INCLUDE') this.#includeDirective(place)
+    else if (word === '$GENERATE') this.#generateDirective(place)
+    else scanner.fault(shownToken(scanner), '$ORIGIN, $TTL, $INCLUDE or $GENERATE')
+  }
+
+  #argument(expected: string): void {
+    if (!this.#scanner.next()) this.#scanner.fault('the end of the line', expected)
+  }
+
+  #nameArgument(expected: string): Name {
+    this.#argument(expected)
+    return this.#nameHere(expected)
+  }
+
+  #nameHere(expected: string): Name {
+    if (this.#origin === undefined) this.#requireAbsolute()
+    const octets = new Uint8Array(NAME_SCRATCH_OCTETS)
+    const length = readName(this.#scanner, this.#origin ?? rootName, octets, 0, expected)
+    return asName(octets.slice(0, length))
+  }
+
+  #ttlDirective(): void {
+    this.#argument('a TTL')
+    const ttl = readTtl(this.#scanner, 'a TTL')
+    this.#ttlDefault = ttl > TTL_MAX ? this.#bigTtl(ttl, this.#scanner.place()) : ttl
+  }
+
+  #includeDirective(place: Place): void {
+    const scanner: Scanner = this.#scanner
+    this.#argument('a file to include')
+    const path = this.#includePath()
+    const origin = scanner.next() ? this.#nameHere('an origin') : this.#origin
+    if (scanner.next()) scanner.fault(shownToken(scanner), 'the end of the line')
+    const octets = this.#readInclude(path, place)
+    const state = scanner.save()
+    const before = {
+      origin: this.#origin,
+      owner: asName(this.#owner.slice()),
+      owned: this.#owned,
+      including: this.#including,
+    }
+    this.#origin = origin
+    this.#owned = false
+    this.#including = [...this.#including, path]
+    scanner.read(octets, path)
+    this.lines()
+    scanner.restore(state)
+    this.#origin = before.origin
+    this.#including = before.including
+    this.#owned = before.owned
+    // RFC 1035 §5.1: what follows has the owner it would have had without the include.
+    this.#ownerNew = true
+    this.#ownerFaulty = false
+    this.#owner = before.owner
+  }
+
+  #includePath(): string {
+    const scanner: Scanner = this.#scanner
+    const text = new TextDecoder().decode(scanner.octets.subarray(scanner.start, scanner.end))
+    const path = scanner.escaped ? text.replace(/\\(.)/g, '$1') : text
+    return isAbsolute(path) ? path : join(dirname(scanner.file), path)
+  }
+
+  #readInclude(path: string, place: Place): Uint8Array {
+    const { read } = this.#options
+    const refuse = (found: string, expected: string): never => {
+      throw new ZoneSyntaxError(`${found}; expected ${expected}`, place)
+    }
+    if (read === undefined) return refuse('$INCLUDE', 'a text without it: no files are read here')
+    if (this.#including.includes(path)) return refuse(`$INCLUDE of ${path} inside itself`, 'another file')
+    if (this.#including.length > INCLUDE_DEPTH_MAX)
+      return refuse(`$INCLUDE ${this.#including.length} files deep`, `at most ${INCLUDE_DEPTH_MAX}`)
+    if (++this.#includeCount > INCLUDES_MAX) return refuse('too many $INCLUDE', `at most ${INCLUDES_MAX}`)
+    this.includes.add(path)
+    try {
+      return read(path, this.#scanner.file)
+    } catch (error) {
+      const reason = error instanceof Error ? error.message : String(error)
+      return refuse(`$INCLUDE: ${reason}`, 'a file that can be read')
+    }
+  }
+
+  #generateDirective(place: Place): void {
+    const scanner: Scanner = this.#scanner
+    this.#argument('a range')
+    const range = parseRange(new TextDecoder().decode(scanner.octets.subarray(scanner.start, scanner.end)))
+    if (range === undefined) scanner.fault(shownToken(scanner), 'a range: start-stop or start-stop/step')
+    this.#generated += rangeCount(range)
+    if (this.#generated > GENERATE_RECORDS_MAX) {
+      scanner.fault(`$GENERATE of ${this.#generated} records`, `at most ${GENERATE_RECORDS_MAX} in a zone`)
+    }
+    const template = parseTemplate(this.#templateText())
+    if (typeof template === 'string') {
+      scanner.fault(
+        `the modifier ${JSON.stringify(template)}`,
+        `\${offset,width,base} with base d, o, x, X, n or N`,
+      )
+    }
+    this.#generate(range, template, place)
+  }
+
+  /** The line behind the range; RDATA that is one quoted string loses its quotes (generate.ts I1). */
+  #templateText(): Uint8Array {
+    const scanner: Scanner = this.#scanner
+    const line = scanner.restOfLine()
+    if (line.length === 0) scanner.fault('the end of the line', 'an owner, a type and RDATA')
+    const tokens = new Scanner(line, scanner.file)
+    tokens.fixedPlace = scanner.place()
+    let typeSeen = false
+    for (let index = 0; !typeSeen && tokens.next(); index++) {
+      typeSeen = index > 0 && typeFromOctets(line, tokens.start, tokens.end) >= 0
+    }
+    if (!tokens.next() || !tokens.quoted) return line
+    const { start, end } = tokens
+    if (tokens.next()) return line
+    const out = line.slice()
+    out[start - 1] = out[end] = 0x20
+    // An escaped quote of the string is a quote of the RDATA.
+    for (let at = start; at < end; at++) {
+      if (out[at] !== BACKSLASH) continue
+      if (out[at + 1] === 0x22) out[at] = 0x20
+      at++
+    }
+    return out
+  }
+
+  #generate(range: GenerateRange, template: Template, place: Place): void {
+    const scanner: Scanner = this.#scanner
+    const state = scanner.save()
+    const out = new Uint8Array(GENERATE_LINE_OCTETS_MAX)
+    let value = range.start
+    try {
+      for (; value <= range.stop && !this.#stopped; value += range.step) {
+        const limit = expandTemplate(template, value, out)
+        if (limit < 0) scanner.fault('a $GENERATE line that grows too long', `at most ${out.length} octets`)
+        scanner.restore({
+          octets: out,
+          limit,
+          file: state.file,
+          at: 0,
+          line: state.line,
+          lineStart: 0,
+          fixedPlace: place,
+        })
+        scanner.next()
+        this.#record(false)
+      }
+    } catch (error) {
+      if (!(error instanceof ZoneSyntaxError)) throw error
+      throw new ZoneSyntaxError(`$GENERATE at ${value}: ${error.message}`, error.place)
+    } finally {
+      scanner.restore(state)
+    }
+  }
+}
