@@ -12,6 +12,7 @@
 
 import { compareOctets, lowerCase, NAME_OCTETS_MAX, type Name, nameLengthAt } from '../zones/name.ts'
 import { RECORD_HEADER_OCTETS, RRSET_HEADER_OCTETS, u16, u32 } from '../zones/node.ts'
+import { canonicalizeInPlace } from '../zones/rdata-canonical.ts'
 import type { SignBatch } from './keystore.ts'
 
 /** Octets of RRSIG RDATA before the signer's name. */
@@ -25,12 +26,6 @@ export const BATCH_MESSAGES = 1024
  *  fit, and a single message (at most 65,535 octets of RDATA, RFC 1035 §4.1, and as many owners) does in any case. */
 const BATCH_OCTETS_FULL = 1 << 18
 const OCTETS_START = 1 << 16
-
-/** RFC 4034 §6.2, less NSEC (RFC 6840 §5.1): types whose RDATA may hold names to put in lower case. HINFO is listed there
- *  too but has no names; A6 is historic. For the others the RDATA is copied without a look. */
-const LOWERED_TYPES = [2, 3, 4, 5, 6, 7, 8, 9, 12, 14, 15, 17, 18, 21, 24, 26, 30, 33, 35, 36, 38, 39, 46]
-const HAS_LOWERED_NAMES = new Uint8Array(65536)
-for (const type of LOWERED_TYPES) HAS_LOWERED_NAMES[type] = 1
 
 /** What all RRSIGs by one key have in common. */
 export interface RrsigSigner {
@@ -126,7 +121,7 @@ export class ToBeSigned {
     return this.#end(owner)
   }
 
-  /** The same for the RRset that a node stores at `rrsetAt` (zones/node.ts). Allocates nothing for most types. */
+  /** The same for the RRset that a node stores at `rrsetAt` (zones/node.ts). Allocates nothing. */
   addStored(
     signer: RrsigSigner,
     owner: Uint8Array,
@@ -229,9 +224,8 @@ export class ToBeSigned {
     this.#put32(ttl)
     this.#put16(end - start)
     const data = this.#at
-    if (HAS_LOWERED_NAMES[type] === 1)
-      this.#copy(canonicalRdata(type, octets.subarray(start, end)), 0, end - start)
-    else this.#copy(octets, start, end)
+    this.#copy(octets, start, end)
+    canonicalizeInPlace(type, this.octets, data, this.#at)
     if (this.#lastRecord >= 0 && this.#comparedToLast(record, data) >= 0) this.#sorted = false
     this.#lastRecord = record
   }
@@ -319,8 +313,4 @@ function wildcardAbove(owner: Uint8Array, surplus: number): Uint8Array {
   name.set([1, 0x2a])
   name.set(rest, 2)
   return name
-}
-
-function canonicalRdata(_type: number, rdata: Uint8Array): Uint8Array {
-  return rdata
 }

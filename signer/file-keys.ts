@@ -1,0 +1,289 @@
+/** Keys as PKCS #8 PEM files of one directory, mode 0600, one file a key:
+ *
+ *    example.com.+013+04711.csk.pem        zone, algorithm, key tag, role: for people, and never read back
+ *      Conclave-Key: 1
+ *      Zone: example.com.
+ *      Role: csk
+ *      Algorithm: 13 ECDSAP256SHA256
+ *      Key-Tag: 4711
+ *      Created: 2026-01-01T00:00:00Z
+ *      Public-Key: <the DNSKEY's public key field, base64>
+ *      -----BEGIN PRIVATE KEY----- …
+ *
+ *  Everything in front of BEGIN is skipped by OpenSSL, so `openssl pkey -in` reads the file.
+ *  I1  A file says all there is to know of its key; renaming or moving it changes nothing but `where`.
+ *  I2  A file appears whole and durable or not at all, and never replaces another.
+ *  I3  Every `*.pem` in the directory is a key of ours, or opening fails with KEY_UNREADABLE (keystore I5). */
+
+import { createPrivateKey, type KeyObject } from 'node:crypto'
+import { promises as fs } from 'node:fs'
+import { join } from 'node:path'
+import {
+  type Clock,
+  isErrno,
+  type Logger,
+  silentLogger,
+  syncDirectory,
+  systemClock,
+  writeFileWhole,
+} from '../base/index.ts'
+import { nameFromText, nameToText } from '../zones/index.ts'
+import { algorithmFromText, algorithmOf } from './algorithms.ts'
+import type { GenerateSpec, KeyInfo, KeyRole } from './keystore.ts'
+import {
+  fileNameOf,
+  isPublicKeyOf,
+  type KeyFacts,
+  keyUnreadable,
+  type LocalKey,
+  LocalKeyStore,
+  localKey,
+} from './local-keys.ts'
+import { encodeBase64 } from './secret.ts'
+import type { CryptoPool } from './sign-pool.ts'
+
+export interface FileKeyOptions {
+  readonly pool: CryptoPool
+  readonly clock?: Clock
+  readonly log?: Logger
+}
+
+const EXTENSION = '.pem'
+const FORMAT = '1'
+const PEM_LINE_LENGTH = 64
+/** Permissions that others must not have. */
+const OTHERS = 0o077
+/** RSA with 4096 bits takes 3,300 octets in PEM; more is no key. */
+export const KEY_FILE_OCTETS_MAX: number = 1 << 16
+const ROLES: readonly string[] = ['ksk', 'zsk', 'csk']
+
+/** The key store on a directory of PEM files. The directory is made with the first key. */
+export class FileKeyStore extends LocalKeyStore {
+  readonly #directory: string
+  readonly #clock: Clock
+  readonly #log: Logger
+  /** Id of the key in each file that was read. */
+  #files = new Map<string, string>()
+
+  private constructor(directory: string, options: FileKeyOptions) {
+    super(options.pool)
+    this.#directory = directory
+    this.#clock = options.clock ?? systemClock
+    this.#log = options.log ?? silentLogger
+  }
+
+  /** Reads every key there.
+   *  @throws ConclaveError KEY_UNREADABLE */
+  static async open(directory: string, options: FileKeyOptions): Promise<FileKeyStore> {
+    const store = new FileKeyStore(directory, options)
+    await store.#read()
+    return store
+  }
+
+  /** The keys, with those whose files were added or removed since.
+   *  @throws ConclaveError KEY_UNREADABLE */
+  override async list(): Promise<KeyInfo[]> {
+    await this.#read()
+    return super.list()
+  }
+
+  /** Writes a copy of a key that was made elsewhere, under a role of the caller's choice.
+   *  @throws ConclaveError FILE_EXISTS, FILE_WRITE */
+  async add(facts: Omit<KeyFacts, 'where'>, key: KeyObject): Promise<KeyInfo> {
+    const kept = await this.#write(facts, key)
+    this.keys.set(kept.info.id, kept)
+    return kept.info
+  }
+
+  async #read(): Promise<void> {
+    const names = (await keyFileNames(this.#directory)).filter(name => name.endsWith(EXTENSION)).sort()
+    for (const [file, id] of this.#files) {
+      if (names.includes(file)) continue
+      this.#files.delete(file)
+      this.keys.delete(id)
+    }
+    for (const name of names) {
+      if (this.#files.has(name)) continue
+      const key = await readKeyFile(join(this.#directory, name), this.#log)
+      const other = this.keys.get(key.info.id)
+      if (other !== undefined) this.#warnTwice(key.info, other.info)
+      else this.keys.set(key.info.id, key)
+      this.#files.set(name, key.info.id)
+    }
+  }
+
+  #warnTwice(key: KeyInfo, other: KeyInfo): void {
+    this.#log.warn('a key is in two files; the first is used', { file: key.where, other: other.where })
+  }
+
+  protected override keep(spec: GenerateSpec, key: KeyObject): Promise<LocalKey> {
+    const createdUnix = Math.floor(this.#clock.now())
+    return this.#write({ ...spec, algorithm: algorithmOf(spec.algorithm), createdUnix }, key)
+  }
+
+  async #write(facts: Omit<KeyFacts, 'where'>, key: KeyObject): Promise<LocalKey> {
+    const draft = localKey({ ...facts, where: '' }, key)
+    const name = pemFileName(draft.info)
+    const where = join(this.#directory, name)
+    await fs.mkdir(this.#directory, { recursive: true, mode: 0o700 })
+    const pem = pemOf(key)
+    try {
+      await writeFileWhole(where, [headerOf(draft), pem], { mode: 0o600, exclusive: true })
+    } finally {
+      pem.fill(0)
+    }
+    this.#files.set(name, draft.info.id)
+    return { ...draft, info: { ...draft.info, where } }
+  }
+
+  /** Storage keeps what is overwritten, so the file is only unlinked. */
+  protected override async remove(key: LocalKey): Promise<void> {
+    for (const [name, id] of this.#files) {
+      if (id !== key.info.id) continue
+      await fs.unlink(join(this.#directory, name))
+      this.#files.delete(name)
+    }
+    await syncDirectory(this.#directory)
+  }
+}
+
+/** Names in a directory of keys; none when there is no directory.
+ *  @throws ConclaveError KEY_UNREADABLE */
+export async function keyFileNames(directory: string): Promise<string[]> {
+  try {
+    return await fs.readdir(directory)
+  } catch (cause) {
+    if (isErrno(cause, 'ENOENT')) return []
+    const remedy = 'Let the user that runs the server read the directory.'
+    throw keyUnreadable({ file: directory }, 'the directory of keys cannot be read', remedy, cause)
+  }
+}
+
+/** Octets of a file that may hold a private key: the caller wipes them. Warns when others may read it.
+ *  @throws ConclaveError KEY_UNREADABLE */
+export async function readSecretFile(path: string, log: Logger): Promise<Buffer> {
+  try {
+    const file = await fs.open(path)
+    try {
+      const { mode, size } = await file.stat()
+      if (size > KEY_FILE_OCTETS_MAX) throw new Error(`${size} octets are no key file`)
+      if ((mode & OTHERS) !== 0 && process.platform !== 'win32') {
+        log.warn('a private key can be read by others', { file: path, remedy: `chmod 600 ${path}` })
+      }
+      return await file.readFile()
+    } finally {
+      await file.close()
+    }
+  } catch (cause) {
+    const what = `the key cannot be read: ${cause instanceof Error ? cause.message : String(cause)}`
+    throw keyUnreadable({ file: path }, what, READ_REMEDY, cause)
+  }
+}
+
+const READ_REMEDY = 'Let the user that runs the server read it, or restore it from a backup.'
+
+/** The private key of PEM octets, whatever their kind; wipes them.
+ *  @throws ConclaveError KEY_UNREADABLE */
+export function privateKeyOfPem(octets: Buffer, path: string): KeyObject {
+  try {
+    if (octets.includes('BEGIN ENCRYPTED PRIVATE KEY')) throw new Error('it is encrypted with a passphrase')
+    return createPrivateKey({ key: octets, format: 'pem' })
+  } catch (cause) {
+    const what = `the file has no private key that can be used: ${cause instanceof Error ? cause.message : cause}`
+    const remedy =
+      'Expected is a PKCS #8 PEM file without a passphrase; restore it, or move it out of the way.'
+    throw keyUnreadable({ file: path }, what, remedy, cause)
+  } finally {
+    octets.fill(0)
+  }
+}
+
+async function readKeyFile(path: string, log: Logger): Promise<LocalKey> {
+  const octets = await readSecretFile(path, log)
+  const headers = headersOf(octets)
+  const key = privateKeyOfPem(octets, path)
+  try {
+    const facts = factsOf(headers, path)
+    const publicKey = Buffer.from(headers.get('public-key') ?? '', 'base64')
+    if (!isPublicKeyOf(facts.algorithm, publicKey, key))
+      throw new Error('Public-Key is not that of the private key')
+    return localKey(facts, key)
+  } catch (cause) {
+    const what = `the key file does not say what it is for: ${cause instanceof Error ? cause.message : String(cause)}`
+    const remedy = 'Restore the lines in front of BEGIN, or bring the key in with `conclave keys import`.'
+    throw keyUnreadable({ file: path }, what, remedy, cause)
+  }
+}
+
+/** What a file says of its key in front of the PEM block; undefined for a file that is not of our making.
+ *  @throws Error with what is wrong */
+export function factsOfFile(octets: Buffer, path: string): KeyFacts | undefined {
+  const headers = headersOf(octets)
+  return headers.has('conclave-key') ? factsOf(headers, path) : undefined
+}
+
+/** Lines `Name: value` in front of the PEM block. */
+function headersOf(octets: Buffer): Map<string, string> {
+  const begin = Math.max(0, octets.indexOf('-----BEGIN'))
+  const headers = new Map<string, string>()
+  for (const line of octets.toString('utf8', 0, begin).split('\n')) {
+    const colon = line.indexOf(':')
+    if (colon > 0) headers.set(line.slice(0, colon).trim().toLowerCase(), line.slice(colon + 1).trim())
+  }
+  return headers
+}
+
+function factsOf(headers: ReadonlyMap<string, string>, where: string): KeyFacts {
+  const need = (name: string): string => {
+    const value = headers.get(name.toLowerCase())
+    if (value === undefined) throw new Error(`the line ${name}: is missing`)
+    return value
+  }
+  if (need('Conclave-Key') !== FORMAT) throw new Error(`format ${need('Conclave-Key')} is not known`)
+  const role = need('Role')
+  if (!ROLES.includes(role)) throw new Error(`${role} is not a role: ksk, zsk or csk`)
+  const created = Date.parse(need('Created'))
+  if (Number.isNaN(created)) throw new Error('Created is not a time')
+  return {
+    zone: nameFromText(need('Zone')),
+    role: role as KeyRole,
+    algorithm: algorithmFromText(need('Algorithm').split(' ')[0]!),
+    createdUnix: created / 1000,
+    where,
+  }
+}
+
+function headerOf({ info }: LocalKey): string {
+  const { mnemonic } = algorithmOf(info.algorithm)
+  const lines = [
+    `Conclave-Key: ${FORMAT}`,
+    `Zone: ${nameToText(info.zone)}`,
+    `Role: ${info.role}`,
+    `Algorithm: ${info.algorithm} ${mnemonic}`,
+    `Key-Tag: ${info.keyTag}`,
+    `Created: ${new Date(info.createdUnix * 1000).toISOString().replace('.000Z', 'Z')}`,
+    `Public-Key: ${Buffer.from(info.publicKey).toString('base64')}`,
+  ]
+  return `${lines.join('\n')}\n`
+}
+
+function pemFileName({ zone, algorithm, keyTag, role }: KeyInfo): string {
+  const [number, tag] = [String(algorithm).padStart(3, '0'), String(keyTag).padStart(5, '0')]
+  return `${fileNameOf(zone)}+${number}+${tag}.${role}${EXTENSION}`
+}
+
+/** PKCS #8 PEM of a private key, as octets: node:crypto would return a string. The caller wipes them. */
+export function pemOf(key: KeyObject): Uint8Array {
+  const der = key.export({ format: 'der', type: 'pkcs8' })
+  const body = encodeBase64(der, PEM_LINE_LENGTH)
+  der.fill(0)
+  const [begin, end] = ['-----BEGIN PRIVATE KEY-----\n', '-----END PRIVATE KEY-----\n'].map(line =>
+    Buffer.from(line),
+  )
+  const pem = new Uint8Array(begin!.length + body.length + end!.length)
+  pem.set(begin!)
+  pem.set(body, begin!.length)
+  pem.set(end!, begin!.length + body.length)
+  body.fill(0)
+  return pem
+}

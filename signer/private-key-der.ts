@@ -1,0 +1,128 @@
+/** Private keys between their bare numbers, which BIND's files hold, and node:crypto: PKCS #8 (RFC 5958) around PKCS #1
+ *  (RFC 8017 appendix A.1.2), SEC 1 (RFC 5915) and RFC 8410, in DER. JWK would carry the numbers as strings.
+ *  I1  Every buffer with private octets that is made here is wiped before its function returns, the result excepted. */
+
+import { createPrivateKey, type KeyObject } from 'node:crypto'
+import type { Algorithm } from './algorithms.ts'
+import { Secret } from './secret.ts'
+
+const INTEGER = 0x02
+const BIT_OR_OCTETS = 0x04
+const SEQUENCE = 0x30
+
+/** Object identifiers, already in DER with their tags: RFC 8017 §A.1 with NULL, RFC 5480 §2.1.1, RFC 8410 §3. */
+const ALGORITHM_IDENTIFIERS: Readonly<Record<string, readonly number[]>> = {
+  '': [0x06, 9, 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 1, 1, 1, 0x05, 0],
+  'P-256': [0x06, 7, 0x2a, 0x86, 0x48, 0xce, 0x3d, 2, 1, 0x06, 8, 0x2a, 0x86, 0x48, 0xce, 0x3d, 3, 1, 7],
+  'P-384': [0x06, 7, 0x2a, 0x86, 0x48, 0xce, 0x3d, 2, 1, 0x06, 5, 0x2b, 0x81, 0x04, 0, 0x22],
+  Ed25519: [0x06, 3, 0x2b, 0x65, 0x70],
+  Ed448: [0x06, 3, 0x2b, 0x65, 0x71],
+}
+
+/** Numbers of a private key. RSA: n, e, d, p, q, d mod p−1, d mod q−1, q⁻¹ mod p. ECDSA: the scalar, as long as the field.
+ *  EdDSA: the seed. */
+export type PrivateNumbers = readonly Secret[]
+
+export const RSA_NUMBERS = 8
+
+/** Octets of the one number of an ECDSA or EdDSA key. */
+export function privateOctetsOf(algorithm: Algorithm): number {
+  return algorithm.kind === 'ec' ? algorithm.publicKeyOctets / 2 : algorithm.publicKeyOctets
+}
+
+/** The key with these numbers; what node:crypto says when they are none. */
+export function keyOfNumbers(algorithm: Algorithm, numbers: PrivateNumbers): KeyObject {
+  const inner = innerOf(algorithm, numbers)
+  const identifier = der(SEQUENCE, Uint8Array.from(ALGORITHM_IDENTIFIERS[algorithm.curve]!))
+  const octetString = der(BIT_OR_OCTETS, inner)
+  const key = Buffer.from(der(SEQUENCE, Uint8Array.of(INTEGER, 1, 0), identifier, octetString).buffer)
+  try {
+    return createPrivateKey({ key, format: 'der', type: 'pkcs8' })
+  } finally {
+    for (const octets of [inner, octetString, key]) octets.fill(0)
+  }
+}
+
+function innerOf(algorithm: Algorithm, numbers: PrivateNumbers): Uint8Array {
+  const first = numbers[0]!
+  if (algorithm.kind === 'ed') return first.use(seed => der(BIT_OR_OCTETS, seed))
+  if (algorithm.kind === 'ec') {
+    const scalar = first.use(octets => der(BIT_OR_OCTETS, octets))
+    return wiping([scalar], () => der(SEQUENCE, Uint8Array.of(INTEGER, 1, 1), scalar))
+  }
+  const integers = numbers.map(number => number.use(derInteger))
+  return wiping(integers, () => der(SEQUENCE, Uint8Array.of(INTEGER, 1, 0), ...integers))
+}
+
+function wiping(parts: readonly Uint8Array[], make: () => Uint8Array): Uint8Array {
+  const made = make()
+  for (const part of parts) part.fill(0)
+  return made
+}
+
+/** Positive INTEGER of big-endian octets. */
+function derInteger(octets: Uint8Array): Uint8Array {
+  let start = 0
+  while (start < octets.length - 1 && octets[start] === 0) start++
+  const sign = octets[start]! >= 0x80 ? Uint8Array.of(0) : new Uint8Array()
+  return der(INTEGER, sign, octets.subarray(start))
+}
+
+function der(tag: number, ...contents: readonly Uint8Array[]): Uint8Array {
+  const length = contents.reduce((sum, part) => sum + part.length, 0)
+  const head =
+    length < 0x80
+      ? [tag, length]
+      : length < 0x100
+        ? [tag, 0x81, length]
+        : [tag, 0x82, length >>> 8, length & 255]
+  const out = new Uint8Array(head.length + length)
+  out.set(head)
+  let at = head.length
+  for (const part of contents) {
+    out.set(part, at)
+    at += part.length
+  }
+  return out
+}
+
+/** The numbers of a private key of that algorithm. */
+export function numbersOfKey(algorithm: Algorithm, key: KeyObject): PrivateNumbers {
+  const types = { rsa: 'pkcs1', ec: 'sec1', ed: 'pkcs8' } as const
+  const octets = key.export({ format: 'der', type: types[algorithm.kind] })
+  try {
+    // RSAPrivateKey: version and eight numbers; ECPrivateKey: version, scalar; PrivateKeyInfo: version, algorithm, key.
+    const parts = childrenOf(childrenOf(octets)[0]!)
+    if (algorithm.kind === 'rsa') return parts.slice(1, 1 + RSA_NUMBERS).map(unsigned)
+    if (algorithm.kind === 'ec') return [padded(parts[1]!, privateOctetsOf(algorithm))]
+    return [padded(childrenOf(parts[2]!)[0]!, privateOctetsOf(algorithm))]
+  } finally {
+    octets.fill(0)
+  }
+}
+
+/** Contents of the DER values that stand in a row. OpenSSL wrote them: lengths are trusted. */
+function childrenOf(octets: Uint8Array): Uint8Array[] {
+  const children: Uint8Array[] = []
+  for (let at = 0; at < octets.length; ) {
+    let length = octets[at + 1]!
+    at += 2
+    if (length >= 0x80) {
+      const end = at + (length & 0x7f)
+      for (length = 0; at < end; at++) length = (length << 8) | octets[at]!
+    }
+    children.push(octets.subarray(at, at + length))
+    at += length
+  }
+  return children
+}
+
+function unsigned(octets: Uint8Array): Secret {
+  return new Secret(octets.slice(octets[0] === 0 && octets.length > 1 ? 1 : 0))
+}
+
+function padded(octets: Uint8Array, length: number): Secret {
+  const out = new Uint8Array(length)
+  out.set(octets, length - octets.length)
+  return new Secret(out)
+}
