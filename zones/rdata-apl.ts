@@ -3,6 +3,7 @@
 
 import { ipv4FromOctets, ipv4ToText, ipv6FromOctets, ipv6ToText } from './rdata-address.ts'
 import { hexDigit } from './rdata-encoding.ts'
+import { type Mismatch, mismatch } from './rdata-mismatch.ts'
 import { decimalFromOctets } from './rdata-number.ts'
 import { type RdataTokens, shownToken } from './rdata-tokens.ts'
 
@@ -46,21 +47,21 @@ function readItem(tokens: RdataTokens, out: Uint8Array, at: number, label: strin
   return at + ITEM_OCTETS + kept
 }
 
-export function checkApl(octets: Uint8Array, start: number, end: number): number | string {
+export function checkApl(octets: Uint8Array, start: number, end: number): number | Mismatch {
   let at = start
   while (at < end) {
-    if (at + ITEM_OCTETS > end) return `found ${end - at} octets, expected family, prefix and length`
+    if (at + ITEM_OCTETS > end) return mismatch(`${end - at} octets`, 'family, prefix and length')
     const family = (octets[at]! << 8) | octets[at + 1]!
     const kept = octets[at + 3]! & ~NEGATION
     const octetsMax = family === FAMILY_IPV4 ? 4 : family === FAMILY_IPV6 ? 16 : 127
-    if (kept > octetsMax) return `found ${kept} octets of address, expected at most ${octetsMax}`
+    if (kept > octetsMax) return mismatch(`${kept} octets of address`, `at most ${octetsMax}`)
     if (family <= FAMILY_IPV6 && family > 0 && octets[at + 2]! > 8 * octetsMax) {
-      return `found prefix ${octets[at + 2]}, expected at most ${8 * octetsMax}`
+      return mismatch(`prefix ${octets[at + 2]}`, `at most ${8 * octetsMax}`)
     }
     at += ITEM_OCTETS + kept
-    if (at > end) return 'found its end inside an address, expected the octets that its length promises'
+    if (at > end) return mismatch('its end inside an address', 'the octets that its length promises')
     // RFC 3123 §4: trailing zero octets are not sent.
-    if (kept > 0 && octets[at - 1] === 0) return 'found a zero octet at the end of an address, expected none'
+    if (kept > 0 && octets[at - 1] === 0) return mismatch('a zero octet at the end of an address', 'none')
   }
   return at
 }

@@ -3,6 +3,7 @@
  *  NXT (RFC 2535 §5.2).
  *  I1  There is exactly one right encoding of a set of types; wire form that departs from it is a fault. */
 
+import { type Mismatch, mismatch } from './rdata-mismatch.ts'
 import { readType } from './rdata-number.ts'
 import { type RdataTokens, shownToken } from './rdata-tokens.ts'
 import { typeToText } from './types.ts'
@@ -91,18 +92,17 @@ export function bitmapHas(octets: Uint8Array, start: number, end: number, type: 
 }
 
 /** Checks wire form; the end, or what is wrong. */
-export function checkTypes(octets: Uint8Array, start: number, end: number): number | string {
+export function checkTypes(octets: Uint8Array, start: number, end: number): number | Mismatch {
   let last = -1
   for (let at = start; at < end; ) {
-    if (at + 2 > end) return 'found half a window, expected its number and length'
+    if (at + 2 > end) return mismatch('half a window', 'its number and length')
     const window = octets[at]!
     const length = octets[at + 1]!
-    if (window <= last) return `found window ${window} behind window ${last}, expected ascending order`
-    if (length === 0 || length > WINDOW_OCTETS_MAX)
-      return `found a window of ${length} octets, expected 1 to 32`
-    if (at + 2 + length > end) return `found ${end - at - 2} octets of a window, expected ${length}`
+    if (window <= last) return mismatch(`window ${window} behind window ${last}`, 'ascending order')
+    if (length === 0 || length > WINDOW_OCTETS_MAX) return mismatch(`a window of ${length} octets`, '1 to 32')
+    if (at + 2 + length > end) return mismatch(`${end - at - 2} octets of a window`, `${length} octets`)
     at += 2 + length
-    if (octets[at - 1] === 0) return 'found a zero octet at the end of a window, expected none'
+    if (octets[at - 1] === 0) return mismatch('a zero octet at the end of a window', 'none')
     last = window
   }
   return end
@@ -134,8 +134,8 @@ export function decodeNxtTypes(octets: Uint8Array, start: number, end: number): 
   return types
 }
 
-export function checkNxtTypes(octets: Uint8Array, start: number, end: number): number | string {
-  if (end - start < 1 || end - start > 16) return `found ${end - start} octets, expected a bit map of 1 to 16`
-  if ((octets[start]! & 0x80) !== 0) return 'found bit 0 set, expected types from 1 to 127'
-  return octets[end - 1] === 0 ? 'found a zero octet at the end, expected none' : end
+export function checkNxtTypes(octets: Uint8Array, start: number, end: number): number | Mismatch {
+  if (end - start < 1 || end - start > 16) return mismatch(`${end - start} octets`, 'a bit map of 1 to 16')
+  if ((octets[start]! & 0x80) !== 0) return mismatch('bit 0 set', 'types from 1 to 127')
+  return octets[end - 1] === 0 ? mismatch('a zero octet at the end', 'none') : end
 }

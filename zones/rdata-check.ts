@@ -1,33 +1,45 @@
 /** The check of RDATA in wire form, driven by the rows of rdata-table.ts: what `\# n hex` holds, what comes over the
  *  network, what a program hands in. What parseRdata writes passes it. Unknown types have no wrong form.
- *  A fault reads `label: found …, expected …`. */
+ *  A fault reads `found …, expected …`, with the field's label. */
 
 import { nameLengthAt } from './name.ts'
 import { checkApl } from './rdata-apl.ts'
 import { checkNxtTypes, checkTypes } from './rdata-bitmap.ts'
 import { checkLoc } from './rdata-loc.ts'
+import { type Mismatch, mismatch } from './rdata-mismatch.ts'
 import { checkGateway, checkHip, checkRelay } from './rdata-relay.ts'
 import { checkSvcParameters } from './rdata-svcb.ts'
 import { compileByType, type Field, type FieldKind } from './rdata-table.ts'
 
 /** What is wrong with octets[start..end) as RDATA of that type; undefined when nothing is. Names are uncompressed. */
 export function rdataFault(type: number, octets: Uint8Array, start: number, end: number): string | undefined {
+  const fault = rdataMismatch(type, octets, start, end)
+  return fault === undefined ? undefined : `found ${fault.found}, expected ${fault.expected}`
+}
+
+/** As rdataFault, in two halves. */
+export function rdataMismatch(
+  type: number,
+  octets: Uint8Array,
+  start: number,
+  end: number,
+): Mismatch | undefined {
   const fields = fieldsByType[type]
   if (fields === undefined) return undefined
   let at = start
   for (const field of fields) {
     if (at === end && field.optional) break
     const next = CHECKS[field.kind](octets, at, end)
-    if (typeof next === 'string') return `${field.label}: ${next}`
+    if (typeof next !== 'number') return mismatch(next.found, `${field.label}, ${next.expected}`)
     at = next
   }
-  return at === end ? undefined : `found ${end - at} octets more, expected the end of the RDATA`
+  return at === end ? undefined : mismatch(`${end - at} octets more`, 'the end of the RDATA')
 }
 
 const fieldsByType: readonly (readonly Field[] | undefined)[] = compileByType(fields => fields)
 
 /** The offset behind the field, or what is wrong. */
-type Check = (octets: Uint8Array, at: number, end: number) => number | string
+type Check = (octets: Uint8Array, at: number, end: number) => number | Mismatch
 
 /** Offset behind field `index` of RDATA that was checked; the walk of everything that needs one field only. */
 export function endOfField(field: Field, octets: Uint8Array, at: number, end: number): number {
@@ -38,44 +50,42 @@ export function endOfField(field: Field, octets: Uint8Array, at: number, end: nu
 
 function fixed(length: number): Check {
   return (_octets, at, end) =>
-    at + length > end ? `found ${end - at} octets, expected ${length}` : at + length
+    at + length > end ? mismatch(`${end - at} octets`, `${length} octets`) : at + length
 }
 
 const name: Check = (octets, at, end) => {
   const length = nameLengthAt(octets, at, end)
-  return length < 0
-    ? 'found no whole name, expected one without compression, at most 255 octets'
-    : at + length
+  return length < 0 ? mismatch('no whole name', 'one without compression, at most 255 octets') : at + length
 }
 
 const string: Check = (octets, at, end) => {
-  if (at >= end) return 'found its end, expected a string'
+  if (at >= end) return mismatch('its end', 'a string')
   const next = at + 1 + octets[at]!
-  return next > end ? `found ${end - at - 1} octets, expected a string of ${octets[at]}` : next
+  return next > end ? mismatch(`${end - at - 1} octets`, `a string of ${octets[at]}`) : next
 }
 
 const strings: Check = (octets, start, end) => {
   let at = start
   do {
     const next = string(octets, at, end)
-    if (typeof next === 'string') return next
+    if (typeof next !== 'number') return next
     at = next
   } while (at < end)
   return at
 }
 
-const some: Check = (_octets, at, end) => (at < end ? end : 'found nothing, expected at least one octet')
+const some: Check = (_octets, at, end) => (at < end ? end : mismatch('nothing', 'at least one octet'))
 const any: Check = (_octets, _at, end) => end
 
 const tag: Check = (octets, at, end) => {
   const next = string(octets, at, end)
-  if (typeof next === 'string') return next
-  if (next === at + 1) return 'found an empty tag, expected letters and digits'
+  if (typeof next !== 'number') return next
+  if (next === at + 1) return mismatch('an empty tag', 'letters and digits')
   for (let index = at + 1; index < next; index++) {
     const octet = octets[index]!
     const letter = octet | 0x20
     if ((octet < 0x30 || octet > 0x39) && (letter < 0x61 || letter > 0x7a)) {
-      return `found octet ${octet}, expected letters and digits`
+      return mismatch(`octet ${octet}`, 'letters and digits')
     }
   }
   return next
@@ -109,19 +119,20 @@ function digest(kind: DigestKind, octetsMin: number): Check {
   return (octets, at, end) => {
     const length = DIGEST_OCTETS[kind].get(octets[at - 1]!)
     if (length !== undefined && end - at !== length) {
-      return `found ${end - at} octets, expected ${length} by its type ${octets[at - 1]}`
+      return mismatch(`${end - at} octets`, `${length} by its type ${octets[at - 1]}`)
     }
-    return end - at < octetsMin ? `found ${end - at} octets, expected at least ${octetsMin}` : end
+    return end - at < octetsMin ? mismatch(`${end - at} octets`, `at least ${octetsMin}`) : end
   }
 }
 
 const hash: Check = (octets, at, end) => {
   const next = string(octets, at, end)
-  return next === at + 1 || octets[at]! > 39 ? 'found no hash of 1 to 39 octets, expected 20' : next
+  return next === at + 1 || octets[at]! > 39
+    ? mismatch(`a hash of ${octets[at]} octets`, '20 octets, never over 39')
+    : next
 }
 
-const types: Check = (octets, at, end) =>
-  at < end ? checkTypes(octets, at, end) : 'found none, expected types'
+const types: Check = (octets, at, end) => (at < end ? checkTypes(octets, at, end) : mismatch('none', 'types'))
 
 const CHECKS: { readonly [kind in FieldKind]: Check } = {
   u8: fixed(1),

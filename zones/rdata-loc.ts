@@ -3,6 +3,7 @@
  *  2^31; the altitude is centimetres above a point 100,000 m below the reference spheroid. */
 
 import { u32 } from './node.ts'
+import { type Mismatch, mismatch } from './rdata-mismatch.ts'
 import { readText } from './rdata-name.ts'
 import { type RdataTokens, shownToken } from './rdata-tokens.ts'
 
@@ -104,18 +105,17 @@ function putU32(out: Uint8Array, at: number, value: number): void {
   out[at + 3] = value
 }
 
-export function checkLoc(octets: Uint8Array, at: number, end: number): number | string {
-  if (end - at !== LOC_OCTETS) return `found ${end - at} octets, expected ${LOC_OCTETS}`
-  if (octets[at] !== 0) return `found version ${octets[at]}, expected 0`
+export function checkLoc(octets: Uint8Array, at: number, end: number): number | Mismatch {
+  if (end - at !== LOC_OCTETS) return mismatch(`${end - at} octets`, `${LOC_OCTETS}`)
+  if (octets[at] !== 0) return mismatch(`version ${octets[at]}`, '0')
   for (let index = 1; index <= 3; index++) {
     const precision = octets[at + index]!
-    if (precision >> 4 > 9 || (precision & 15) > 9)
-      return 'found a size that is not two digits, expected 0 to 9'
+    if (precision >> 4 > 9 || (precision & 15) > 9) return mismatch('a size that is not two digits', '0 to 9')
   }
   if (Math.abs(u32(octets, at + 4) - EQUATOR) > 90 * DEGREE)
-    return 'found a latitude above 90 degrees, expected less'
+    return mismatch('a latitude above 90 degrees', 'less')
   if (Math.abs(u32(octets, at + 8) - EQUATOR) > 180 * DEGREE)
-    return 'found a longitude above 180 degrees, expected less'
+    return mismatch('a longitude above 180 degrees', 'less')
   return at + LOC_OCTETS
 }
 

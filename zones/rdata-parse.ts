@@ -16,7 +16,7 @@ import {
 } from './rdata-address.ts'
 import { readApl, readNsap } from './rdata-apl.ts'
 import { readNxtTypes, readTypes } from './rdata-bitmap.ts'
-import { DIGEST_OCTETS, type DigestKind, rdataFault } from './rdata-check.ts'
+import { DIGEST_OCTETS, type DigestKind, rdataMismatch } from './rdata-check.ts'
 import { readBase32Hex, readBase64, readHex, readHexRest } from './rdata-encoding.ts'
 import { readLoc } from './rdata-loc.ts'
 import { readName, readString, readText } from './rdata-name.ts'
@@ -99,10 +99,9 @@ function readGeneric(type: number, tokens: RdataTokens, out: Uint8Array, outStar
   const end = tokens.next() ? readHexRest(tokens, out, outStart, 'octets of RDATA') : outStart
   if (end - outStart !== length)
     tokens.fault(`${end - outStart} octets of RDATA`, `${length}, as \\# ${length} says`)
-  const fault = rdataFault(type, out, outStart, end)
+  const fault = rdataMismatch(type, out, outStart, end)
   if (fault === undefined) return end
-  const [found, expected] = fault.split(', expected ')
-  return tokens.fault(`RDATA that is no ${typeToText(type)}: ${found!.replace('found ', '')}`, expected!)
+  return tokens.fault(`RDATA that is no ${typeToText(type)} (${fault.found})`, fault.expected)
 }
 
 function unknownType(type: number, tokens: RdataTokens): never {

@@ -4,6 +4,7 @@
 import { type Name, nameLengthAt, nameToText } from './name.ts'
 import { ipv4FromOctets, ipv4ToText, ipv6FromOctets, ipv6ToText } from './rdata-address.ts'
 import { base64ToText, hexToText, readBase64, readHex } from './rdata-encoding.ts'
+import { type Mismatch, mismatch } from './rdata-mismatch.ts'
 import { readName } from './rdata-name.ts'
 import { readDecimal } from './rdata-number.ts'
 import { type RdataTokens, shownToken, TokenPart } from './rdata-tokens.ts'
@@ -56,20 +57,20 @@ function readHost(
 }
 
 /** The end of a host of that type, or what is wrong. */
-function checkHost(octets: Uint8Array, at: number, end: number, type: number): number | string {
+function checkHost(octets: Uint8Array, at: number, end: number, type: number): number | Mismatch {
   switch (type) {
     case NONE:
       return at
     case IPV4:
-      return at + 4 > end ? `found ${end - at} octets, expected an IPv4 address` : at + 4
+      return at + 4 > end ? mismatch(`${end - at} octets`, 'an IPv4 address') : at + 4
     case IPV6:
-      return at + 16 > end ? `found ${end - at} octets, expected an IPv6 address` : at + 16
+      return at + 16 > end ? mismatch(`${end - at} octets`, 'an IPv6 address') : at + 16
     case NAME: {
       const length = nameLengthAt(octets, at, end)
-      return length < 0 ? 'found no whole name, expected one without compression' : at + length
+      return length < 0 ? mismatch('no whole name', 'one without compression') : at + length
     }
     default:
-      return `found type ${type}, expected 0 to 3`
+      return mismatch(`type ${type}`, '0 to 3')
   }
 }
 
@@ -79,7 +80,7 @@ function hostToText(octets: Uint8Array, at: number, type: number): string {
   return type === IPV6 ? ipv6ToText(octets, at) : nameToText(octets, at)
 }
 
-export function checkGateway(octets: Uint8Array, at: number, end: number): number | string {
+export function checkGateway(octets: Uint8Array, at: number, end: number): number | Mismatch {
   return checkHost(octets, at, end, octets[at - 2]!)
 }
 
@@ -106,8 +107,8 @@ export function readRelay(
   return readHost(tokens, origin, out, at + 1, type, label)
 }
 
-export function checkRelay(octets: Uint8Array, at: number, end: number): number | string {
-  if (at >= end) return 'found its end, expected a relay type'
+export function checkRelay(octets: Uint8Array, at: number, end: number): number | Mismatch {
+  if (at >= end) return mismatch('its end', 'a relay type')
   return checkHost(octets, at + 1, end, octets[at]! & ~DISCOVERY_OPTIONAL)
 }
 
@@ -136,16 +137,16 @@ export function readHip(tokens: RdataTokens, origin: Name, out: Uint8Array, star
   return at
 }
 
-export function checkHip(octets: Uint8Array, start: number, end: number): number | string {
-  if (start + HIP_HEADER_OCTETS > end) return `found ${end - start} octets, expected lengths and an algorithm`
+export function checkHip(octets: Uint8Array, start: number, end: number): number | Mismatch {
+  if (start + HIP_HEADER_OCTETS > end) return mismatch(`${end - start} octets`, 'lengths and an algorithm')
   const hitOctets = octets[start]!
   const keyOctets = (octets[start + 2]! << 8) | octets[start + 3]!
-  if (hitOctets === 0 || keyOctets === 0) return 'found an empty tag or key, expected both'
+  if (hitOctets === 0 || keyOctets === 0) return mismatch('an empty tag or key', 'both')
   let at = start + HIP_HEADER_OCTETS + hitOctets + keyOctets
-  if (at > end) return 'found its end inside the tag or key, expected the octets that their lengths promise'
+  if (at > end) return mismatch('its end inside the tag or key', 'the octets that their lengths promise')
   while (at < end) {
     const length = nameLengthAt(octets, at, end)
-    if (length < 0) return 'found no whole name, expected a rendezvous server'
+    if (length < 0) return mismatch('no whole name', 'a rendezvous server')
     at += length
   }
   return at

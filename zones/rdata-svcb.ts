@@ -9,6 +9,7 @@
  *  I3  In AliasMode (priority 0) parameters are allowed and have no meaning (RFC 9460 §2.4.2). */
 
 import { u16 } from './node.ts'
+import { type Mismatch, mismatch } from './rdata-mismatch.ts'
 import { quotedText, readText } from './rdata-name.ts'
 import { type RdataTokens, shownToken, TokenPart } from './rdata-tokens.ts'
 import { checkSvcValue, SVC_KEY_MAX, SVC_PARAMETERS, type SvcParameter } from './svc-parameter.ts'
@@ -38,7 +39,7 @@ export function readSvcParameters(tokens: RdataTokens, out: Uint8Array, start: n
     at += HEADER_OCTETS + value.length
   }
   const end = checkSvcParameters(out, start, at)
-  return typeof end === 'number' ? end : faultOf(tokens, end)
+  return typeof end === 'number' ? end : tokens.fault(end.found, end.expected)
 }
 
 const HEADER_OCTETS = 4
@@ -99,31 +100,25 @@ function textOf(tokens: RdataTokens): Uint8Array {
 function encodeValue(tokens: RdataTokens, key: Key, text: Uint8Array | undefined): Uint8Array {
   if (key.parameter === undefined) return text ?? new Uint8Array(0)
   const value = key.parameter.encode(text ?? new Uint8Array(0))
-  return typeof value === 'string' ? faultOf(tokens, `${key.name}: ${value}`) : value
-}
-
-/** Splits `what: found …, expected …` into the two halves of a fault. */
-function faultOf(tokens: RdataTokens, reason: string): never {
-  const [found, expected] = reason.replace('found ', '').split(', expected ')
-  return tokens.fault(found!, expected!)
+  return 'found' in value ? tokens.fault(value.found, `${key.name}, ${value.expected}`) : value
 }
 
 /** Checks wire form (I1); the end, or what is wrong. */
-export function checkSvcParameters(octets: Uint8Array, start: number, end: number): number | string {
+export function checkSvcParameters(octets: Uint8Array, start: number, end: number): number | Mismatch {
   const present = new Set<number>()
   let last = -1
   for (let at = start; at < end; ) {
-    if (at + HEADER_OCTETS > end) return `found ${end - at} octets, expected a key and a length`
+    if (at + HEADER_OCTETS > end) return mismatch(`${end - at} octets`, 'a key and a length')
     const key = u16(octets, at)
     const valueAt = at + HEADER_OCTETS
     const valueEnd = valueAt + u16(octets, at + 2)
     const name = svcKeyToText(key)
-    if (key === last) return `found ${name} twice, expected each key once`
-    if (key < last) return `found ${name} behind ${svcKeyToText(last)}, expected ascending keys`
-    if (key > SVC_KEY_MAX) return `found key${key}, expected key0 to key${SVC_KEY_MAX}`
-    if (valueEnd > end) return `${name}: found ${end - valueAt} octets, expected ${valueEnd - valueAt}`
+    if (key === last) return mismatch(`${name} twice`, 'each key once')
+    if (key < last) return mismatch(`${name} behind ${svcKeyToText(last)}`, 'ascending keys')
+    if (key > SVC_KEY_MAX) return mismatch(`key${key}`, `key0 to key${SVC_KEY_MAX}`)
+    if (valueEnd > end) return mismatch(`${end - valueAt} octets`, `${name}, ${valueEnd - valueAt} octets`)
     const fault = checkSvcValue(key, octets.subarray(valueAt, valueEnd))
-    if (fault !== undefined) return `${name}: ${fault}`
+    if (fault !== undefined) return mismatch(fault.found, `${name}, ${fault.expected}`)
     present.add(key)
     last = key
     at = valueEnd
@@ -136,12 +131,13 @@ function missingMandatory(
   octets: Uint8Array,
   start: number,
   present: ReadonlySet<number>,
-): string | undefined {
+): Mismatch | undefined {
   if (!present.has(0)) return undefined
   const valueAt = start + HEADER_OCTETS
   for (let at = valueAt; at < valueAt + u16(octets, start + 2); at += 2) {
     const key = u16(octets, at)
-    if (!present.has(key)) return `mandatory: found no ${svcKeyToText(key)}, expected it among the parameters`
+    if (!present.has(key))
+      return mismatch(`mandatory without ${svcKeyToText(key)}`, 'it among the parameters')
   }
   return undefined
 }

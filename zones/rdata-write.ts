@@ -1,7 +1,7 @@
 /** RDATA to presentation form, driven by the rows of rdata-table.ts: one line, absolute names, strings in quotes, numbers
  *  for algorithms, so that a printed zone can be compared line by line.
- *  I1  Reading the text gives the same octets again. What a type's own form cannot express (wrong or foreign wire
- *      form, unknown types) is written `\# n hex` (RFC 3597 §5). */
+ *  I1  Reading the text of right RDATA gives the same octets again. What a type's own form cannot express, unknown
+ *      types, and wrong RDATA are written `\# n hex` (RFC 3597 §5). */
 
 import { nameToText } from './name.ts'
 import { u16, u32 } from './node.ts'

@@ -1,10 +1,10 @@
 /** Values of the registered SvcParamKeys (RFC 9460 §7, §8, §14.3.2), one row a key: from text whose character-string
- *  escapes are undone (appendix A) to wire form, back, and the check of wire form.
- *  Faults read `found …, expected …`. */
+ *  escapes are undone (appendix A) to wire form, back, and the check of wire form. */
 
 import { u16 } from './node.ts'
 import { ipv4FromOctets, ipv4ToText, ipv6FromOctets, ipv6ToText } from './rdata-address.ts'
 import { base64ToText } from './rdata-encoding.ts'
+import { type Mismatch, mismatch } from './rdata-mismatch.ts'
 
 /** RFC 9460 §14.3.2: 65535 is the invalid key. */
 export const SVC_KEY_MAX = 65_534
@@ -13,14 +13,14 @@ export interface SvcParameter {
   readonly key: number
   readonly name: string
   /** Wire form of the value, or the fault. An absent value is empty. */
-  readonly encode: (text: Uint8Array) => Uint8Array | string
+  readonly encode: (text: Uint8Array) => Uint8Array | Mismatch
   /** Text of a checked value, before character-string escapes. */
   readonly decode: (value: Uint8Array) => Uint8Array
-  readonly check: (value: Uint8Array) => string | undefined
+  readonly check: (value: Uint8Array) => Mismatch | undefined
 }
 
 /** The fault of a known key's value in wire form; undefined when it is right or the key is unknown. */
-export function checkSvcValue(key: number, value: Uint8Array): string | undefined {
+export function checkSvcValue(key: number, value: Uint8Array): Mismatch | undefined {
   return SVC_PARAMETERS.find(known => known.key === key)?.check(value)
 }
 
@@ -54,7 +54,7 @@ function listOf(
       const items = split(text)
       const out = new Uint8Array(items.length * octets)
       for (const [index, item] of items.entries()) {
-        if (encodeItem(item, out, index * octets) < 0) return `found ${shown(item)}, expected ${what}`
+        if (encodeItem(item, out, index * octets) < 0) return mismatch(shown(item), what)
       }
       return out
     },
@@ -64,10 +64,8 @@ function listOf(
       return ascii(items.join(','))
     },
     check(value) {
-      if (value.length === 0) return `found no value, expected ${what}`
-      return value.length % octets === 0
-        ? undefined
-        : `found ${value.length} octets, expected ${octets} an item`
+      if (value.length === 0) return mismatch('no value', what)
+      return value.length % octets === 0 ? undefined : mismatch(`${value.length} octets`, `${octets} an item`)
     },
   }
 }
@@ -102,7 +100,7 @@ const groups = listOf(2, 'a list of numbers from 0 to 65535', encodeU16, (value,
 const mandatory: Pick<SvcParameter, 'encode' | 'decode' | 'check'> = {
   encode(text) {
     const value = keys.encode(text)
-    if (typeof value === 'string') return value
+    if ('found' in value) return value
     const sorted = Array.from({ length: value.length / 2 }, (_, index) => u16(value, 2 * index))
     sorted.sort((a, b) => a - b)
     return Uint8Array.from(sorted.flatMap(key => [key >> 8, key & 0xff]))
@@ -112,11 +110,10 @@ const mandatory: Pick<SvcParameter, 'encode' | 'decode' | 'check'> = {
     const fault = keys.check(value)
     if (fault !== undefined) return fault
     for (let at = 0; at < value.length; at += 2) {
-      if (u16(value, at) === 0) return 'found mandatory in its own list, expected other parameters'
+      if (u16(value, at) === 0) return mismatch('mandatory in its own list', 'other parameters')
       if (at === 0) continue
-      if (u16(value, at) === u16(value, at - 2))
-        return `found ${keyToText(value, at)} twice, expected each once`
-      if (u16(value, at) < u16(value, at - 2)) return 'found descending keys, expected ascending ones'
+      if (u16(value, at) === u16(value, at - 2)) return mismatch(`${keyToText(value, at)} twice`, 'each once')
+      if (u16(value, at) < u16(value, at - 2)) return mismatch('descending keys', 'ascending ones')
     }
     return undefined
   },
@@ -136,7 +133,7 @@ const alpn: Pick<SvcParameter, 'encode' | 'decode' | 'check'> = {
       } else if (octet === BACKSLASH) {
         const escaped = text[++at]
         if (escaped !== COMMA && escaped !== BACKSLASH) {
-          return 'found a bad escape in the list, expected \\\\, or \\\\\\\\ for a comma or backslash in an item'
+          return mismatch('a bad escape in the list', '\\\\, or \\\\\\\\ for a comma or backslash in an item')
         }
         item.push(escaped)
       } else item.push(octet)
@@ -157,46 +154,45 @@ const alpn: Pick<SvcParameter, 'encode' | 'decode' | 'check'> = {
   check(value) {
     let at = 0
     for (; at < value.length; at += 1 + value[at]!) if (value[at] === 0) return badProtocol(0)
-    if (value.length === 0) return 'found no value, expected a list of protocols such as h2,h3'
-    return at === value.length ? undefined : 'found its end inside a protocol, expected whole ones'
+    if (value.length === 0) return mismatch('no value', 'a list of protocols such as h2,h3')
+    return at === value.length ? undefined : mismatch('its end inside a protocol', 'whole ones')
   },
 }
 
-function badProtocol(octets: number): string {
-  return `found a protocol of ${octets} octets, expected a list such as h2,h3 of 1 to 255 octets each`
+function badProtocol(octets: number): Mismatch {
+  return mismatch(`a protocol of ${octets} octets`, 'a list such as h2,h3 of 1 to 255 octets each')
 }
 
 const empty: Pick<SvcParameter, 'encode' | 'decode' | 'check'> = {
-  encode: text => (text.length === 0 ? text : `found value ${shown(text)}, expected none`),
+  encode: text => (text.length === 0 ? text : mismatch(`value ${shown(text)}`, 'none')),
   decode: value => value,
-  check: value => (value.length === 0 ? undefined : `found ${value.length} octets, expected no value`),
+  check: value => (value.length === 0 ? undefined : mismatch(`${value.length} octets`, 'no value')),
 }
 
 const port: Pick<SvcParameter, 'encode' | 'decode' | 'check'> = {
   encode(text) {
     const value = new Uint8Array(2)
-    return encodeU16(text, value, 0) < 0 ? `found ${shown(text)}, expected a number from 0 to 65535` : value
+    return encodeU16(text, value, 0) < 0 ? mismatch(`${shown(text)}`, 'a number from 0 to 65535') : value
   },
   decode: value => ascii(String(u16(value, 0))),
-  check: value => (value.length === 2 ? undefined : `found ${value.length} octets, expected a number in 2`),
+  check: value => (value.length === 2 ? undefined : mismatch(`${value.length} octets`, 'a number in 2')),
 }
 
 const ech: Pick<SvcParameter, 'encode' | 'decode' | 'check'> = {
   encode(text) {
     const value = Buffer.from(new TextDecoder().decode(text), 'base64')
     const same = value.toString('base64') === new TextDecoder().decode(text)
-    return same && value.length > 0 ? new Uint8Array(value) : `found ${shown(text)}, expected base64`
+    return same && value.length > 0 ? new Uint8Array(value) : mismatch(`${shown(text)}`, 'base64')
   },
   decode: value => ascii(base64ToText(value, 0, value.length)),
-  check: value => (value.length > 0 ? undefined : 'found no value, expected a list of ECH configurations'),
+  check: value => (value.length > 0 ? undefined : mismatch('no value', 'a list of ECH configurations')),
 }
 
 /** RFC 9461 §5: a URI template in UTF-8. */
 const template: Pick<SvcParameter, 'encode' | 'decode' | 'check'> = {
-  encode: text =>
-    text.length > 0 ? text : 'found no value, expected a URI template such as /dns-query{?dns}',
+  encode: text => (text.length > 0 ? text : mismatch('no value', 'a URI template such as /dns-query{?dns}')),
   decode: value => value,
-  check: value => (value.length > 0 ? undefined : 'found no value, expected a URI template'),
+  check: value => (value.length > 0 ? undefined : mismatch('no value', 'a URI template')),
 }
 
 export const SVC_PARAMETERS: readonly SvcParameter[] = [
