@@ -1,5 +1,6 @@
 /** The public face of zones/: names, records, zone files, the shared store. */
 
+export { checkZone, lintContent, locateFaults } from './check.ts'
 export {
   type ContentOutcome,
   contentFromRecords,
@@ -8,8 +9,10 @@ export {
   type ZoneContent,
 } from './content.ts'
 export { type Fault, faultText, type Severity } from './fault.ts'
+export { type LintedZone, type LintOptions, lint } from './lint.ts'
 export * from './name.ts'
 export * from './node.ts'
+export { type PrintedZone, printZone, recordText } from './print.ts'
 export { rdataFromText } from './rdata.ts'
 export { bitmapHas, checkTypes, decodeTypes, encodeTypes } from './rdata-bitmap.ts'
 export * from './rdata-canonical.ts'
