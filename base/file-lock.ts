@@ -1,0 +1,50 @@
+/** An exclusive lock on a path, held by the operating system for as long as this process lives.
+ *  flock(2) and not the others: a lock file that holds a pid is an obstacle after kill -9; fcntl(2) record locks do not
+ *  conflict within one process and vanish when any descriptor of the file is closed; a listening socket leaves a stale
+ *  file. flock belongs to the open file: the kernel drops it with the process, however that ends, and two openings in
+ *  one process conflict as they should.
+ *  I1  The file stays after release: removing it would let two processes lock two different files of one name.
+ *  I2  Its content, the holder's pid, is for messages only; the lock is the kernel's.
+ *  Where flock cannot be had, `lockFile` says so through `held: 'unsupported'` and the caller decides. */
+
+import { closeSync, constants, ftruncateSync, openSync, readFileSync, writeSync } from 'node:fs'
+import { libc } from './libc.ts'
+
+export type LockOutcome =
+  | { readonly kind: 'locked'; release(): void }
+  /** Another process (or this one) has it; the pid is what the holder wrote, if that can be read. */
+  | { readonly kind: 'held'; readonly pid: number | undefined }
+  | { readonly kind: 'unsupported' }
+
+// flock(2), the same numbers on Linux, macOS and the BSDs.
+const LOCK_EX = 2
+const LOCK_NB = 4
+
+let flock: ((...args: unknown[]) => number) | undefined
+
+/** Tries to lock; never waits. The descriptor is close-on-exec (Node's default): children do not inherit the lock.
+ *  @throws the system's error when the file cannot be opened. */
+export function lockFile(path: string): LockOutcome {
+  flock ??= libc()?.function('int flock(int, int)')
+  if (flock === undefined) return { kind: 'unsupported' }
+  const descriptor = openSync(path, constants.O_RDWR | constants.O_CREAT, 0o600)
+  if (flock(descriptor, LOCK_EX | LOCK_NB) !== 0) {
+    closeSync(descriptor)
+    return { kind: 'held', pid: pidIn(path) }
+  }
+  ftruncateSync(descriptor)
+  writeSync(descriptor, `${process.pid}\n`)
+  let open = true
+  return {
+    kind: 'locked',
+    release() {
+      if (open) closeSync(descriptor)
+      open = false
+    },
+  }
+}
+
+function pidIn(path: string): number | undefined {
+  const pid = Number.parseInt(readFileSync(path, 'latin1'), 10)
+  return Number.isSafeInteger(pid) && pid > 0 ? pid : undefined
+}
