@@ -1,0 +1,223 @@
+/** The state of one zone: last served version, signatures, journal, keys, last refusal.
+ *
+ *    publish:  blocks ─▶ blocks ─▶ … ─▶ last blocks + journal + record      (each arrow: a durable transaction)
+ *                                                       │
+ *                                              promise resolves ─▶ the store commits the version ─▶ queries see it
+ *
+ *  I1  The record and the journal change in one transaction, the last of a publication; before it the zone's old
+ *      version stands. Signature blocks may be ahead of the record (state-signatures.ts I2).
+ *  I2  Writes of one zone happen one after the other, in the order they were asked for; memory follows disk: what
+ *      `served` says is durable.
+ *  I3  Reading copies: what is handed out stays valid, and no read transaction outlives a call. */
+
+import { ConclaveError } from '../base/index.ts'
+import { decodeJournalEntry, type JournalEntry, type JournalLimits, planJournal } from './state-journal.ts'
+import {
+  type Databases,
+  journalKey,
+  KEYS_PER_TRANSACTION,
+  plainOctets,
+  RangeWalk,
+  recordKey,
+  removeRange,
+  type SignatureWalk,
+  signatureKey,
+  zoneRange,
+} from './state-keys.ts'
+import {
+  encodeZoneRecord,
+  type RefusedVersion,
+  type ServedVersion,
+  type StoredKey,
+  type ZoneStateRecord,
+} from './state-record.ts'
+import type { SignatureChange, SignatureKind } from './state-signatures.ts'
+
+export interface Publication extends ServedVersion {
+  /** Blocks put and deleted; read once, in order, in parts. */
+  readonly signatures?: Iterable<SignatureChange>
+  /** Blocks of these kinds that were there before go first: for a zone signed from nothing. */
+  readonly replaced?: readonly SignatureKind[]
+  /** Absent: the journal is emptied, since the chain would have a hole. */
+  readonly journalEntry?: JournalEntry
+}
+
+export interface ZoneState {
+  readonly apexKey: Uint8Array
+  /** The newest durable version; undefined when the zone was never served from this directory. */
+  readonly served: ServedVersion | undefined
+  readonly refused: RefusedVersion | undefined
+  readonly keys: readonly StoredKey[]
+  /** The node's block, copied. */
+  signatures(kind: SignatureKind, key: Uint8Array): Uint8Array | undefined
+  /** All blocks of a kind in ascending order of key, for merging with a walk of the tree. */
+  signatureWalk(kind: SignatureKind): SignatureWalk
+  /** Resolves when the version is durable; only then may it be published to queries. */
+  publish(publication: Publication): Promise<void>
+  /** Notes why a version was not published. */
+  refuse(refusal: RefusedVersion): Promise<void>
+  saveKeys(keys: readonly StoredKey[]): Promise<void>
+  /** The steps from that serial to the served one, oldest first; undefined when the journal does not reach back. */
+  journalFrom(serial: number): JournalEntry[] | undefined
+  /** Removes signatures, journal and served version. Keys stay: they may still be named by a DS at the parent. */
+  forget(): Promise<void>
+}
+
+export class LmdbZoneState implements ZoneState {
+  readonly apexKey: Uint8Array
+  /** Whether the directory holds a record of this zone. */
+  isStored: boolean
+  readonly #databases: Databases
+  readonly #limits: JournalLimits
+  #record: ZoneStateRecord
+  #last: Promise<unknown> = Promise.resolve()
+
+  /** Without a record, for a zone the directory does not know yet, the first write makes one under `id`. */
+  constructor(
+    apexKey: Uint8Array,
+    record: ZoneStateRecord | { readonly id: number },
+    databases: Databases,
+    limits: JournalLimits,
+  ) {
+    this.isStored = 'keys' in record
+    const journal = { first: 0, next: 0, octets: 0 }
+    this.apexKey = apexKey
+    this.#record = { keys: [], journal, ...record }
+    this.#databases = databases
+    this.#limits = limits
+  }
+
+  get served(): ServedVersion | undefined {
+    return this.#record.served
+  }
+
+  get refused(): RefusedVersion | undefined {
+    return this.#record.refused
+  }
+
+  get keys(): readonly StoredKey[] {
+    return this.#record.keys
+  }
+
+  /** Settles when everything asked for so far is on disk or has failed. */
+  get idle(): Promise<unknown> {
+    return this.#last
+  }
+
+  signatures(kind: SignatureKind, key: Uint8Array): Uint8Array | undefined {
+    const block = this.#databases.signatures.getBinary(signatureKey(this.#record.id, kind, key))
+    return block === undefined ? undefined : plainOctets(block)
+  }
+
+  signatureWalk(kind: SignatureKind): SignatureWalk {
+    return new RangeWalk(this.#databases.signatures, zoneRange(this.#record.id, kind))
+  }
+
+  publish(publication: Publication): Promise<void> {
+    return this.#inOrder(async () => {
+      const { signatures, replaced, journalEntry, ...served } = publication
+      this.#refuseEarlierSerial(served.serial)
+      for (const kind of replaced ?? []) {
+        await removeRange(this.#databases.signatures, zoneRange(this.#record.id, kind))
+      }
+      const rest = await this.#putBlocks(signatures ?? [])
+      const { refused: _, ...kept } = this.#record
+      const plan = planJournal(kept.journal, journalEntry, this.#limits, sequence =>
+        this.#databases.journal.getBinary(journalKey(kept.id, sequence)),
+      )
+      await this.#write({ ...kept, served, journal: plan.after }, () => {
+        for (const change of rest) this.#putBlock(change)
+        for (const sequence of plan.removed) this.#databases.journal.remove(journalKey(kept.id, sequence))
+        if (plan.added !== undefined) {
+          this.#databases.journal.put(journalKey(kept.id, kept.journal.next), plan.added)
+        }
+      })
+    })
+  }
+
+  refuse(refused: RefusedVersion): Promise<void> {
+    return this.#inOrder(() => this.#write({ ...this.#record, refused }))
+  }
+
+  saveKeys(keys: readonly StoredKey[]): Promise<void> {
+    return this.#inOrder(() => this.#write({ ...this.#record, keys }))
+  }
+
+  journalFrom(serial: number): JournalEntry[] | undefined {
+    const { first, next } = this.#record.journal
+    if (serial === this.served?.serial) return []
+    const entries: JournalEntry[] = []
+    for (let sequence = next - 1; sequence >= first; sequence--) {
+      const octets = this.#databases.journal.getBinary(journalKey(this.#record.id, sequence))
+      if (octets === undefined) return undefined
+      const entry = decodeJournalEntry(plainOctets(octets))
+      entries.push(entry)
+      if (entry.from === serial) return entries.reverse()
+    }
+    return undefined
+  }
+
+  forget(): Promise<void> {
+    return this.#inOrder(async () => {
+      const { id, keys, journal } = this.#record
+      await this.#write({ id, keys, journal: { first: journal.next, next: journal.next, octets: 0 } })
+      await removeRange(this.#databases.signatures, zoneRange(id))
+      await removeRange(this.#databases.journal, zoneRange(id))
+    })
+  }
+
+  /** RFC 1982 §3.2: the last defence of "the serial never goes backwards"; the serial policy is elsewhere. */
+  #refuseEarlierSerial(serial: number): void {
+    const served = this.#record.served
+    if (served === undefined || ((serial - served.serial) | 0) >= 0) return
+    throw new ConclaveError('STATE_SERIAL', `serial ${serial} is before ${served.serial}, which was served`)
+  }
+
+  /** Runs after what was asked for before, whether that succeeded or not (I2). */
+  #inOrder(work: () => Promise<void>): Promise<void> {
+    const result = this.#last.then(work).catch((cause: unknown) => {
+      if (cause instanceof ConclaveError) throw cause
+      throw new ConclaveError('STATE_WRITE', `the state directory cannot be written: ${String(cause)}`, {
+        cause,
+        remedy:
+          'Check the free space and the permissions of the state directory; the old version stays served.',
+      })
+    })
+    this.#last = result.catch(() => {})
+    return result
+  }
+
+  /** Writes all but the last part of the blocks; returns that part, for the last transaction. */
+  async #putBlocks(changes: Iterable<SignatureChange>): Promise<SignatureChange[]> {
+    let part: SignatureChange[] = []
+    for (const change of changes) {
+      part.push(change)
+      if (part.length < KEYS_PER_TRANSACTION) continue
+      const full = part
+      part = []
+      await this.#databases.signatures.batch(() => {
+        for (const one of full) this.#putBlock(one)
+      })
+    }
+    return part
+  }
+
+  #putBlock({ kind, key, block }: SignatureChange): void {
+    const { signatures } = this.#databases
+    const stored = signatureKey(this.#record.id, kind, key)
+    if (block === null || block.length === 0) signatures.remove(stored)
+    else signatures.put(stored, block)
+  }
+
+  /** The record and what belongs to it, in one transaction; memory follows when it is durable. */
+  async #write(record: ZoneStateRecord, alongside?: () => void): Promise<void> {
+    const { zones } = this.#databases
+    await zones.batch(() => {
+      alongside?.()
+      zones.put(recordKey(this.apexKey), encodeZoneRecord(record))
+    })
+    await zones.flushed
+    this.#record = record
+    this.isStored = true
+  }
+}

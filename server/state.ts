@@ -1,0 +1,273 @@
+/** The state directory: what must survive a restart, in one LMDB environment (`state.mdb`) beside the key files.
+ *
+ *    DIR/lock       flock, held while a server uses the directory; the pid in it is for messages
+ *    DIR/format     this format's number as text, written before anything else
+ *    DIR/state.mdb  LMDB: zones, signatures, journal (state-keys.ts)
+ *    DIR/keys/      key files, one a key (the signer's)
+ *    DIR/control/   the control socket
+ *
+ *  I1  One process at a time writes; the lock is the operating system's, so a killed process leaves no obstacle.
+ *  I2  The format number changes whenever an older release would read something wrong; another number is refused.
+ *  I3  A write promise that has resolved is durable: LMDB syncs each commit (`overlappingSync` off; with it on, a
+ *      commit is visible before it is durable). Writes asked for in one turn of the event loop share a commit. */
+
+import { chmodSync, closeSync, mkdirSync, openSync, readSync, statSync } from 'node:fs'
+import { dirname, join, resolve } from 'node:path'
+import { open, type RootDatabase } from 'lmdb'
+import { ConclaveError, isErrno, lockFile, syncDirectory, writeFileWhole } from '../base/index.ts'
+import type { JournalLimits } from './state-journal.ts'
+import { apexKeyOf, type Databases, type OctetsDatabase, RECORD_RANGE, zoneIdOf } from './state-keys.ts'
+import { decodeZoneRecord, type ZoneStateRecord } from './state-record.ts'
+import { LmdbZoneState, type ZoneState } from './state-zone.ts'
+
+export const STATE_FORMAT = 1
+export const STATE_DIRECTORY_NAME = '.conclave'
+/** 16 MiB of changes a zone, and at most as many steps as a secondary might ask about after a long absence. */
+export const JOURNAL_LIMITS: JournalLimits = { octetsMax: 16 << 20, entriesMax: 1000 }
+
+export interface StateOptions {
+  /** Looks only: takes no lock, so it works beside a running server, and every write fails. */
+  readonly readOnly?: boolean
+  readonly journal?: JournalLimits
+}
+
+export interface State {
+  /** Absolute path. */
+  readonly directory: string
+  /** Whether the directory held no state before: serials then start at the sources' own. */
+  readonly fresh: boolean
+  readonly keysDirectory: string
+  /** The state of a zone, by the absolute key of its apex; the same object each time. */
+  zone(apexKey: Uint8Array): ZoneState
+  /** Apex keys of all zones that the directory knows, in canonical order. */
+  zones(): Uint8Array[]
+  /** The newest inception of any RRSIG that was made: a clock before it is wrong and must not sign. 0: none. */
+  newestInceptionUnix(): number
+  /** Writes a consistent copy of the database into a new directory, without keys, while all goes on. */
+  backup(directory: string): Promise<void>
+  /** Resolves when everything asked for is on disk and the lock is given back. */
+  close(): Promise<void>
+}
+
+/** `.conclave/` beside the first ZONEFILE or configuration file, or in the first DIR; never the working directory,
+ *  since a second state would mean second keys and a second DS. */
+export function defaultStateDirectory(firstPath: string): string {
+  const path = resolve(firstPath)
+  return join(isDirectory(path) ? path : dirname(path), STATE_DIRECTORY_NAME)
+}
+
+/** Opens, and makes if need be, a state directory.
+ *  @throws ConclaveError STATE_LOCKED, STATE_FORMAT, STATE_CORRUPT, STATE_OPEN */
+export async function openState(directory: string, options: StateOptions = {}): Promise<State> {
+  const path = resolve(directory)
+  try {
+    if (options.readOnly === true) {
+      statSync(join(path, 'state.mdb'))
+      await checkFormat(path)
+      return openEnvironment(path, options, false, () => {})
+    }
+    mkdirSync(path, { recursive: true, mode: 0o700 })
+    const release = lockDirectory(path)
+    try {
+      const fresh = await checkFormat(path)
+      return openEnvironment(path, options, fresh, release)
+    } catch (error) {
+      release()
+      throw error
+    }
+  } catch (cause) {
+    if (cause instanceof ConclaveError) throw cause
+    const what = cause instanceof Error ? cause.message : String(cause)
+    throw new ConclaveError('STATE_OPEN', `the state directory cannot be used: ${what}`, {
+      place: { file: path },
+      cause,
+    })
+  }
+}
+
+function lockDirectory(path: string): () => void {
+  const outcome = lockFile(join(path, 'lock'))
+  if (outcome.kind === 'locked') return outcome.release
+  // Without flock (Windows) LMDB's own locks keep the database whole; only the clear message is lost.
+  if (outcome.kind === 'unsupported') return () => {}
+  const holder = outcome.pid === process.pid ? 'this process' : `process ${outcome.pid ?? '(unknown)'}`
+  throw new ConclaveError('STATE_LOCKED', `the state directory is in use by ${holder}`, {
+    place: { file: path },
+    remedy: 'Stop that server, or give this one another directory with --state.',
+  })
+}
+
+const FORMAT_OCTETS_MAX = 16
+
+/** Writes the format of a new directory, and refuses that of another release (I2). Gives whether it is new. */
+async function checkFormat(path: string): Promise<boolean> {
+  const file = join(path, 'format')
+  const found = readStart(file, FORMAT_OCTETS_MAX)?.toString('latin1')
+  if (found === undefined) {
+    if (readStart(join(path, 'state.mdb'), 0) !== undefined) throw formatError(path, 'has no format number')
+    await writeFileWhole(file, `${STATE_FORMAT}\n`, { mode: 0o600 })
+    return true
+  }
+  if (!/^[0-9]+\n?$/.test(found)) throw formatError(path, 'has a format number that cannot be read')
+  const format = Number(found)
+  if (format === STATE_FORMAT) return readStart(join(path, 'state.mdb'), 0) === undefined
+  const age = format > STATE_FORMAT ? 'a newer release' : 'an older release'
+  throw formatError(path, `was written by ${age} (format ${format}; this release reads ${STATE_FORMAT})`)
+}
+
+function formatError(path: string, what: string): ConclaveError {
+  return new ConclaveError('STATE_FORMAT', `the state directory ${what}`, {
+    place: { file: path },
+    remedy:
+      'Use the release that wrote it, or restore a backup; keys and last serials are in it, so keep it.',
+  })
+}
+
+/** The first octets of a file; undefined when there is none. */
+function readStart(path: string, octets: number): Buffer | undefined {
+  let descriptor: number
+  try {
+    descriptor = openSync(path, 'r')
+  } catch (error) {
+    if (isErrno(error, 'ENOENT')) return undefined
+    throw error
+  }
+  try {
+    const start = Buffer.alloc(octets)
+    return start.subarray(0, readSync(descriptor, start, 0, octets, 0))
+  } finally {
+    closeSync(descriptor)
+  }
+}
+
+function isDirectory(path: string): boolean {
+  try {
+    return statSync(path).isDirectory()
+  } catch {
+    return false
+  }
+}
+
+function openEnvironment(path: string, options: StateOptions, fresh: boolean, release: () => void): State {
+  const file = join(path, 'state.mdb')
+  const readOnly = options.readOnly === true
+  let root: RootDatabase<Uint8Array, Uint8Array>
+  try {
+    checkMagic(file)
+    root = open<Uint8Array, Uint8Array>({
+      path: file,
+      noSubdir: true,
+      maxDbs: 8,
+      overlappingSync: false,
+      readOnly,
+      ...OCTETS,
+    })
+  } catch (cause) {
+    throw new ConclaveError(
+      'STATE_CORRUPT',
+      `the state database cannot be opened: ${cause instanceof Error ? cause.message : String(cause)}`,
+      {
+        place: { file },
+        cause,
+        remedy: 'Restore it from a backup; do not remove it: its last serials and signatures would be lost.',
+      },
+    )
+  }
+  if (!readOnly) chmodSync(file, 0o600)
+  return new LmdbState(path, fresh, root, options.journal ?? JOURNAL_LIMITS, release)
+}
+
+/** LMDB maps the file before it looks at it, and a file of another kind ends the process: so it is looked at here.
+ *  Its first page begins with a header of 24 octets and the number 0xBEEFC0DE, little-endian. */
+function checkMagic(file: string): void {
+  const start = readStart(file, 28)
+  if (start === undefined || start.length === 0) return
+  if (start.toString('hex', 24) !== 'dec0efbe') throw new Error('it is not an LMDB database')
+}
+
+const OCTETS = { encoding: 'binary', keyEncoding: 'binary', cache: false } as const
+
+class LmdbState implements State {
+  readonly directory: string
+  readonly fresh: boolean
+  readonly keysDirectory: string
+  readonly #root: RootDatabase<Uint8Array, Uint8Array>
+  readonly #databases: Databases
+  readonly #limits: JournalLimits
+  readonly #release: () => void
+  readonly #zones = new Map<string, LmdbZoneState>()
+  #nextId = 0
+
+  constructor(
+    directory: string,
+    fresh: boolean,
+    root: RootDatabase<Uint8Array, Uint8Array>,
+    limits: JournalLimits,
+    release: () => void,
+  ) {
+    this.directory = directory
+    this.fresh = fresh
+    this.keysDirectory = join(directory, 'keys')
+    this.#root = root
+    this.#limits = limits
+    this.#release = release
+    const database = (name: string): OctetsDatabase =>
+      root.openDB<Uint8Array, Uint8Array>({ name, ...OCTETS })
+    this.#databases = {
+      zones: database('zones'),
+      signatures: database('signatures'),
+      journal: database('journal'),
+    }
+    for (const { key, value } of this.#databases.zones.getRange(RECORD_RANGE)) {
+      const apexKey = apexKeyOf(key)
+      this.#add(apexKey, decodeZoneRecord(value))
+    }
+    // A crash may have left blocks of a zone whose record was not written yet: its number is not used again.
+    for (const key of this.#databases.signatures.getKeys({ reverse: true, limit: 1 })) {
+      this.#nextId = Math.max(this.#nextId, zoneIdOf(key) + 1)
+    }
+  }
+
+  zone(apexKey: Uint8Array): ZoneState {
+    const known = this.#zones.get(textOf(apexKey))
+    if (known !== undefined) return known
+    return this.#add(apexKey.slice(), { id: this.#nextId })
+  }
+
+  zones(): Uint8Array[] {
+    return [...this.#zones.values()]
+      .filter(zone => zone.isStored)
+      .map(zone => zone.apexKey)
+      .sort(Buffer.compare)
+  }
+
+  newestInceptionUnix(): number {
+    let newest = 0
+    for (const zone of this.#zones.values()) newest = Math.max(newest, zone.served?.newestInceptionUnix ?? 0)
+    return newest
+  }
+
+  async backup(directory: string): Promise<void> {
+    mkdirSync(directory, { recursive: true, mode: 0o700 })
+    await this.#root.backup(join(directory, 'state.mdb'), true)
+    await writeFileWhole(join(directory, 'format'), `${STATE_FORMAT}\n`, { mode: 0o600 })
+    await syncDirectory(directory)
+  }
+
+  async close(): Promise<void> {
+    await Promise.all([...this.#zones.values()].map(zone => zone.idle))
+    await this.#root.close()
+    this.#release()
+  }
+
+  #add(apexKey: Uint8Array, record: ZoneStateRecord | { readonly id: number }): LmdbZoneState {
+    const zone = new LmdbZoneState(apexKey, record, this.#databases, this.#limits)
+    this.#zones.set(textOf(apexKey), zone)
+    this.#nextId = Math.max(this.#nextId, record.id + 1)
+    return zone
+  }
+}
+
+function textOf(key: Uint8Array): string {
+  return Buffer.from(key.buffer, key.byteOffset, key.length).toString('latin1')
+}
