@@ -1,0 +1,97 @@
+/** Other people's parsers read our samples, our text of them and our wire form (as `\# n hex`), and must make the same
+ *  record of all three; what they print, we read to the same octets.
+ *  Not here: types and forms that a judge does not know, listed with it. */
+
+import { execFileSync } from 'node:child_process'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import test from 'ava'
+import { genericRdataText, rdataFromText, rdataToText, typeFromText, typeToText } from '../../zones/index.ts'
+import { needs, toolPath } from '../support/tools.ts'
+import { RDATA_SAMPLES, type RdataSample } from '../vectors/rdata-samples.ts'
+
+interface Judge {
+  readonly program: string
+  readonly arguments: (file: string) => readonly string[]
+  /** Types that this judge, in the oldest version that we meet, does not read. */
+  readonly unknown: ReadonlySet<string>
+  /** Samples whose form it refuses, by the start of their text. */
+  readonly refused: readonly string[]
+}
+
+const JUDGES: readonly Judge[] = [
+  {
+    program: 'named-compilezone',
+    arguments: file => ['-q', '-i', 'none', '-k', 'ignore', '-s', 'full', '-o', '-', 'example.', file],
+    // BIND refuses MD and MF as obsolete; SOA may stand at the apex only.
+    unknown: new Set(['SOA', 'MD', 'MF', 'CLA']),
+    refused: [],
+  },
+  {
+    program: 'ldns-read-zone',
+    arguments: file => [file],
+    // ldns takes NSAP-PTR for a string and NXT for NSEC.
+    unknown: new Set('SOA NSAP-PTR NXT DSYNC AMTRELAY RESINFO WALLET AVC NINFO CLA TA'.split(' ')),
+    refused: ['CAA 128 tbs Unknown'],
+  },
+]
+
+const HEAD = '$ORIGIN example.\n$TTL 300\n@ SOA ns hostmaster 1 2 3 4 5\n@ NS ns\nns A 192.0.2.1\n'
+
+function read(judge: Judge, zone: string): string {
+  const directory = mkdtempSync(join(tmpdir(), 'conclave-judge-'))
+  const file = join(directory, 'example.zone')
+  writeFileSync(file, zone)
+  try {
+    return execFileSync(toolPath(judge.program)!, judge.arguments(file), { encoding: 'utf8', stdio: 'pipe' })
+  } finally {
+    rmSync(directory, { recursive: true })
+  }
+}
+
+/** RDATA text by owner and type, of lines `owner ttl IN type rdata`. */
+function recordsOf(text: string): Map<string, string> {
+  const records = new Map<string, string>()
+  for (const line of text.split('\n')) {
+    const match = /^(\w+)\.example\.\s+\d+\s+IN\s+(\S+)\s*(.*)$/.exec(line)
+    if (match !== null)
+      records.set(
+        match[1]!,
+        match[3]!
+          .replace(/\s;[{ ].*$/, '')
+          .replace(/ +/g, ' ')
+          .trim(),
+      )
+  }
+  return records
+}
+
+function linesOf(sample: RdataSample, index: number): string {
+  const type = typeFromText(sample.type)!
+  const wire = rdataFromText(type, sample.text)
+  return [
+    `t${index} ${sample.type} ${sample.text}`,
+    `p${index} ${sample.type} ${rdataToText(type, wire)}`,
+    `g${index} ${typeToText(type)} ${genericRdataText(wire)}`,
+    '',
+  ].join('\n')
+}
+
+for (const judge of JUDGES) {
+  test(`${judge.program} reads what we write, and we what it writes`, t => {
+    if (!needs(t, judge.program)) return
+    const samples = RDATA_SAMPLES.filter(
+      ({ type, text }) =>
+        !judge.unknown.has(type) && !judge.refused.some(start => `${type} ${text}`.startsWith(start)),
+    )
+    const records = recordsOf(read(judge, HEAD + samples.map(linesOf).join('')))
+    for (const [index, { type, text }] of samples.entries()) {
+      const wire = rdataFromText(type, text)
+      const theirs = records.get(`t${index}`)
+      t.is(records.get(`p${index}`), theirs, `${type} ${text}`)
+      t.is(records.get(`g${index}`), theirs, `${type} ${text}`)
+      t.deepEqual(rdataFromText(type, theirs ?? 'missing'), wire, `${type} ${text}: ${theirs}`)
+    }
+  })
+}
