@@ -283,7 +283,7 @@ export class TreeEdit {
     const last = slot === assembly.count - 1
     const run =
       !replace && ((last && this.#lastLeaf) || (page === this.#runPage && slot === this.#runSlot + 1))
-    const at = run && assembly.fitsSplit(slot) ? slot : assembly.evenSplit(slot)
+    const at = run ? this.#splitOfRun(slot, last) : assembly.evenSplit(slot)
     this.reserve()
     const left = path.depth === 0 ? this.#makePage(PAGE_UNITS) : page
     const right = this.#makePage(PAGE_UNITS)
@@ -299,6 +299,13 @@ export class TreeEdit {
     this.#insertSeparator(path.depth - 1, left, right, run && last)
     this.#finger = false
     this.release()
+  }
+
+  /** Behind the run, so that what follows it does not fill the run's pages; or before its newest key. */
+  #splitOfRun(slot: number, last: boolean): number {
+    const { assembly } = this.#space
+    if (!last && assembly.fitsSplit(slot + 1)) return slot + 1
+    return assembly.fitsSplit(slot) ? slot : assembly.evenSplit(slot)
   }
 
   #keepSeparator(cell: number, length: number): void {
