@@ -7,6 +7,7 @@ import { createRequire } from 'node:module'
 interface Koffi {
   load(path: string | null): { func(prototype: string): (...args: unknown[]) => unknown }
   errno(): number
+  address(octets: Uint8Array): bigint
 }
 
 export interface Libc {
@@ -14,6 +15,8 @@ export interface Libc {
   function(prototype: string): (...args: unknown[]) => number
   /** errno of this thread's last call. */
   errno(): number
+  /** Where the octets are; exact, as user space has 47 bits of addresses. Keeps nothing alive: the caller holds them. */
+  addressOf(octets: Uint8Array): number
 }
 
 let loaded: { libc: Libc | undefined } | undefined
@@ -31,6 +34,7 @@ function load(): Libc | undefined {
     return {
       function: prototype => library.func(prototype) as (...args: unknown[]) => number,
       errno: () => koffi.errno(),
+      addressOf: octets => Number(koffi.address(octets)),
     }
   } catch {
     return undefined

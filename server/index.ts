@@ -1,6 +1,15 @@
 /** The public face of server/: answers, transports, the nameserver. */
+
+export {
+  type ListenAddress,
+  listenAddressText,
+  parseListenAddress,
+  prefixMatcher,
+} from './address.ts'
 export * from './answerer.ts'
 export * from './counters.ts'
+export { type ListenCounters, type Listeners, type ListenOptions, openListeners } from './listen.ts'
+export { dropPrivileges } from './privileges.ts'
 export * from './rcode.ts'
 export {
   defaultStateDirectory,

@@ -176,7 +176,11 @@ export class ToBeSigned {
   }
 
   #prefixOctets(index: number): number {
-    return RRSIG_FIXED_OCTETS + nameLengthAt(this.octets, this.offsets[index]! + RRSIG_FIXED_OCTETS)
+    return (
+      RRSIG_FIXED_OCTETS +
+      nameLengthAt(this.octets, this.offsets[index]! + RRSIG_FIXED_OCTETS) -
+      this.offsets[index]!
+    )
   }
 
   /** Starts a message: the RDATA of its RRSIG. */

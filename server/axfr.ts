@@ -1,0 +1,187 @@
+/** Zone transfers over a stream (RFC 5936; RFC 1995 answered with whole zones). Not here: TSIG, differences, NOTIFY.
+ *
+ *    SOA  names tree in canonical order, RRSIGs behind what they cover  NSEC3 tree  SOA
+ *
+ *  I1  All messages of a transfer come from one version: a reader of its own pins it, for `secondsMax` at most.
+ *  I2  A transfer goes to permitted addresses only; others get REFUSED, whether or not we have the zone.
+ *  I3  The event loop has its turn between messages, and a slow peer costs one message of memory. */
+import { setImmediate as nextTurn } from 'node:timers/promises'
+import type { Clock, Logger } from '../base/index.ts'
+import {
+  decodeZoneRecord,
+  nameToText,
+  type StoreHandle,
+  StoreReader,
+  writeKey,
+  type ZoneRecord,
+} from '../zones/index.ts'
+import { prefixMatcher } from './address.ts'
+import { soaOf, TransferMessage, transferMessages } from './axfr-messages.ts'
+import { HEADER_OCTETS, type Query, Query as QueryReader, readQuery } from './query.ts'
+import {
+  EDE_NONE,
+  EDE_NOT_AUTHORITATIVE,
+  EDE_NOT_READY,
+  EDE_OTHER,
+  FAILURE_NONE,
+  RCODE_FORMERR,
+  RCODE_NOERROR,
+  RCODE_NOTAUTH,
+  RCODE_REFUSED,
+  RCODE_SERVFAIL,
+} from './rcode.ts'
+
+/** RFC 1995 §2. */
+const TYPE_IXFR = 251
+/** RFC 8914 §4.19: the client is not authorised. */
+const EDE_PROHIBITED = 18
+const TYPE_SOA = 6
+/** Messages between two turns of the event loop: some 64 KiB, a fraction of a millisecond. */
+const MESSAGES_PER_TURN = 4
+
+export interface TransferLimits {
+  /** A pinned version cannot be reclaimed: this is how long one transfer may keep it. */
+  readonly secondsMax: number
+  /** Transfers at a time; each has a reader's slot of the store. */
+  readonly inFlightMax: number
+}
+
+export const TRANSFER_LIMITS: TransferLimits = { secondsMax: 120, inFlightMax: 8 }
+
+export interface TransferOptions {
+  readonly handle: StoreHandle
+  /** Prefixes that may transfer; the default is loopback. */
+  readonly allow?: readonly string[]
+  readonly limits?: Partial<TransferLimits>
+  readonly log: Logger
+  readonly clock: Clock
+}
+
+/** Where the messages go. */
+export interface TransferPeer {
+  readonly address: string
+  /** Takes a message; resolves to true when there is room for the next, to false when the connection is gone. */
+  send(message: Uint8Array): Promise<boolean>
+  /** Ends the connection at once: what was sent is not a whole zone. */
+  abort(): void
+}
+
+export class Transfers {
+  readonly #options: TransferOptions
+  readonly #limits: TransferLimits
+  readonly #mayTransfer: (address: string) => boolean
+  #inFlight = 0
+  /** Transfers that went out whole. */
+  completed = 0
+  refused = 0
+
+  constructor(options: TransferOptions) {
+    this.#options = options
+    this.#limits = { ...TRANSFER_LIMITS, ...options.limits }
+    this.#mayTransfer = prefixMatcher(options.allow ?? ['loopback'])
+  }
+
+  /** Answers a query of type AXFR or IXFR; never throws. */
+  async answer(octets: Uint8Array, peer: TransferPeer): Promise<void> {
+    const query = new QueryReader()
+    const message = new TransferMessage()
+    if (readQuery(query, octets, octets.length) !== FAILURE_NONE) {
+      await peer.send(message.failure(query, RCODE_FORMERR, EDE_NONE))
+    } else if (!this.#mayTransfer(peer.address)) {
+      this.refused++
+      await peer.send(message.failure(query, RCODE_REFUSED, EDE_PROHIBITED))
+    } else if (this.#inFlight >= this.#limits.inFlightMax) {
+      await peer.send(message.failure(query, RCODE_SERVFAIL, EDE_OTHER))
+    } else await this.#transfer(query, message, peer)
+  }
+
+  async #transfer(query: Query, message: TransferMessage, peer: TransferPeer): Promise<void> {
+    const { handle, clock, log } = this.#options
+    this.#inFlight++
+    let reader: StoreReader | undefined
+    let late = false
+    // I1. The send in progress sees the end of its connection.
+    const timer = clock.after(this.#limits.secondsMax, () => {
+      late = true
+      peer.abort()
+    })
+    try {
+      reader = new StoreReader(handle)
+      await this.#respond(reader, query, message, peer)
+    } catch (error) {
+      log.error('a zone transfer failed', { peer: peer.address, error: String(error) })
+      peer.abort()
+    } finally {
+      timer.cancel()
+      reader?.close()
+      this.#inFlight--
+    }
+    if (late) log.warn('a zone transfer took too long and was ended', { peer: peer.address })
+  }
+
+  async #respond(
+    reader: StoreReader,
+    query: Query,
+    message: TransferMessage,
+    peer: TransferPeer,
+  ): Promise<void> {
+    const zone = findZone(reader, query)
+    if (zone === undefined) {
+      // RFC 5936 §2.2.1: not authoritative for the zone.
+      await peer.send(message.failure(query, RCODE_NOTAUTH, EDE_NOT_AUTHORITATIVE))
+      return
+    }
+    if (zone.namesRoot === 0) {
+      await peer.send(message.failure(query, RCODE_SERVFAIL, EDE_NOT_READY))
+      return
+    }
+    const soa = soaOf(reader, zone)
+    // RFC 1995 §2: who has this version, or a newer one, gets the SOA alone.
+    if (query.type === TYPE_IXFR && !isOlder(requestedSerial(query), zone.serial)) {
+      message.begin(query, RCODE_NOERROR, EDE_NONE)
+      message.put(zone.apex, 0, soa)
+      await peer.send(message.end())
+      return
+    }
+    let sent = 0
+    for (const octets of transferMessages(reader, zone, soa, query, message)) {
+      if (!(await peer.send(octets))) return
+      if (++sent % MESSAGES_PER_TURN === 0) await nextTurn()
+    }
+    this.completed++
+    this.#options.log.info('zone transferred', {
+      zone: nameToText(zone.apex),
+      serial: zone.serial,
+      peer: peer.address,
+    })
+  }
+}
+
+/** The zone whose apex the question names; a transfer is of whole zones. */
+function findZone(reader: StoreReader, query: Query): ZoneRecord | undefined {
+  const key = new Uint8Array(512)
+  const length = writeKey(query.octets, HEADER_OCTETS, key)
+  const root = reader.announce()
+  const cursor = reader.cursor()
+  if (query.class !== 1 || root === 0 || !cursor.find(root, key, 0, length)) return undefined
+  return decodeZoneRecord(cursor.bytes, cursor.valueStart)
+}
+
+/** RFC 1995 §3: the client's serial is in the SOA of the authority section; undefined when there is none. */
+function requestedSerial(query: Query): number | undefined {
+  const { octets } = query
+  const view = new DataView(octets.buffer, octets.byteOffset, query.length)
+  if (view.getUint16(8) === 0 || view.getUint16(6) !== 0) return undefined
+  let at = query.questionEnd
+  while (octets[at] !== 0 && octets[at]! < 0xc0) at += 1 + octets[at]!
+  at += octets[at] === 0 ? 1 : 2
+  // readQuery has seen that the record is whole.
+  const end = at + 10 + view.getUint16(at + 8)
+  if (view.getUint16(at) !== TYPE_SOA || end - at < 10 + 22) return undefined
+  return view.getUint32(end - 20)
+}
+
+/** RFC 1982 §3.2: whether `serial` is less than `current`; no serial is older than any. */
+function isOlder(serial: number | undefined, current: number): boolean {
+  return serial === undefined || (serial !== current && (current - serial) >>> 0 < 0x8000_0000)
+}

@@ -1,0 +1,24 @@
+/** What the main thread and a UDP thread tell each other. */
+import type { StoreHandle } from '../zones/index.ts'
+import type { AnswererSettings } from './open-answerer.ts'
+import type { BatchSocket } from './udp-batch.ts'
+
+/** Word of the control block: not 0 when the thread shall end. */
+export const CONTROL_STOP = 0
+
+export interface WorkerData {
+  readonly handle: StoreHandle
+  readonly settings: AnswererSettings
+  readonly sockets: readonly BatchSocket[]
+  /** An eventfd that ends a wait. */
+  readonly event: number
+  readonly control: SharedArrayBuffer
+  readonly counters: SharedArrayBuffer
+  readonly transportCounters: SharedArrayBuffer
+}
+
+/** Sent once, when the thread serves. */
+export interface WorkerReport {
+  /** The slot of its reader in the store, to be cleared should it die; −1: none. */
+  readonly slot: number
+}
