@@ -1,8 +1,8 @@
 /** Keys in the file pairs of BIND's dnssec-keygen: Kzone+alg+tag.key holds the DNSKEY record, .private the private key as
  *  `Field: base64` lines (its format v1.3; v1.2 is read too), .state, where there is one, the role.
  *  I1  A pair is one key; the .private is written first, so a .key has its .private.
- *  I2  The role: the .state file's KSK and ZSK lines; else ZSK without the SEP flag; with it KSK, or CSK when the zone has
- *      no ZSK of that algorithm, since then nothing else signs its data. */
+ *  I2  The role: the .state file's KSK and ZSK lines; else a comment of ours in the .key; else ZSK without the SEP flag;
+ *      with it KSK, or CSK when the zone has no ZSK of that algorithm, since then nothing else signs its data. */
 
 import type { KeyObject } from 'node:crypto'
 import { promises as fs } from 'node:fs'
@@ -104,7 +104,8 @@ export class BindKeyStore extends LocalKeyStore {
         throw keyUnreadable({ file: path }, 'half of a pair of key files is missing', REMEDY)
       }
     }
-    const { zone, dnskey } = parseKeyFile(await readText(keyPath), keyPath)
+    const keyFile = await readText(keyPath)
+    const { zone, dnskey } = parseKeyFile(keyFile, keyPath)
     if (!isSupported(dnskey.algorithm)) {
       this.#log.warn('a key of an algorithm that is not supported is left out', { file: keyPath })
       return undefined
@@ -117,7 +118,8 @@ export class BindKeyStore extends LocalKeyStore {
         throw keyUnreadable({ file: privatePath }, `the private key is not that of ${base}.key`, REMEDY)
       }
       const createdUnix = timeOf(fields.texts.get('Created'))
-      const stated = names.includes(`${base}.state`) ? await this.#statedRole(`${base}.state`) : undefined
+      const noted = /^; Role: (ksk|zsk|csk)$/m.exec(keyFile)?.[1] as KeyRole | undefined
+      const stated = names.includes(`${base}.state`) ? await this.#statedRole(`${base}.state`) : noted
       return { base, zone, dnskey, key, createdUnix, stated }
     } finally {
       for (const secret of fields.secrets.values()) secret.wipe()
@@ -268,6 +270,7 @@ function keyText({ info }: LocalKey): string {
   const text = Buffer.from(dnskeyRdata(info).subarray(4)).toString('base64')
   return [
     `; This is a ${kind} key, keyid ${info.keyTag}, for ${zone}`,
+    `; Role: ${info.role}`,
     ...['Created', 'Publish', 'Activate'].map(event => `; ${event}: ${time}`),
     `${zone} IN DNSKEY ${info.flags} 3 ${info.algorithm} ${text}`,
     '',

@@ -118,7 +118,8 @@ function childrenOf(octets: Uint8Array): Uint8Array[] {
 }
 
 function unsigned(octets: Uint8Array): Secret {
-  return new Secret(octets.slice(octets[0] === 0 && octets.length > 1 ? 1 : 0))
+  // Buffer's slice would be a view of octets that are wiped next.
+  return new Secret(Uint8Array.from(octets.subarray(octets[0] === 0 && octets.length > 1 ? 1 : 0)))
 }
 
 function padded(octets: Uint8Array, length: number): Secret {

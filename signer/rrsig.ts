@@ -176,11 +176,7 @@ export class ToBeSigned {
   }
 
   #prefixOctets(index: number): number {
-    return (
-      RRSIG_FIXED_OCTETS +
-      nameLengthAt(this.octets, this.offsets[index]! + RRSIG_FIXED_OCTETS) -
-      this.offsets[index]!
-    )
+    return RRSIG_FIXED_OCTETS + nameLengthAt(this.octets, this.offsets[index]! + RRSIG_FIXED_OCTETS)
   }
 
   /** Starts a message: the RDATA of its RRSIG. */
