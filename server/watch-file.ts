@@ -1,0 +1,54 @@
+/** One watched file: what was read of it last, and how far a change of it has come.
+ *
+ *             stamp differs                    still for STILL_TICKS, nobody writes
+ *    idle ────────────────────▶ settling ───────────────────────────────────────────▶ reading
+ *     ▲ ▲                         ▲  ▲ │ ▲                                              │ │
+ *     │ └──────── the stamp is the one read ─┘ └── stamp differs: begins anew ──────────┼─┘
+ *     └─────────────────────────────────── read, or unreadable ─────────────────────────┘
+ *
+ *    idle, settling, reading ──not there──▶ missing ──for MISSING_TICKS──▶ gone
+ *    missing, gone ──there──▶ settling
+ *
+ *  I1  Time is counted in ticks that really passed, so a clock that jumps makes nothing still.
+ *  I2  A file is read only at the stamp at which it was still.
+ *  I3  `missing` bridges the moment between an editor's unlink and its rename. */
+
+import type { Stamp } from './watch-read.ts'
+
+/** stillSeconds is divided into so many ticks. */
+export const STILL_TICKS = 3
+export const MISSING_TICKS = 10
+
+export type FilePhase =
+  | { readonly kind: 'idle' }
+  | { readonly kind: 'settling'; readonly stamp: Stamp; readonly ticks: number }
+  | { readonly kind: 'reading'; readonly stamp: Stamp }
+  | { readonly kind: 'missing'; readonly ticks: number }
+  | { readonly kind: 'gone' }
+
+/** The phase after a look at the file: its stamp now, and the stamp of what was read of it last. */
+export function phaseAfterLook(phase: FilePhase, now: Stamp | undefined, read: Stamp | undefined): FilePhase {
+  if (phase.kind === 'reading') return phase
+  if (now === undefined) {
+    return phase.kind === 'gone' || phase.kind === 'missing' ? phase : { kind: 'missing', ticks: 0 }
+  }
+  if (phase.kind === 'settling' && phase.stamp === now) return phase
+  if (now === read) return phase.kind === 'idle' ? phase : { kind: 'idle' }
+  return { kind: 'settling', stamp: now, ticks: 0 }
+}
+
+/** The phase after another tick; `settling` and `missing` end by becoming `reading` and `gone`. */
+export function phaseAfterTick(phase: FilePhase): FilePhase {
+  switch (phase.kind) {
+    case 'settling':
+      return phase.ticks + 1 >= STILL_TICKS
+        ? { kind: 'reading', stamp: phase.stamp }
+        : { ...phase, ticks: phase.ticks + 1 }
+    case 'missing':
+      return phase.ticks + 1 >= MISSING_TICKS ? { kind: 'gone' } : { kind: 'missing', ticks: phase.ticks + 1 }
+    case 'idle':
+    case 'reading':
+    case 'gone':
+      return phase
+  }
+}

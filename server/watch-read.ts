@@ -1,0 +1,192 @@
+/** Reading a source file at a moment when nobody changes it.
+ *
+ *    open ─▶ stat ─▶ a writer? ─▶ read ─▶ stat ─▶ a writer? ─▶ octets
+ *                       │          the stats differ │
+ *                       └────────▶ changing ◀───────┘
+ *
+ *  I1  The octets are one content of the file: the stamps before and after are equal, and so is what the path names.
+ *      A change in between shows in ctime, which no program can set, because the caller saw the file still for longer
+ *      than the clock of the file system ticks.
+ *  I2  Only regular files are read, and opening one never waits (a FIFO would).
+ *  I3  Small files are read at once, large ones in parts between which the event loop runs. */
+
+import { createHash } from 'node:crypto'
+import {
+  type BigIntStats,
+  closeSync,
+  constants,
+  fstatSync,
+  openSync,
+  read,
+  readSync,
+  statSync,
+} from 'node:fs'
+import { promisify } from 'node:util'
+import { ConclaveError, isErrno, writersOf } from '../base/index.ts'
+
+/** Identity and state of a file's content, for comparing: device, inode, size, mtime, ctime. */
+export type Stamp = string
+
+/** What is known about a file that was read; goes through structured cloning. */
+export interface SourceStamp {
+  readonly path: string
+  readonly stamp: Stamp
+  /** SHA-256 of the octets. */
+  readonly digest: Uint8Array
+}
+
+export interface StableRead extends SourceStamp {
+  readonly octets: Uint8Array
+  readonly modifiedUnix: number
+}
+
+export type ReadOutcome =
+  | { readonly kind: 'read'; readonly read: StableRead }
+  /** Written to during the reading, or open for writing. */
+  | { readonly kind: 'changing'; readonly writer: boolean }
+  | { readonly kind: 'gone' }
+  | { readonly kind: 'unreadable'; readonly error: ConclaveError }
+
+/** Files up to this are read in one go. */
+const AT_ONCE_OCTETS_MAX = 1 << 20
+const PART_OCTETS = 4 << 20
+/** The largest octet array of Node.js 20. */
+const SOURCE_OCTETS_MAX = 0xffffffff
+
+const readPart = promisify(read)
+
+/** The file's stamp now; undefined when it is not there or cannot be looked at. Follows symbolic links. */
+export function stampOf(path: string): { stamp: Stamp; regular: boolean; changedUnix: number } | undefined {
+  try {
+    const stats = statSync(path, { bigint: true })
+    return { stamp: stampText(stats), regular: stats.isFile(), changedUnix: Number(stats.ctimeNs) / 1e9 }
+  } catch {
+    return undefined
+  }
+}
+
+function stampText(stats: BigIntStats): Stamp {
+  return `${stats.dev}:${stats.ino}:${stats.size}:${stats.mtimeNs}:${stats.ctimeNs}`
+}
+
+/** Reads a file for a parser, `$INCLUDE`s above all: whole, or an error that says what to do.
+ *  @throws ConclaveError SOURCE_CHANGING, SOURCE_GONE, SOURCE_UNREADABLE */
+export function readSource(path: string): StableRead {
+  const opened = openStable(path)
+  if (opened.kind !== 'opened') throw outcomeError(path, opened)
+  try {
+    const octets = new Uint8Array(opened.size)
+    let at = 0
+    while (at < octets.length) {
+      const count = readSync(opened.descriptor, octets, at, octets.length - at, at)
+      if (count === 0) break
+      at += count
+    }
+    const outcome = checkAfter(opened, at, octets, createHash('sha256').update(octets).digest())
+    if (outcome.kind === 'read') return outcome.read
+    throw outcomeError(path, outcome)
+  } finally {
+    closeSync(opened.descriptor)
+  }
+}
+
+/** Reads a file that has been still for a while. Never throws. */
+export async function readStable(path: string): Promise<ReadOutcome> {
+  const opened = openStable(path)
+  if (opened.kind !== 'opened') return opened
+  try {
+    const octets = new Uint8Array(opened.size)
+    const digest = createHash('sha256')
+    let at = 0
+    while (at < octets.length) {
+      const want = Math.min(octets.length - at, PART_OCTETS)
+      const count =
+        octets.length <= AT_ONCE_OCTETS_MAX
+          ? readSync(opened.descriptor, octets, at, want, at)
+          : (await readPart(opened.descriptor, octets, at, want, at)).bytesRead
+      if (count === 0) break
+      digest.update(octets.subarray(at, at + count))
+      at += count
+    }
+    return checkAfter(opened, at, octets, digest.digest())
+  } catch (cause) {
+    return { kind: 'unreadable', error: unreadable(path, messageOf(cause), cause) }
+  } finally {
+    closeSync(opened.descriptor)
+  }
+}
+
+interface Opened {
+  readonly kind: 'opened'
+  readonly path: string
+  readonly descriptor: number
+  readonly stamp: Stamp
+  readonly size: number
+  readonly modifiedUnix: number
+}
+
+type NotRead = Exclude<ReadOutcome, { kind: 'read' }>
+
+function openStable(path: string): Opened | NotRead {
+  let descriptor: number | undefined
+  let keep = false
+  try {
+    descriptor = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK)
+    const stats = fstatSync(descriptor, { bigint: true })
+    if (!stats.isFile()) return { kind: 'unreadable', error: unreadable(path, 'it is not a regular file') }
+    if (stats.size > SOURCE_OCTETS_MAX) {
+      return { kind: 'unreadable', error: unreadable(path, `it has more than ${SOURCE_OCTETS_MAX} octets`) }
+    }
+    if (writersOf(descriptor, path) === 'some') return { kind: 'changing', writer: true }
+    keep = true
+    return {
+      kind: 'opened',
+      path,
+      descriptor,
+      stamp: stampText(stats),
+      size: Number(stats.size),
+      modifiedUnix: Number(stats.mtimeNs) / 1e9,
+    }
+  } catch (cause) {
+    if (isErrno(cause, 'ENOENT') || isErrno(cause, 'ENOTDIR')) return { kind: 'gone' }
+    return { kind: 'unreadable', error: unreadable(path, messageOf(cause), cause) }
+  } finally {
+    if (descriptor !== undefined && !keep) closeSync(descriptor)
+  }
+}
+
+function checkAfter(opened: Opened, count: number, octets: Uint8Array, digest: Uint8Array): ReadOutcome {
+  const { path, descriptor, stamp, modifiedUnix } = opened
+  const same =
+    count === octets.length &&
+    stampText(fstatSync(descriptor, { bigint: true })) === stamp &&
+    stampOf(path)?.stamp === stamp
+  if (!same) return { kind: 'changing', writer: false }
+  if (writersOf(descriptor, path) === 'some') return { kind: 'changing', writer: true }
+  return { kind: 'read', read: { path, stamp, digest: new Uint8Array(digest), octets, modifiedUnix } }
+}
+
+function outcomeError(path: string, outcome: NotRead): ConclaveError {
+  if (outcome.kind === 'unreadable') return outcome.error
+  if (outcome.kind === 'gone') return goneError(path)
+  return new ConclaveError('SOURCE_CHANGING', 'the file is being written', {
+    place: { file: path },
+    remedy: 'It is read when it has been still and is closed.',
+  })
+}
+
+export function goneError(path: string): ConclaveError {
+  return new ConclaveError('SOURCE_GONE', 'the file is not there', { place: { file: path } })
+}
+
+function unreadable(path: string, what: string, cause?: unknown): ConclaveError {
+  return new ConclaveError('SOURCE_UNREADABLE', `the file cannot be read: ${what}`, {
+    place: { file: path },
+    remedy: 'Give the server permission to read it, or take it out of the configuration.',
+    ...(cause === undefined ? {} : { cause }),
+  })
+}
+
+function messageOf(cause: unknown): string {
+  return cause instanceof Error ? cause.message : String(cause)
+}

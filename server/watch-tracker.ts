@@ -1,0 +1,231 @@
+/** The files that are watched, each with its phase (watch-file.ts): looks at them when told to, waits until they are
+ *  still, reads them one at a time and says what came of it.
+ *  I1  A look costs one stat; waiting costs none: one timer ticks for all files, and only while some are not at rest.
+ *  I2  Looks and reads are done a few at a time, and the event loop has its turn in between.
+ *  I3  Content with the digest of the last reading is no change, whatever its stamp. */
+
+import type { Clock, ConclaveError, Logger, Timer } from '../base/index.ts'
+import { type FilePhase, phaseAfterLook, phaseAfterTick, STILL_TICKS } from './watch-file.ts'
+import { readStable, type SourceStamp, type StableRead, stampOf } from './watch-read.ts'
+
+export interface TrackerOptions {
+  readonly clock: Clock
+  readonly log: Logger
+  readonly stillSeconds: number
+  /** A file came to rest. */
+  onRest(path: string, rest: Rest): void
+}
+
+export type Rest =
+  /** It was read; `changed` says whether the content is new. */
+  | { readonly kind: 'read'; readonly read: StableRead; readonly changed: boolean }
+  /** It is again what was read last. */
+  | { readonly kind: 'same' }
+  | { readonly kind: 'gone' }
+  | { readonly kind: 'unreadable'; readonly error: ConclaveError }
+
+interface TrackedFile {
+  readonly path: string
+  phase: FilePhase
+  read: { readonly stamp: string; readonly digest: Uint8Array | undefined } | undefined
+  /** Readings in a row that found a writer. */
+  writers: number
+}
+
+const LOOKS_PER_TURN = 64
+/** After 30 s at the default stillness, a file that is held open is worth a warning. */
+const WRITERS_WARNED = 100
+
+export class FileTracker {
+  readonly #options: TrackerOptions
+  readonly #files = new Map<string, TrackedFile>()
+  readonly #looks = new Set<string>()
+  readonly #restless = new Set<TrackedFile>()
+  readonly #reads = new Set<TrackedFile>()
+  #looking = false
+  #reading = false
+  #timer: Timer | undefined
+  #closed = false
+
+  constructor(options: TrackerOptions) {
+    this.#options = options
+  }
+
+  has(path: string): boolean {
+    return this.#files.has(path)
+  }
+
+  /** Begins with a file. What is `known` of it need not be read again; else it is read, at once when it has not been
+   *  touched lately. */
+  track(path: string, known?: SourceStamp): void {
+    if (this.#files.has(path)) return
+    const file: TrackedFile = { path, phase: { kind: 'idle' }, read: known, writers: 0 }
+    this.#files.set(path, file)
+    const now = known === undefined ? stampOf(path) : undefined
+    if (now !== undefined && now.changedUnix < this.#options.clock.now() - this.#options.stillSeconds) {
+      this.#enter(file, { kind: 'reading', stamp: now.stamp })
+    } else this.look(path)
+  }
+
+  untrack(path: string): void {
+    const file = this.#files.get(path)
+    if (file === undefined) return
+    this.#files.delete(path)
+    this.#restless.delete(file)
+    this.#reads.delete(file)
+  }
+
+  /** Looks at the file soon. */
+  look(path: string): void {
+    this.#looks.add(path)
+    if (this.#looking) return
+    this.#looking = true
+    setImmediate(() => this.#lookOn())
+  }
+
+  /** Reads the file again after another stillness, changed or not. */
+  settleAgain(path: string): void {
+    const file = this.#files.get(path)
+    const now = stampOf(path)
+    if (file !== undefined && now !== undefined)
+      this.#enter(file, { kind: 'settling', stamp: now.stamp, ticks: 0 })
+  }
+
+  /** Reads a file that is at rest now. */
+  readAgain(path: string): void {
+    const file = this.#files.get(path)
+    if (file?.phase.kind !== 'idle' || file.read === undefined) return
+    this.#enter(file, { kind: 'reading', stamp: file.read.stamp })
+  }
+
+  /** Whether a change of the file may be under way. */
+  isRestless(path: string): boolean {
+    const kind = this.#files.get(path)?.phase.kind
+    return kind === 'settling' || kind === 'reading' || kind === 'missing'
+  }
+
+  close(): void {
+    this.#closed = true
+    this.#timer?.cancel()
+    this.#files.clear()
+    this.#looks.clear()
+    this.#restless.clear()
+    this.#reads.clear()
+  }
+
+  #lookOn(): void {
+    let left = LOOKS_PER_TURN
+    for (const path of this.#looks) {
+      if (left-- === 0) break
+      this.#looks.delete(path)
+      const file = this.#files.get(path)
+      if (file !== undefined) this.#look(file)
+    }
+    this.#looking = this.#looks.size > 0
+    if (this.#looking) setImmediate(() => this.#lookOn())
+  }
+
+  #look(file: TrackedFile): void {
+    const phase = phaseAfterLook(file.phase, stampOf(file.path)?.stamp, file.read?.stamp)
+    if (phase === file.phase) return
+    const came = phase.kind === 'idle' && file.phase.kind !== 'idle'
+    this.#enter(file, phase)
+    if (came) this.#options.onRest(file.path, { kind: 'same' })
+  }
+
+  #enter(file: TrackedFile, phase: FilePhase): void {
+    if (phase.kind === 'settling' && file.phase.kind !== 'settling') {
+      this.#options.log.debug('file is changing', { file: file.path })
+    }
+    file.phase = phase
+    if (phase.kind === 'settling' || phase.kind === 'missing') this.#restless.add(file)
+    else this.#restless.delete(file)
+    if (phase.kind === 'reading') {
+      this.#reads.add(file)
+      void this.#readOn()
+    }
+    this.#arm()
+  }
+
+  #arm(): void {
+    if (this.#timer !== undefined || this.#restless.size === 0 || this.#closed) return
+    this.#timer = this.#options.clock.after(this.#options.stillSeconds / STILL_TICKS, () => {
+      this.#timer = undefined
+      for (const file of [...this.#restless]) this.#tick(file)
+      this.#arm()
+    })
+  }
+
+  #tick(file: TrackedFile): void {
+    const phase = phaseAfterTick(file.phase)
+    if (phase.kind === 'gone') {
+      file.read = undefined
+      this.#enter(file, phase)
+      this.#options.onRest(file.path, { kind: 'gone' })
+    } else if (phase.kind !== 'reading') this.#enter(file, phase)
+    else {
+      // Still as far as hints told: a last look, since hints may have been lost.
+      const now = stampOf(file.path)?.stamp
+      this.#enter(file, now === phase.stamp ? phase : phaseAfterLook(file.phase, now, undefined))
+    }
+  }
+
+  async #readOn(): Promise<void> {
+    if (this.#reading) return
+    this.#reading = true
+    await undefined
+    for (const file of this.#reads) {
+      this.#reads.delete(file)
+      await this.#readOne(file)
+      await new Promise(resolve => setImmediate(resolve))
+    }
+    this.#reading = false
+    if (this.#reads.size > 0) void this.#readOn()
+  }
+
+  async #readOne(file: TrackedFile): Promise<void> {
+    if (file.phase.kind !== 'reading') return
+    const { stamp } = file.phase
+    const outcome = await readStable(file.path)
+    if (this.#closed || this.#files.get(file.path) !== file) return
+    switch (outcome.kind) {
+      case 'read':
+        if (outcome.read.stamp === stamp) this.#keep(file, outcome.read)
+        else this.#enter(file, { kind: 'settling', stamp: outcome.read.stamp, ticks: 0 })
+        return
+      case 'changing':
+        this.#enter(file, { kind: 'settling', stamp: stampOf(file.path)?.stamp ?? stamp, ticks: 0 })
+        this.#noteWriter(file, outcome.writer)
+        return
+      case 'gone':
+        this.#enter(file, { kind: 'missing', ticks: 0 })
+        return
+      case 'unreadable':
+        file.read = { stamp, digest: undefined }
+        this.#enter(file, { kind: 'idle' })
+        this.#options.onRest(file.path, outcome)
+        return
+      default:
+        outcome satisfies never
+    }
+  }
+
+  #keep(file: TrackedFile, read: StableRead): void {
+    const before = file.read?.digest
+    const changed = before === undefined || Buffer.compare(before, read.digest) !== 0
+    file.read = { stamp: read.stamp, digest: read.digest }
+    file.writers = 0
+    this.#enter(file, { kind: 'idle' })
+    // Hints that came during the reading were not looked at.
+    this.look(file.path)
+    this.#options.onRest(file.path, { kind: 'read', read, changed })
+  }
+
+  #noteWriter(file: TrackedFile, writer: boolean): void {
+    file.writers = writer ? file.writers + 1 : 0
+    if (file.writers === 1) this.#options.log.debug('file is open for writing', { file: file.path })
+    if (file.writers === WRITERS_WARNED) {
+      this.#options.log.warn('file waits: a program keeps it open for writing', { file: file.path })
+    }
+  }
+}
