@@ -13,6 +13,8 @@ const NEGATION = 0x80
 const FAMILY_IPV4 = 1
 const FAMILY_IPV6 = 2
 const address = new Uint8Array(16)
+const COLON = 0x3a
+const SLASH = 0x2f
 
 /** `[!]family:address/prefix …`. The first token is current. */
 export function readApl(tokens: RdataTokens, out: Uint8Array, start: number, label: string): number {
@@ -28,9 +30,11 @@ function readItem(tokens: RdataTokens, out: Uint8Array, at: number, label: strin
     tokens.fault(shownToken(tokens), `${label}, such as 1:192.0.2.0/24 or !2:2001:db8::/32`)
   const negated = octets[start] === 0x21
   const familyAt = negated ? start + 1 : start
-  const colon = octets.indexOf(0x3a, familyAt)
-  const slash = octets.lastIndexOf(0x2f, end - 1)
-  if (colon < 0 || slash < colon || colon >= end) return bad()
+  let colon = familyAt
+  while (colon < end && octets[colon] !== COLON) colon++
+  let slash = end - 1
+  while (slash > colon && octets[slash] !== SLASH) slash--
+  if (slash <= colon) return bad()
   const family = decimalFromOctets(octets, familyAt, colon)
   const prefix = decimalFromOctets(octets, slash + 1, end)
   if (family !== FAMILY_IPV4 && family !== FAMILY_IPV6) return bad()

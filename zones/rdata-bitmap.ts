@@ -28,7 +28,7 @@ export function readTypes(tokens: RdataTokens, out: Uint8Array, start: number, l
     return writeWindows(out, start, lastWindow)
   } finally {
     for (let window = 0; window <= lastWindow; window++) {
-      bits.fill(0, window * WINDOW_OCTETS_MAX, window * WINDOW_OCTETS_MAX + octetsInUse[window]!)
+      for (let octet = 0; octet < octetsInUse[window]!; octet++) bits[window * WINDOW_OCTETS_MAX + octet] = 0
       octetsInUse[window] = 0
     }
   }

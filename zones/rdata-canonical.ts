@@ -6,7 +6,7 @@
 
 import { asName, compareOctets, lowerCase, type Name, nameLengthAt } from './name.ts'
 import { endOfField } from './rdata-check.ts'
-import { compileByType, type Field } from './rdata-table.ts'
+import { compileByType, type Field, rowOfType } from './rdata-table.ts'
 import { TYPE } from './types.ts'
 
 /** A name inside RDATA. */
@@ -67,7 +67,7 @@ const plans: readonly (NamePlan | undefined)[] = compileByType(planOf)
 export function rdataNames(type: number, rdata: Uint8Array): RdataName[] {
   const names: RdataName[] = []
   let at = 0
-  for (const field of plans[type]?.fields ?? []) {
+  for (const field of plans[rowOfType[type]!]?.fields ?? []) {
     const end = endOfField(field, rdata, at, rdata.length)
     if (isName(field)) {
       const compressible = field.kind === 'compressed-name'
@@ -82,7 +82,7 @@ export function rdataNames(type: number, rdata: Uint8Array): RdataName[] {
 /** Names of that type may be compressed in messages: `count` of them follow one another from `offset` on. The same
  *  object each time; undefined for types whose names must not be (RFC 3597 §4). */
 export function compressibleNames(type: number): CompressibleNames | undefined {
-  return compressible[type]
+  return compressible[rowOfType[type]!]
 }
 
 export interface CompressibleNames {
@@ -96,7 +96,7 @@ const compressible: readonly (CompressibleNames | undefined)[] = plans.map(plan 
 
 /** Where RDATA at `start` has the name whose addresses belong in the additional section (NS, MX, SRV, SVCB, …), or −1. */
 export function additionalNameAt(type: number, octets: Uint8Array, start: number): number {
-  const plan = plans[type]
+  const plan = plans[rowOfType[type]!]
   if (plan?.additional !== true) return -1
   if (plan.firstAt >= 0) return start + plan.firstAt
   return behindStrings(octets, start)
@@ -109,7 +109,7 @@ export function namesOf(type: number, rdata: Uint8Array): Name[] {
 
 /** Whether the canonical form of that type's RDATA can differ from the RDATA. */
 export function hasLoweredNames(type: number): boolean {
-  return plans[type]?.lowered === true || type === TYPE.A6
+  return plans[rowOfType[type]!]?.lowered === true || type === TYPE.A6
 }
 
 /** Canonical form; the same object when nothing changes. */
@@ -151,7 +151,7 @@ let loweredEnd = 0
 
 /** Finds the names that are in lower case in canonical form; false when there are none. */
 function locateLowered(type: number, octets: Uint8Array, start: number, end: number): boolean {
-  const plan = plans[type]
+  const plan = plans[rowOfType[type]!]
   let count = 1
   if (plan?.lowered) {
     count = plan.count

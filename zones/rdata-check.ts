@@ -9,7 +9,7 @@ import { checkLoc } from './rdata-loc.ts'
 import { type Mismatch, mismatch } from './rdata-mismatch.ts'
 import { checkGateway, checkHip, checkRelay } from './rdata-relay.ts'
 import { checkSvcParameters } from './rdata-svcb.ts'
-import { compileByType, type Field, type FieldKind } from './rdata-table.ts'
+import { compileByType, type Field, type FieldKind, rowOfType } from './rdata-table.ts'
 
 /** What is wrong with octets[start..end) as RDATA of that type; undefined when nothing is. Names are uncompressed. */
 export function rdataFault(type: number, octets: Uint8Array, start: number, end: number): string | undefined {
@@ -24,7 +24,7 @@ export function rdataMismatch(
   start: number,
   end: number,
 ): Mismatch | undefined {
-  const fields = fieldsByType[type]
+  const fields = fieldsOfRow[rowOfType[type]!]
   if (fields === undefined) return undefined
   let at = start
   for (const field of fields) {
@@ -36,7 +36,7 @@ export function rdataMismatch(
   return at === end ? undefined : mismatch(`${end - at} octets more`, 'the end of the RDATA')
 }
 
-const fieldsByType: readonly (readonly Field[] | undefined)[] = compileByType(fields => fields)
+const fieldsOfRow: readonly (readonly Field[] | undefined)[] = compileByType(fields => fields)
 
 /** The offset behind the field, or what is wrong. */
 type Check = (octets: Uint8Array, at: number, end: number) => number | Mismatch
@@ -82,13 +82,15 @@ const tag: Check = (octets, at, end) => {
   if (typeof next !== 'number') return next
   if (next === at + 1) return mismatch('an empty tag', 'letters and digits')
   for (let index = at + 1; index < next; index++) {
-    const octet = octets[index]!
-    const letter = octet | 0x20
-    if ((octet < 0x30 || octet > 0x39) && (letter < 0x61 || letter > 0x7a)) {
-      return mismatch(`octet ${octet}`, 'letters and digits')
-    }
+    if (!isLetterOrDigit(octets[index]!)) return mismatch(`octet ${octets[index]}`, 'letters and digits')
   }
   return next
+}
+
+/** RFC 8659 §4.1: what the tag of CAA is made of. */
+export function isLetterOrDigit(octet: number): boolean {
+  const letter = octet | 0x20
+  return (octet >= 0x30 && octet <= 0x39) || (letter >= 0x61 && letter <= 0x7a)
 }
 
 /** Types of digests (the octet in front) with the octets that they have. */

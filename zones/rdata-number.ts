@@ -69,18 +69,23 @@ export function timeFromOctets(octets: Uint8Array, start: number, end: number): 
     const seconds = decimalFromOctets(octets, start, end)
     return seconds > U32_MAX ? -1 : seconds
   }
-  const year = decimalFromOctets(octets, start, start + 4)
-  const month = decimalFromOctets(octets, start + 4, start + 6)
-  const day = decimalFromOctets(octets, start + 6, start + 8)
-  const hour = decimalFromOctets(octets, start + 8, start + 10)
-  const minute = decimalFromOctets(octets, start + 10, start + 12)
-  const second = decimalFromOctets(octets, start + 12, end)
-  if (year < 1970 || year > LAST_YEAR || month < 1 || month > 12 || day < 1 || day > daysIn(year, month))
-    return -1
-  if (hour < 0 || hour > 23 || minute < 0 || minute > 59 || second < 0 || second > 59) return -1
-  const seconds = daysSince1970(year, month, day) * DAY_SECONDS + hour * 3600 + minute * 60 + second
+  const date = decimalFromOctets(octets, start, start + 8)
+  const time = decimalFromOctets(octets, start + 8, end)
+  if (date !== lastDate) {
+    lastDays = daysSince1970(Math.floor(date / 10_000), Math.floor(date / 100) % 100, date % 100)
+    lastDate = date
+  }
+  const hour = Math.floor(time / 10_000)
+  const minute = Math.floor(time / 100) % 100
+  const second = time % 100
+  if (lastDays < 0 || time < 0 || hour > 23 || minute > 59 || second > 59) return -1
+  const seconds = lastDays * DAY_SECONDS + hour * 3600 + minute * 60 + second
   return seconds > U32_MAX ? -1 : seconds
 }
+
+/** All signatures of a zone tend to have the same few dates. */
+let lastDate = -1
+let lastDays = -1
 
 function isLeap(year: number): boolean {
   return year % 4 === 0 && (year % 100 !== 0 || year % 400 === 0)
@@ -94,7 +99,10 @@ function daysIn(year: number, month: number): number {
 /** Days of the months before each, in a common year. */
 const DAYS_BEFORE = [0, 0, 31, 59, 90, 120, 151, 181, 212, 243, 273, 304, 334]
 
+/** −1 when there is no such day, or it is outside of 1970 to 2106. */
 function daysSince1970(year: number, month: number, day: number): number {
+  if (year < 1970 || year > LAST_YEAR || month < 1 || month > 12 || day < 1 || day > daysIn(year, month))
+    return -1
   const before = year - 1
   const leaps = Math.floor(before / 4) - Math.floor(before / 100) + Math.floor(before / 400) - 477
   const inYear = DAYS_BEFORE[month]! + (month > 2 && isLeap(year) ? 1 : 0)

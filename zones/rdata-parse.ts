@@ -16,7 +16,7 @@ import {
 } from './rdata-address.ts'
 import { readApl, readNsap } from './rdata-apl.ts'
 import { readNxtTypes, readTypes } from './rdata-bitmap.ts'
-import { DIGEST_OCTETS, type DigestKind, rdataMismatch } from './rdata-check.ts'
+import { DIGEST_OCTETS, type DigestKind, isLetterOrDigit, rdataMismatch } from './rdata-check.ts'
 import { readBase32Hex, readBase64, readHex, readHexRest } from './rdata-encoding.ts'
 import { readLoc } from './rdata-loc.ts'
 import { readName, readString, readText } from './rdata-name.ts'
@@ -33,7 +33,7 @@ import {
 } from './rdata-number.ts'
 import { readGateway, readHip, readRelay } from './rdata-relay.ts'
 import { readSvcParameters } from './rdata-svcb.ts'
-import { compileByType, type Field, type FieldKind } from './rdata-table.ts'
+import { compileByType, type Field, type FieldKind, rowOfType } from './rdata-table.ts'
 import { type RdataTokens, shownToken } from './rdata-tokens.ts'
 import { typeToText } from './types.ts'
 
@@ -52,7 +52,7 @@ export function parseRdata(
   out: Uint8Array,
   outStart: number,
 ): number {
-  const readers = type < COMPILED_TYPES ? readersByType[type] : sparseReaders(type)
+  const readers = readersOfRow[rowOfType[type]!]
   let more = tokens.next()
   if (more && isGenericMark(tokens)) return readGeneric(type, tokens, out, outStart)
   if (readers === undefined) return unknownType(type, tokens)
@@ -70,13 +70,6 @@ export function parseRdata(
   if (at - outStart > RDATA_OCTETS_MAX)
     tokens.fault(`${at - outStart} octets of RDATA`, `at most ${RDATA_OCTETS_MAX}`)
   return at
-}
-
-/** Types below are looked up in a dense array; TA and DLV, the only ones above, are rare. */
-const COMPILED_TYPES = 512
-
-function sparseReaders(type: number): readonly Reader[] | undefined {
-  return readersByType[type]
 }
 
 interface Reader {
@@ -218,9 +211,7 @@ const READERS: { readonly [kind in FieldKind]: ReadField } = {
   'svcparams?': (tokens, _origin, out, at) => readSvcParameters(tokens, out, at),
 }
 
-const readersByType: readonly (readonly Reader[] | undefined)[] = compileByType(fields =>
-  fields.map(readerOf),
-)
+const readersOfRow: readonly (readonly Reader[] | undefined)[] = compileByType(fields => fields.map(readerOf))
 
 function readerOf(field: Field): Reader {
   return { read: READERS[field.kind], label: field.label, rest: field.rest, optional: field.optional }
@@ -233,11 +224,6 @@ function readTag(tokens: RdataTokens, _origin: Name, out: Uint8Array, at: number
     if (!isLetterOrDigit(out[index]!)) tokens.fault(shownToken(tokens), `${label} of letters and digits`)
   }
   return end === at + 1 ? tokens.fault(`an empty ${label}`, 'letters and digits such as issue') : end
-}
-
-export function isLetterOrDigit(octet: number): boolean {
-  const letter = octet | 0x20
-  return (octet >= 0x30 && octet <= 0x39) || (letter >= 0x61 && letter <= 0x7a)
 }
 
 /** RFC 5155 §3.3: `-` is no salt. */

@@ -245,11 +245,13 @@ export const rdataFields: ReadonlyMap<number, readonly Field[]> = new Map(
   Object.entries(ROWS).map(([mnemonic, row]) => [TYPE[mnemonic as TypeMnemonic], row.map(fieldOf)]),
 )
 
-/** A value for each type number: as a plain array up to the densely used part, so that hot look-ups stay short. */
+/** The row of each type number, from 1 on; 0 for types that have none. Type numbers are too far apart for an array. */
+export const rowOfType: Uint8Array = new Uint8Array(65_536)
+for (const [index, type] of [...rdataFields.keys()].entries()) rowOfType[type] = index + 1
+
+/** A value for each type, to be looked up as `compiled[rowOfType[type]]`. */
 export function compileByType<Value>(
-  compile: (fields: readonly Field[], type: number) => Value,
+  compile: (fields: readonly Field[]) => Value,
 ): readonly (Value | undefined)[] {
-  const compiled: (Value | undefined)[] = []
-  for (const [type, fields] of rdataFields) compiled[type] = compile(fields, type)
-  return compiled
+  return [undefined, ...[...rdataFields.values()].map(compile)]
 }

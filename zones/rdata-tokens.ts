@@ -26,7 +26,8 @@ const SHOWN_CHARACTERS_MAX = 40
 
 /** The current token as a message shows it: in quotes, cut when long. */
 export function shownToken(tokens: RdataTokens): string {
-  const text = new TextDecoder().decode(tokens.octets.subarray(tokens.start, tokens.end))
+  const end = Math.min(tokens.end, tokens.start + 4 * SHOWN_CHARACTERS_MAX)
+  const text = new TextDecoder().decode(tokens.octets.subarray(tokens.start, end))
   const cut = text.length > SHOWN_CHARACTERS_MAX ? `${text.slice(0, SHOWN_CHARACTERS_MAX)}…` : text
   return JSON.stringify(cut)
 }
