@@ -7,10 +7,20 @@ export {
   prefixMatcher,
 } from './address.ts'
 export * from './answerer.ts'
+export {
+  type ControlHandler,
+  type ControlOptions,
+  type ControlServer,
+  callControl,
+  controlPath,
+  serveControl,
+} from './control.ts'
 export * from './counters.ts'
 export { type ListenCounters, type Listeners, type ListenOptions, openListeners } from './listen.ts'
+export { createLogger, type LogLevel, type LogOptions } from './log.ts'
 export { dropPrivileges } from './privileges.ts'
 export * from './rcode.ts'
+export { type DueJob, Scheduler, type SchedulerOptions, spreadOf, spreadTime } from './scheduler.ts'
 export {
   defaultStateDirectory,
   JOURNAL_LIMITS,
@@ -26,3 +36,10 @@ export * from './state-signatures.ts'
 export type { Publication, ZoneState } from './state-zone.ts'
 export { type SourceWatcher, type WatchOptions, watchSources } from './watch.ts'
 export { readSource, type SourceStamp, type StableRead } from './watch-read.ts'
+export {
+  type BuildOutcome,
+  type FinalOutcome,
+  type ZoneQueueOptions,
+  type ZoneQueueState,
+  ZoneQueues,
+} from './zone-queue.ts'

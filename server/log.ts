@@ -1,0 +1,84 @@
+/** Log lines: pino writes JSON; on a terminal the same lines are made readable.
+ *  I1  A readable line is one line: control characters, which a zone file may hold, are shown as escapes.
+ *  I2  A destination that fails (a closed pipe) loses lines, and harms nothing else. */
+
+import { pino } from 'pino'
+import { ConclaveError, type ErrorDetails, errorText, type Logger, placeText } from '../base/index.ts'
+
+export type LogLevel = 'debug' | 'info' | 'warn' | 'error'
+
+export interface LogOptions {
+  readonly level?: LogLevel
+  /** Readable lines; default: whether the stream is a terminal. */
+  readonly readable?: boolean
+  /** Default: standard error, so that standard output stays for results. */
+  readonly stream?: NodeJS.WritableStream & { readonly isTTY?: boolean }
+}
+
+export function createLogger(options: LogOptions = {}): Logger {
+  const stream = options.stream ?? process.stderr
+  const readable = options.readable ?? stream.isTTY === true
+  stream.on('error', () => {})
+  const write = (line: string): void => {
+    if (stream.writable) stream.write(line)
+  }
+  const log = pino(
+    {
+      level: options.level ?? 'info',
+      base: null,
+      timestamp: pino.stdTimeFunctions.isoTime,
+      formatters: { level: label => ({ level: label }) },
+      serializers: { error: serializeError },
+    },
+    { write: readable ? line => write(readableLine(line, stream.isTTY === true)) : write },
+  )
+  return {
+    debug: (message, fields) => log.debug(fields ?? {}, message),
+    info: (message, fields) => log.info(fields ?? {}, message),
+    warn: (message, fields) => log.warn(fields ?? {}, message),
+    error: (message, fields) => log.error(fields ?? {}, message),
+  }
+}
+
+/** An error as data: what a person needs, and the stack of what is a bug. */
+function serializeError(error: unknown): unknown {
+  if (error instanceof ConclaveError) {
+    const { code, message, place, remedy } = error
+    return {
+      code,
+      message,
+      ...(placeText(place) === '' ? {} : { place }),
+      ...(remedy === undefined ? {} : { remedy }),
+    }
+  }
+  return error instanceof Error ? { message: error.message, stack: error.stack } : String(error)
+}
+
+const COLOURS: Readonly<Record<string, string>> = { debug: '2', info: '36', warn: '33', error: '31' }
+
+function readableLine(json: string, coloured: boolean): string {
+  const { time, level, msg, ...fields } = JSON.parse(json) as Record<string, unknown>
+  const clock = String(time).slice(11, 19)
+  const name = String(level).padEnd(5)
+  const paint = coloured ? `\u001b[${COLOURS[String(level)] ?? '0'}m${name}\u001b[0m` : name
+  const rest = Object.entries(fields).map(([key, value]) => ` ${key}=${fieldText(value)}`)
+  return `${clock} ${paint} ${plain(String(msg))}${rest.join('')}\n`
+}
+
+function fieldText(value: unknown): string {
+  if (isErrorData(value))
+    return plain(errorText(new ConclaveError(value.code, value.message, value as ErrorDetails)))
+  const text = typeof value === 'string' ? value : JSON.stringify(value)
+  return /^[^\s"=]+$/.test(text) ? plain(text) : plain(JSON.stringify(text))
+}
+
+function isErrorData(value: unknown): value is { code: string; message: string } {
+  return typeof value === 'object' && value !== null && 'code' in value && 'message' in value
+}
+
+/** I1. */
+function plain(text: string): string {
+  return text.replace(/[\u0000-\u001f\u007f-\u009f\u2028\u2029]/g, character => {
+    return `\\x${character.charCodeAt(0).toString(16).padStart(2, '0')}`
+  })
+}
