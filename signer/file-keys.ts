@@ -39,7 +39,8 @@ import {
   LocalKeyStore,
   localKey,
 } from './local-keys.ts'
-import { encodeBase64 } from './secret.ts'
+import { keyOfPkcs8 } from './private-key-der.ts'
+import { decodeBase64, encodeBase64, type Secret } from './secret.ts'
 import type { CryptoPool } from './sign-pool.ts'
 
 export interface FileKeyOptions {
@@ -51,6 +52,8 @@ export interface FileKeyOptions {
 const EXTENSION = '.pem'
 const FORMAT = '1'
 const PEM_LINE_LENGTH = 64
+/** Files read at once: enough to keep storage busy, too few to run out of descriptors. */
+const READ_AHEAD = 32
 /** Permissions that others must not have. */
 const OTHERS = 0o077
 /** RSA with 4096 bits takes 3,300 octets in PEM; more is no key. */
@@ -96,20 +99,34 @@ export class FileKeyStore extends LocalKeyStore {
   }
 
   async #read(): Promise<void> {
+    // What is written while the directory is being read is in no danger of being taken for removed.
+    const known = [...this.#files]
     const names = (await keyFileNames(this.#directory)).filter(name => name.endsWith(EXTENSION)).sort()
-    for (const [file, id] of this.#files) {
-      if (names.includes(file)) continue
+    const present = new Set(names)
+    for (const [file, id] of known) {
+      if (present.has(file)) continue
       this.#files.delete(file)
       this.keys.delete(id)
     }
-    for (const name of names) {
-      if (this.#files.has(name)) continue
-      const key = await readKeyFile(join(this.#directory, name), this.#log)
-      const other = this.keys.get(key.info.id)
-      if (other !== undefined) this.#warnTwice(key.info, other.info)
-      else this.keys.set(key.info.id, key)
-      this.#files.set(name, key.info.id)
+    const fresh = names.filter(name => !this.#files.has(name))
+    for (let at = 0; at < fresh.length; at += READ_AHEAD) {
+      const some = fresh.slice(at, at + READ_AHEAD)
+      const read = await Promise.allSettled(
+        some.map(name => readKeyFile(join(this.#directory, name), this.#log)),
+      )
+      read.forEach((outcome, index) => {
+        if (outcome.status === 'rejected') throw outcome.reason
+        this.#take(some[index]!, outcome.value)
+      })
     }
+  }
+
+  #take(name: string, key: LocalKey): void {
+    if (this.#files.has(name)) return
+    const other = this.keys.get(key.info.id)
+    if (other !== undefined) this.#warnTwice(key.info, other.info)
+    else this.keys.set(key.info.id, key)
+    this.#files.set(name, key.info.id)
   }
 
   #warnTwice(key: KeyInfo, other: KeyInfo): void {
@@ -187,7 +204,13 @@ const READ_REMEDY = 'Let the user that runs the server read it, or restore it fr
 export function privateKeyOfPem(octets: Buffer, path: string): KeyObject {
   try {
     if (octets.includes('BEGIN ENCRYPTED PRIVATE KEY')) throw new Error('it is encrypted with a passphrase')
-    return createPrivateKey({ key: octets, format: 'pem' })
+    const pkcs8 = pkcs8Of(octets)
+    if (pkcs8 === undefined) return createPrivateKey({ key: octets, format: 'pem' })
+    try {
+      return pkcs8.use(keyOfPkcs8)
+    } finally {
+      pkcs8.wipe()
+    }
   } catch (cause) {
     const what = `the file has no private key that can be used: ${cause instanceof Error ? cause.message : cause}`
     const remedy =
@@ -196,6 +219,16 @@ export function privateKeyOfPem(octets: Buffer, path: string): KeyObject {
   } finally {
     octets.fill(0)
   }
+}
+
+const BEGIN = '-----BEGIN PRIVATE KEY-----'
+const END = '-----END PRIVATE KEY-----'
+
+/** What a PEM block of PKCS #8 holds; undefined when there is none. */
+function pkcs8Of(octets: Buffer): Secret | undefined {
+  const begin = octets.indexOf(BEGIN)
+  const end = octets.indexOf(END)
+  return begin < 0 || end < begin ? undefined : decodeBase64(octets.subarray(begin + BEGIN.length, end))
 }
 
 async function readKeyFile(path: string, log: Logger): Promise<LocalKey> {
@@ -277,9 +310,7 @@ export function pemOf(key: KeyObject): Uint8Array {
   const der = key.export({ format: 'der', type: 'pkcs8' })
   const body = encodeBase64(der, PEM_LINE_LENGTH)
   der.fill(0)
-  const [begin, end] = ['-----BEGIN PRIVATE KEY-----\n', '-----END PRIVATE KEY-----\n'].map(line =>
-    Buffer.from(line),
-  )
+  const [begin, end] = [BEGIN, END].map(line => Buffer.from(`${line}\n`))
   const pem = new Uint8Array(begin!.length + body.length + end!.length)
   pem.set(begin!)
   pem.set(body, begin!.length)

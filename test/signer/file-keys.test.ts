@@ -208,3 +208,28 @@ test('RSA keys below 2048 bits are not made', async t => {
   await t.throwsAsync(store.generate({ ...spec, bits: 1024 }), { code: 'KEY_GENERATE' })
   await t.throwsAsync(store.generate({ ...spec, algorithm: 5 }), { code: 'ALGORITHM_UNSUPPORTED' })
 })
+
+test('keys made while the directory is read are neither lost nor seen twice', async t => {
+  const { log, lines } = warnings()
+  const store = await FileKeyStore.open(scratch(t), { pool, log })
+  const made: string[] = []
+  let making = true
+  const maker = async (): Promise<void> => {
+    for (let round = 0; round < 20; round++)
+      made.push((await store.generate({ zone, algorithm: 15, role: 'zsk' })).id)
+    making = false
+  }
+  const reader = async (): Promise<void> => {
+    while (making) {
+      const before = [...made]
+      const listed = new Set((await store.list()).map(key => key.id))
+      t.deepEqual(
+        before.filter(id => !listed.has(id)),
+        [],
+      )
+    }
+  }
+  await Promise.all([maker(), reader()])
+  t.is((await store.list()).length, 20)
+  t.deepEqual(lines, [])
+})
