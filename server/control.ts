@@ -198,11 +198,12 @@ async function respond(line: string, { handlers, log }: ControlOptions): Promise
     }
     return { ok: true, result: (await handler(request.args)) ?? null }
   } catch (error) {
-    if (!(error instanceof ConclaveError)) {
-      log.error('a control command failed', { error })
-      return { ok: false, error: { code: 'CONTROL_FAILED', message: messageOf(error) } }
-    }
-    const { code, message, place, remedy } = error
+    if (!(error instanceof ConclaveError)) log.error('a control command failed', { error })
+    const fault =
+      error instanceof ConclaveError
+        ? error
+        : new ConclaveError('CONTROL_FAILED', messageOf(error), { cause: error })
+    const { code, message, place, remedy } = fault
     return { ok: false, error: { code, message, place, ...(remedy === undefined ? {} : { remedy }) } }
   }
 }
