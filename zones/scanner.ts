@@ -81,7 +81,7 @@ export class Scanner implements RdataTokens {
   #openAt = -1
   #openLine = 0
   #openLineStart = 0
-  /** `next` found the end of the text inside parentheses. */
+  /** The text was read to its end inside parentheses: it holds no more that close. */
   #neverClosed = false
 
   constructor(octets: Uint8Array, file: string) {
@@ -124,9 +124,7 @@ export class Scanner implements RdataTokens {
         case QUOTE:
           return this.#quotedString(at)
         case COMMENT:
-          at = octets.indexOf(LINE_FEED, at)
-          if (at < 0 || at > limit) at = limit
-          at--
+          at = this.#newlineAfter(at) - 1
           continue
         case NEWLINE:
           if (this.#openAt < 0) return this.#noToken(at)
@@ -154,22 +152,50 @@ export class Scanner implements RdataTokens {
    *  after the fault, so that one forgotten parenthesis does not hide all that follows. */
   recover(): void {
     const { at, line, lineStart } = this
-    this.#neverClosed = false
-    for (;;) {
-      try {
-        while (this.next());
-        this.endLine()
-        return
-      } catch (error) {
-        if (!(error instanceof ZoneSyntaxError)) throw error
-        if (this.#neverClosed) break
-      }
+    const end = this.#logicalEnd(at)
+    if (end < 0) {
+      this.line = line
+      this.lineStart = lineStart
     }
-    const newline = this.octets.indexOf(LINE_FEED, at)
-    this.at = newline < 0 || newline > this.limit ? this.limit : newline
-    this.line = line
-    this.lineStart = lineStart
+    this.#openAt = -1
+    this.at = end < 0 ? this.#newlineAfter(at) : end
     this.endLine()
+  }
+
+  /** Offset of the newline that ends the logical line, counting lines on the way; −1 when a parenthesis is never closed.
+   *  Here nothing is a fault. */
+  #logicalEnd(start: number): number {
+    const { octets, limit } = this
+    let open = this.#openAt >= 0
+    for (let at = start; at < limit; at++) {
+      const kind = KIND[octets[at]!]
+      if (kind === NEWLINE && (!open || this.#neverClosed)) return open ? -1 : at
+      if (kind === NEWLINE) this.#newline(at)
+      else if (kind === OPEN) open = true
+      else if (kind === CLOSE) open = false
+      else if (kind === ESCAPE && octets[at + 1] !== LINE_FEED) at++
+      else if (kind === COMMENT) at = this.#newlineAfter(at) - 1
+      else if (kind === QUOTE) at = this.#skippedString(at)
+    }
+    if (open) this.#neverClosed = true
+    return open ? -1 : limit
+  }
+
+  /** Offset of the last octet of the quoted string that begins at `open`, which may lack its end. */
+  #skippedString(open: number): number {
+    const { octets, limit } = this
+    for (let at = open + 1; at < limit; at++) {
+      const octet = octets[at]!
+      if (octet === 0x22) return at
+      if (octet === LINE_FEED) return at - 1
+      if (octet === 0x5c && octets[at + 1] !== LINE_FEED) at++
+    }
+    return limit
+  }
+
+  #newlineAfter(at: number): number {
+    const newline = this.octets.indexOf(LINE_FEED, at)
+    return newline < 0 || newline > this.limit ? this.limit : newline
   }
 
   /** The rest of the logical line as raw text from the next token on; used for templates of $GENERATE. */
@@ -196,6 +222,7 @@ export class Scanner implements RdataTokens {
     this.lineStart = state.lineStart
     this.fixedPlace = state.fixedPlace
     this.#openAt = -1
+    this.#neverClosed = false
   }
 
   /** Reads another text from its start. */

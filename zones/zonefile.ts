@@ -85,8 +85,10 @@ export interface ParseResult {
 /** Reads a zone file, record by record. Throws nothing that the text could cause. */
 export function parseZone(text: Uint8Array, options: ParseOptions, sink: RecordSink): ParseResult {
   const faults = new FaultList()
-  const parser = new ZoneParser(text, options, sink, faults)
+  const scratch = scratchPool.pop() ?? new Uint8Array(RDATA_SCRATCH_OCTETS)
+  const parser = new ZoneParser(text, options, sink, faults, scratch)
   parser.lines()
+  scratchPool.push(scratch)
   const { errors, warnings } = faults
   return {
     errors: faults.full ? faults.all().filter(isError) : errors,
@@ -116,7 +118,8 @@ const DOLLAR = 0x24
 const BACKSLASH = 0x5c
 /** readName may write a label and an origin beyond the longest name before it finds the name too long. */
 const NAME_SCRATCH_OCTETS = 4 * NAME_OCTETS_MAX
-const rdataScratch = new Uint8Array(RDATA_SCRATCH_OCTETS)
+/** Scratch of parsers that have ended; more than one only where a sink parses while it is called. */
+const scratchPool: Uint8Array[] = []
 
 /** A buffer for owners, with a view of each length made once. */
 interface OwnerScratch {
@@ -138,6 +141,7 @@ class ZoneParser implements RecordPlace {
   readonly #sink: RecordSink
   readonly #faults: FaultList
   readonly #scanner: Scanner
+  readonly #rdata: Uint8Array
   #origin: Name | undefined
   /** The owner of the last record, and the buffer that the next one is read into. */
   #owner: Name = rootName
@@ -156,7 +160,14 @@ class ZoneParser implements RecordPlace {
   #includeCount = 0
   #generated = 0
 
-  constructor(text: Uint8Array, options: ParseOptions, sink: RecordSink, faults: FaultList) {
+  constructor(
+    text: Uint8Array,
+    options: ParseOptions,
+    sink: RecordSink,
+    faults: FaultList,
+    scratch: Uint8Array,
+  ) {
+    this.#rdata = scratch
     this.#options = options
     this.#sink = sink
     this.#faults = faults
@@ -296,12 +307,12 @@ class ZoneParser implements RecordPlace {
     const scanner: Scanner = this.#scanner
     // SvcParams are words with quotes inside; anywhere else a quote begins a token of its own.
     scanner.keyValues = type === TYPE.SVCB || type === TYPE.HTTPS
-    const end = parseRdata(type, scanner, this.#origin ?? rootName, rdataScratch, 0)
+    const end = parseRdata(type, scanner, this.#origin ?? rootName, this.#rdata, 0)
     scanner.keyValues = false
     const used = this.#ttl(type, ttl, end)
     const newOwner = this.#ownerNew
     this.#ownerNew = false
-    this.#sink.record(this.#owner, newOwner, type, used, rdataScratch, 0, end, this)
+    this.#sink.record(this.#owner, newOwner, type, used, this.#rdata, 0, end, this)
   }
 
   /** I3. `ttl` is −1 when the record gives none. */
@@ -312,7 +323,7 @@ class ZoneParser implements RecordPlace {
     }
     if (this.#ttlDefault >= 0) return this.#ttlDefault
     if (this.#ttlLast >= 0) return this.#ttlLast
-    if (type === TYPE.SOA) this.#ttlDefault = Math.min(u32(rdataScratch, rdataEnd - 4), TTL_MAX)
+    if (type === TYPE.SOA) this.#ttlDefault = Math.min(u32(this.#rdata, rdataEnd - 4), TTL_MAX)
     else {
       this.#ttlDefault = TTL_DEFAULT
       this.#fault(
@@ -429,10 +440,8 @@ class ZoneParser implements RecordPlace {
     }
     const template = parseTemplate(this.#templateText())
     if (typeof template === 'string') {
-      scanner.fault(
-        `the modifier ${JSON.stringify(template)}`,
-        `\${offset,width,base} with base d, o, x, X, n or N`,
-      )
+      const expected = `\${offset,width,base} with base d, o, x, X, n or N`
+      throw new ZoneSyntaxError(`the modifier ${JSON.stringify(template)}; expected ${expected}`, place)
     }
     this.#generate(range, template, place)
   }
@@ -450,16 +459,7 @@ class ZoneParser implements RecordPlace {
     }
     if (!tokens.next() || !tokens.quoted) return line
     const { start, end } = tokens
-    if (tokens.next()) return line
-    const out = line.slice()
-    out[start - 1] = out[end] = 0x20
-    // An escaped quote of the string is a quote of the RDATA.
-    for (let at = start; at < end; at++) {
-      if (out[at] !== BACKSLASH) continue
-      if (out[at + 1] === 0x22) out[at] = 0x20
-      at++
-    }
-    return out
+    return tokens.next() ? line : withoutQuotes(line, start, end)
   }
 
   #generate(range: GenerateRange, template: Template, place: Place): void {
@@ -490,4 +490,16 @@ class ZoneParser implements RecordPlace {
       scanner.restore(state)
     }
   }
+}
+
+/** The line with the quoted string line[start..end) out of its quotes: its escaped quotes are quotes of the RDATA. */
+function withoutQuotes(line: Uint8Array, start: number, end: number): Uint8Array {
+  const out: number[] = [...line.subarray(0, start - 1)]
+  for (let at = start; at < end; at++) {
+    const escaping = line[at] === BACKSLASH
+    if (escaping && line[at + 1] !== 0x22) out.push(line[at]!)
+    if (escaping) at++
+    out.push(line[at]!)
+  }
+  return Uint8Array.from(out)
 }
