@@ -402,6 +402,16 @@ test('many files at once: each is reported once', async t => {
   t.false(seen.has(''))
 })
 
+test('I3: a file that is read in parts is read whole', async t => {
+  const made = await bench(t)
+  const text = '0123456789abcdef'.repeat(400_000)
+  await made.write('large.zone', text)
+  made.watcher.addFile(made.path('large.zone'))
+  const event = await made.next()
+  t.true(event.kind === 'stable' && event.text === text)
+  if (event.kind === 'stable') t.deepEqual(event.read.digest, readSource(made.path('large.zone')).digest)
+})
+
 test('readSource says why it does not read', t => {
   const gone = t.throws(() => readSource('/nonexistent/a'))
   t.is((gone as ConclaveError).code, 'SOURCE_GONE')
