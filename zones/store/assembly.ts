@@ -14,7 +14,7 @@ import {
   PAGE_OCTETS,
   UNIT_OCTETS,
 } from './layout.ts'
-import { cellOffset, copyOctets, headAt, loadSlotKey, restLength, slotAt, valueFieldOf } from './page.ts'
+import { cellOffset, copyOctets, headAt, loadSlotKey, pageUnits, restLength, slotAt, valueFieldOf } from './page.ts'
 
 /** Two pages of the smallest cells (8 octets each) and one more cell. */
 const CELLS_MAX: number = 2 * (PAGE_OCTETS / LEAF_SLOT_OCTETS) + 1
@@ -24,6 +24,7 @@ export class Assembly {
   readonly keys: Uint8Array = new Uint8Array(CELLS_MAX * KEY_OCTETS_MAX)
   /** Key n is keys[keyAt[n]..keyAt[n + 1]). */
   readonly keyAt: Int32Array = new Int32Array(CELLS_MAX + 1)
+  /** At most two pages and a cell, or one page twice and a cell. */
   readonly #body = new Uint8Array(3 * PAGE_OCTETS)
   readonly #payloadAt = new Int32Array(CELLS_MAX)
   readonly #payloadEnd = new Int32Array(CELLS_MAX)
@@ -40,27 +41,27 @@ export class Assembly {
 
   /** Takes slots [from, to) of a page. */
   take(words: Int32Array, octets: Uint8Array, base: number, from: number, to: number): void {
+    const pageAt = base << 2
+    const bodyAt = this.#bodyEnd
+    if (this.#kind === LEAF && to > from) {
+      const pageOctets = pageUnits(words, base) * UNIT_OCTETS
+      this.#body.set(octets.subarray(pageAt, pageAt + pageOctets), bodyAt)
+      this.#bodyEnd += pageOctets
+    }
     for (let slot = from; slot < to; slot++) {
       const at = slotAt(words, base, slot)
       const word = words[at + 1]!
       const keyStart = this.keyAt[this.count]!
       const keyLength = loadSlotKey(words, octets, base, slot, this.keys, keyStart)
       if (this.#kind === BRANCH) this.#children[this.count] = words[at + 2]!
-      else this.#takePayload(octets, (base << 2) + cellOffset(word) + restLength(word), valueFieldOf(word))
+      else this.#setPayload(bodyAt + cellOffset(word) + restLength(word), valueFieldOf(word))
       this.keyAt[++this.count] = keyStart + keyLength
     }
   }
 
-  #takePayload(octets: Uint8Array, at: number, field: number): void {
-    const length = payloadOctets(field)
-    copyOctets(octets, at, at + length, this.#body, this.#bodyEnd)
-    this.#setPayload(length, field)
-  }
-
-  #setPayload(length: number, field: number): void {
-    this.#payloadAt[this.count] = this.#bodyEnd
-    this.#bodyEnd += length
-    this.#payloadEnd[this.count] = this.#bodyEnd
+  #setPayload(at: number, field: number): void {
+    this.#payloadAt[this.count] = at
+    this.#payloadEnd[this.count] = at + payloadOctets(field)
     this.#fields[this.count] = field
   }
 
@@ -74,7 +75,8 @@ export class Assembly {
     field: number,
   ): void {
     copyOctets(payload, payloadStart, payloadEnd, this.#body, this.#bodyEnd)
-    this.#setPayload(payloadEnd - payloadStart, field)
+    this.#setPayload(this.#bodyEnd, field)
+    this.#bodyEnd += payloadEnd - payloadStart
     this.#addKey(key, keyStart, keyEnd)
   }
 

@@ -247,6 +247,12 @@ export class TreeEdit {
     const { words, octets, base } = this.path
     const count = pageCount(words, base)
     assembly.begin(LEAF)
+    if (!replace && slot === count && this.#isFull(key, keyStart, keyEnd) && this.#isRun(slot, true)) {
+      assembly.take(words, octets, base, count - 1, count)
+      assembly.addLeafCell(key, keyStart, keyEnd, payload, payloadStart, payloadEnd, field)
+      this.#appendLeaf()
+      return
+    }
     assembly.take(words, octets, base, 0, slot)
     assembly.addLeafCell(key, keyStart, keyEnd, payload, payloadStart, payloadEnd, field)
     assembly.take(words, octets, base, replace ? slot + 1 : slot, count)
@@ -297,6 +303,43 @@ export class TreeEdit {
     this.#runPage = slot < at ? left : right
     this.#runSlot = slot < at ? slot : slot - at
     this.#insertSeparator(path.depth - 1, left, right, run && last)
+    this.#finger = false
+    this.release()
+  }
+
+  /** Whether a put at that slot goes on where the one before was, or at the end of the tree. */
+  #isRun(slot: number, last: boolean): boolean {
+    const page = this.path.pages[this.path.depth]!
+    return (last && this.#lastLeaf) || (page === this.#runPage && slot === this.#runSlot + 1)
+  }
+
+  /** Whether the path's leaf is a whole page without gaps, whose prefix could not be longer and suits the key. */
+  #isFull(key: Uint8Array, keyStart: number, keyEnd: number): boolean {
+    const { assembly } = this.#space
+    const { words, octets, base } = this.path
+    const count = pageCount(words, base)
+    if (count < 2 || pageUnits(words, base) !== PAGE_UNITS || (words[base + 2]! & 0xffff) !== 0) return false
+    const prefixLength = prefixLengthOf(words, base)
+    if (comparePrefix(octets, prefixAt(words, base), prefixLength, key, keyStart, keyEnd) !== 0) return false
+    assembly.take(words, octets, base, 0, 1)
+    assembly.take(words, octets, base, count - 1, count)
+    const longer = assembly.common(0, 1) > prefixLength
+    assembly.begin(LEAF)
+    return !longer
+  }
+
+  /** The run's leaf stays as it is; the assembly's second cell starts a new one. */
+  #appendLeaf(): void {
+    const { assembly } = this.#space
+    const { path } = this
+    this.reserve()
+    const right = this.#makePage(PAGE_UNITS)
+    const common = assembly.common(0, 1)
+    this.#keepSeparator(1, common + 1)
+    this.#writePage(right, PAGE_UNITS, 1, 2, common)
+    this.#runPage = right
+    this.#runSlot = 0
+    this.#insertSeparator(path.depth - 1, path.pages[path.depth]!, right, true)
     this.#finger = false
     this.release()
   }

@@ -221,11 +221,12 @@ export function loadSlotKey(
   return prefixLength + suffix
 }
 
-/** Short copies as a loop: a call into the engine costs as much as some hundred octets. */
-const LOOP_OCTETS_MAX = 64
+/** Short copies as a loop: a call into the engine costs as much as some thirty octets. */
+const LOOP_OCTETS_MAX = 32
 
 export function copyOctets(from: Uint8Array, start: number, end: number, to: Uint8Array, at: number): void {
-  if (end - start > LOOP_OCTETS_MAX) to.set(from.subarray(start, end), at)
+  if (end - start > LOOP_OCTETS_MAX)
+    to.set(start === 0 && end === from.length ? from : from.subarray(start, end), at)
   else for (let index = start; index < end; index++) to[at + index - start] = from[index]!
 }
 
