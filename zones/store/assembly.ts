@@ -14,7 +14,16 @@ import {
   PAGE_OCTETS,
   UNIT_OCTETS,
 } from './layout.ts'
-import { cellOffset, copyOctets, headAt, loadSlotKey, pageUnits, restLength, slotAt, valueFieldOf } from './page.ts'
+import {
+  cellOffset,
+  copyOctets,
+  headAt,
+  loadSlotKey,
+  pageUnits,
+  restLength,
+  slotAt,
+  valueFieldOf,
+} from './page.ts'
 
 /** Two pages of the smallest cells (8 octets each) and one more cell. */
 const CELLS_MAX: number = 2 * (PAGE_OCTETS / LEAF_SLOT_OCTETS) + 1
@@ -120,8 +129,9 @@ export class Assembly {
     return LEAF_SLOT_OCTETS + rest + this.#payloadEnd[cell]! - this.#payloadAt[cell]!
   }
 
-  /** Where to split into halves that fit, `added` being the cell that made the page too full (layout.ts says why one
-   *  of the last two places always does). */
+  /** Where to split into halves that fit, `added` being the cell that made the page too full. One of the last two
+   *  places always does: without that cell the page fitted, so each side does, and the smaller one takes it in (it is
+   *  at most 1514 octets); where it would shorten the prefix it is the first or last, and then stands alone. */
   evenSplit(added: number): number {
     const prefixLength = this.prefixOf(0, this.count)
     const half = this.sizeOf(0, this.count, prefixLength) / 2
@@ -138,7 +148,7 @@ export class Assembly {
     return this.sizeOf(0, at) <= PAGE_OCTETS && this.sizeOf(at, this.count) <= PAGE_OCTETS
   }
 
-  /** Writes cells [from, to) as a whole page that belongs to the draft of that stamp. */
+  /** Writes cells [from, to) as a whole page; only the stamp stays as it is. */
   write(
     words: Int32Array,
     octets: Uint8Array,

@@ -7,7 +7,7 @@ import { KEY_OCTETS_MAX } from '../name.ts'
 import { u32 } from '../node.ts'
 import { payloadOctets } from './assembly.ts'
 import { TreeCursor } from './cursor.ts'
-import { type Space, TreeEdit } from './edit.ts'
+import { TreeEdit } from './edit.ts'
 import {
   HEADER_OCTETS,
   HEADER_WORDS,
@@ -31,6 +31,7 @@ import {
   restLength,
   valueFieldOf,
 } from './page.ts'
+import type { Space } from './pages.ts'
 import { freeTree } from './reclaim.ts'
 
 const descriptor = new Uint8Array(OVERFLOW_OCTETS)
@@ -119,7 +120,7 @@ export class TreeDraft {
       this.#putCell(exact, key, keyStart, keyEnd, value, valueStart, valueEnd, octets)
       return
     }
-    this.edit.reserve()
+    this.edit.reserve(this.edit.path.depth)
     try {
       this.#describe(value, valueStart, valueEnd)
       this.#putCell(exact, key, keyStart, keyEnd, descriptor, 0, OVERFLOW_OCTETS, OVERFLOW)

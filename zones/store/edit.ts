@@ -1,17 +1,10 @@
 /** How a draft's tree changes shape: pages are copied before their first change, split when full, joined when nearly
- *  empty. Draft.ts has the operations on keys and values.
- *  I1  A page that the draft owns (by its stamp) is reached only through pages that it owns.
- *  I2  Memory that a step needs is taken before the step changes anything: STORE_FULL leaves a whole tree behind.
- *  I3  Published pages and extents that the draft no longer reaches are in `retired`, each once. */
+ *  empty. draft.ts has the operations on keys and values; pages.ts has the invariants. */
 
 import { KEY_OCTETS_MAX } from '../name.ts'
-import type { Allocator } from './allocator.ts'
-import type { Assembly } from './assembly.ts'
 import { TreeCursor } from './cursor.ts'
 import {
-  ARENA_UNITS_SHIFT,
   BRANCH,
-  DEPTH_MAX,
   HEADER_WORDS,
   LEAF,
   PAGE_OCTETS,
@@ -19,7 +12,6 @@ import {
   UNIT_OCTETS,
   UNIT_WORDS_SHIFT,
 } from './layout.ts'
-import type { Memory } from './memory.ts'
 import {
   baseOf,
   comparePrefix,
@@ -35,37 +27,16 @@ import {
   restLength,
   searchLeaf,
 } from './page.ts'
-
-/** What all drafts of a store share. */
-export interface Space {
-  readonly memory: Memory
-  readonly allocator: Allocator
-  readonly assembly: Assembly
-}
-
-/** Published extents that a draft left behind; parallel lists. */
-export interface Retired {
-  readonly refs: number[]
-  readonly units: number[]
-  readonly stamps: number[]
-}
+import { DraftPages, type Space } from './pages.ts'
 
 /** A page with fewer octets in use is joined with a neighbour, if both then fill at most JOIN_OCTETS_MAX. */
 const JOIN_BELOW_OCTETS: number = PAGE_OCTETS / 4
 const JOIN_OCTETS_MAX: number = (PAGE_OCTETS / 8) * 7
-const STAMP_LOW = 2 ** 32
 
 const nothing = new Uint8Array(0)
 
-export class TreeEdit {
-  root: number
-  readonly stamp: number
+export class TreeEdit extends DraftPages {
   readonly path: TreeCursor
-  readonly retired: Retired = { refs: [], units: [], stamps: [] }
-  readonly #space: Space
-  readonly #stampLow: number
-  readonly #stampHigh: number
-  readonly #spare: number[] = []
   readonly #separator = new Uint8Array(KEY_OCTETS_MAX)
   #separatorLength = 0
   /** The path leads to the leaf of the last put, and whether this is the tree's last leaf. */
@@ -76,20 +47,8 @@ export class TreeEdit {
   #runSlot = -1
 
   constructor(space: Space, stamp: number, root: number) {
-    this.#space = space
-    this.stamp = stamp
-    this.#stampLow = stamp | 0
-    this.#stampHigh = Math.floor(stamp / STAMP_LOW)
-    this.root = root
+    super(space, stamp, root)
     this.path = new TreeCursor(space.memory)
-  }
-
-  words(ref: number): Int32Array {
-    return this.#space.memory.words[ref >>> ARENA_UNITS_SHIFT]!
-  }
-
-  octets(ref: number): Uint8Array {
-    return this.#space.memory.octets[ref >>> ARENA_UNITS_SHIFT]!
   }
 
   /** Path to the leaf of the key; true when the key is there. The last put's leaf is tried first. */
@@ -124,15 +83,9 @@ export class TreeEdit {
     this.#finger = false
   }
 
-  owns(ref: number): boolean {
-    const words = this.words(ref)
-    const base = baseOf(ref)
-    return words[base + 3] === this.#stampLow && words[base + 2]! >>> 16 === this.#stampHigh
-  }
-
   /** An empty leaf as root; the caller puts a cell into it or calls `uproot`. */
   plant(): void {
-    const ref = this.#makePage(1)
+    const ref = this.makePage(1)
     const base = baseOf(ref)
     const words = this.words(ref)
     words[base] = (LEAF << 16) | (1 << 24)
@@ -143,7 +96,7 @@ export class TreeEdit {
   }
 
   uproot(): void {
-    this.#space.allocator.free(this.root, 1)
+    this.space.allocator.free(this.root, 1)
     this.root = 0
     this.#finger = false
   }
@@ -166,68 +119,17 @@ export class TreeEdit {
   #copyPage(ref: number, level: number): number {
     const base = baseOf(ref)
     const units = pageUnits(this.words(ref), base)
-    const copy = this.#makePage(units)
+    const copy = this.makePage(units)
     const from = this.words(ref).subarray(base, base + (units << UNIT_WORDS_SHIFT))
     this.words(copy).set(from, baseOf(copy))
-    this.#stampPage(copy)
+    this.stampPage(copy)
     if (level === 0) this.root = copy
     else {
       const parent = this.path.pages[level - 1]!
-      this.#setChild(parent, this.path.slots[level - 1]!, copy)
+      this.setChild(parent, this.path.slots[level - 1]!, copy)
     }
     this.retirePage(ref)
     return copy
-  }
-
-  #setChild(branch: number, slot: number, child: number): void {
-    this.words(branch)[baseOf(branch) + HEADER_WORDS + slot * 3 + 2] = child
-  }
-
-  #makePage(units: number): number {
-    const spare = units === PAGE_UNITS ? this.#spare.pop() : undefined
-    const ref = spare ?? this.#space.allocator.allocate(units)
-    this.#stampPage(ref)
-    return ref
-  }
-
-  #stampPage(ref: number): void {
-    const words = this.words(ref)
-    const base = baseOf(ref)
-    words[base + 2] = (words[base + 2]! & 0xffff) | (this.#stampHigh << 16)
-    words[base + 3] = this.#stampLow
-  }
-
-  /** Takes what a split on every level can need (I2). */
-  reserve(): void {
-    const pages = this.path.depth + 3
-    if (pages > DEPTH_MAX) throw new Error('store: a tree is too deep')
-    try {
-      while (this.#spare.length < pages) this.#spare.push(this.#space.allocator.allocate(PAGE_UNITS))
-    } catch (error) {
-      this.release()
-      throw error
-    }
-  }
-
-  release(): void {
-    while (this.#spare.length > 0) this.#space.allocator.free(this.#spare.pop()!, PAGE_UNITS)
-  }
-
-  retirePage(ref: number): void {
-    const words = this.words(ref)
-    const base = baseOf(ref)
-    const units = pageUnits(words, base)
-    this.retire(ref, units, (words[base + 2]! >>> 16) * STAMP_LOW + (words[base + 3]! >>> 0))
-  }
-
-  /** The draft no longer reaches the extent. */
-  retire(ref: number, units: number, stamp: number): void {
-    if (stamp === this.stamp) this.#space.allocator.free(ref, units)
-    else {
-      this.retired.refs.push(ref)
-      this.retired.units.push(units)
-      this.retired.stamps.push(stamp)
-    }
   }
 
   /** Puts a cell into the leaf of the path at `slot`, or in place of the cell there: writes the page anew, makes it
@@ -243,7 +145,7 @@ export class TreeEdit {
     payloadEnd: number,
     field: number,
   ): void {
-    const { assembly } = this.#space
+    const { assembly } = this.space
     const { words, octets, base } = this.path
     const count = pageCount(words, base)
     assembly.begin(LEAF)
@@ -270,35 +172,31 @@ export class TreeEdit {
   /** Only a leaf that is the root is smaller than a page (layout.ts I4). */
   #enlarge(size: number, units: number, prefixLength: number): void {
     const wanted = Math.min(PAGE_UNITS, Math.max(Math.ceil(size / UNIT_OCTETS), units * 2))
-    const larger = this.#spare.length > 0 ? PAGE_UNITS : wanted
-    const ref = this.#makePage(larger)
-    this.#writePage(ref, larger, 0, this.#space.assembly.count, prefixLength)
+    const larger = this.reserved ? PAGE_UNITS : wanted
+    const ref = this.makePage(larger)
+    this.writePage(ref, larger, 0, this.space.assembly.count, prefixLength)
     this.retirePage(this.root)
     this.root = ref
     this.#finger = false
   }
 
-  #writePage(ref: number, units: number, from: number, to: number, prefixLength: number): void {
-    this.#space.assembly.write(this.words(ref), this.octets(ref), baseOf(ref), units, from, to, prefixLength)
-  }
-
   #splitLeaf(slot: number, replace: boolean): void {
-    const { assembly } = this.#space
+    const { assembly } = this.space
     const { path } = this
     const page = path.pages[path.depth]!
     const last = slot === assembly.count - 1
     const run =
       !replace && ((last && this.#lastLeaf) || (page === this.#runPage && slot === this.#runSlot + 1))
     const at = run ? this.#splitOfRun(slot, last) : assembly.evenSplit(slot)
-    this.reserve()
-    const left = path.depth === 0 ? this.#makePage(PAGE_UNITS) : page
-    const right = this.#makePage(PAGE_UNITS)
+    this.reserve(path.depth)
+    const left = path.depth === 0 ? this.makePage(PAGE_UNITS) : page
+    const right = this.makePage(PAGE_UNITS)
     this.#keepSeparator(at, assembly.common(at - 1, at) + 1)
-    this.#writePage(left, PAGE_UNITS, 0, at, assembly.prefixOf(0, at))
+    this.writePage(left, PAGE_UNITS, 0, at, assembly.prefixOf(0, at))
     // The key of a run's new page tells more about the next keys together with the one before it.
     const alone = assembly.count - at === 1
     const prefixLength = alone ? assembly.common(at - 1, at) : assembly.prefixOf(at, assembly.count)
-    this.#writePage(right, PAGE_UNITS, at, assembly.count, prefixLength)
+    this.writePage(right, PAGE_UNITS, at, assembly.count, prefixLength)
     if (left !== page) this.retirePage(page)
     this.#runPage = slot < at ? left : right
     this.#runSlot = slot < at ? slot : slot - at
@@ -315,7 +213,7 @@ export class TreeEdit {
 
   /** Whether the path's leaf is a whole page without gaps, whose prefix could not be longer and suits the key. */
   #isFull(key: Uint8Array, keyStart: number, keyEnd: number): boolean {
-    const { assembly } = this.#space
+    const { assembly } = this.space
     const { words, octets, base } = this.path
     const count = pageCount(words, base)
     if (count < 2 || pageUnits(words, base) !== PAGE_UNITS || (words[base + 2]! & 0xffff) !== 0) return false
@@ -330,13 +228,13 @@ export class TreeEdit {
 
   /** The run's leaf stays as it is; the assembly's second cell starts a new one. */
   #appendLeaf(): void {
-    const { assembly } = this.#space
+    const { assembly } = this.space
     const { path } = this
-    this.reserve()
-    const right = this.#makePage(PAGE_UNITS)
+    this.reserve(path.depth)
+    const right = this.makePage(PAGE_UNITS)
     const common = assembly.common(0, 1)
     this.#keepSeparator(1, common + 1)
-    this.#writePage(right, PAGE_UNITS, 1, 2, common)
+    this.writePage(right, PAGE_UNITS, 1, 2, common)
     this.#runPage = right
     this.#runSlot = 0
     this.#insertSeparator(path.depth - 1, path.pages[path.depth]!, right, true)
@@ -346,13 +244,13 @@ export class TreeEdit {
 
   /** Behind the run, so that what follows it does not fill the run's pages; or before its newest key. */
   #splitOfRun(slot: number, last: boolean): number {
-    const { assembly } = this.#space
+    const { assembly } = this.space
     if (!last && assembly.fitsSplit(slot + 1)) return slot + 1
     return assembly.fitsSplit(slot) ? slot : assembly.evenSplit(slot)
   }
 
   #keepSeparator(cell: number, length: number): void {
-    const { assembly } = this.#space
+    const { assembly } = this.space
     const at = assembly.keyAt[cell]!
     for (let index = 0; index < length; index++) this.#separator[index] = assembly.keys[at + index]!
     this.#separatorLength = length
@@ -360,15 +258,15 @@ export class TreeEdit {
 
   /** Tells the parent level of a split page, whose right half starts at the separator. */
   #insertSeparator(level: number, left: number, right: number, run: boolean): void {
-    const { assembly } = this.#space
+    const { assembly } = this.space
     const separator = this.#separator
     const length = this.#separatorLength
     if (level < 0) {
       assembly.begin(BRANCH)
       assembly.addChild(nothing, 0, 0, left)
       assembly.addChild(separator, 0, length, right)
-      this.root = this.#makePage(PAGE_UNITS)
-      this.#writePage(this.root, PAGE_UNITS, 0, 2, 0)
+      this.root = this.makePage(PAGE_UNITS)
+      this.writePage(this.root, PAGE_UNITS, 0, 2, 0)
       return
     }
     const ref = this.path.pages[level]!
@@ -387,17 +285,17 @@ export class TreeEdit {
     assembly.take(words, octets, base, slot, pageCount(words, base))
     const prefix = assembly.prefixOf(0, assembly.count)
     if (assembly.sizeOf(0, assembly.count, prefix) <= PAGE_OCTETS) {
-      this.#writePage(ref, PAGE_UNITS, 0, assembly.count, prefix)
+      this.writePage(ref, PAGE_UNITS, 0, assembly.count, prefix)
     } else this.#splitBranch(level, ref, slot, run && slot === assembly.count - 1)
   }
 
   #splitBranch(level: number, ref: number, slot: number, run: boolean): void {
-    const { assembly } = this.#space
+    const { assembly } = this.space
     const at = run ? slot : assembly.evenSplit(slot)
-    const right = this.#makePage(PAGE_UNITS)
+    const right = this.makePage(PAGE_UNITS)
     this.#keepSeparator(at, assembly.keyAt[at + 1]! - assembly.keyAt[at]!)
-    this.#writePage(ref, PAGE_UNITS, 0, at, assembly.prefixOf(0, at))
-    this.#writePage(right, PAGE_UNITS, at, assembly.count, assembly.prefixOf(at, assembly.count))
+    this.writePage(ref, PAGE_UNITS, 0, at, assembly.prefixOf(0, at))
+    this.writePage(right, PAGE_UNITS, at, assembly.count, assembly.prefixOf(at, assembly.count))
     this.#insertSeparator(level - 1, ref, right, run)
   }
 
@@ -455,7 +353,7 @@ export class TreeEdit {
 
   /** The pages under slots `left` and `right` of the parent, one of which is the path's own. */
   #joinPair(level: number, left: number, right: number): boolean {
-    const { assembly } = this.#space
+    const { assembly } = this.space
     const own = this.path.pages[level]!
     const parent = this.path.pages[level - 1]!
     const words = this.words(parent)
@@ -468,8 +366,8 @@ export class TreeEdit {
     this.#takePair(leftRef, rightRef, parent, right)
     const prefixLength = assembly.prefixOf(0, assembly.count)
     if (assembly.sizeOf(0, assembly.count, prefixLength) > JOIN_OCTETS_MAX) return false
-    this.#writePage(own, PAGE_UNITS, 0, assembly.count, prefixLength)
-    this.#setChild(parent, left, own)
+    this.writePage(own, PAGE_UNITS, 0, assembly.count, prefixLength)
+    this.setChild(parent, left, own)
     this.#removeChild(parent, right)
     this.retirePage(own === leftRef ? rightRef : leftRef)
     this.settle(level - 1)
@@ -477,7 +375,7 @@ export class TreeEdit {
   }
 
   #takePair(left: number, right: number, parent: number, rightSlot: number): void {
-    const { assembly } = this.#space
+    const { assembly } = this.space
     const leftWords = this.words(left)
     const rightWords = this.words(right)
     const kind = pageKind(leftWords, baseOf(left))
@@ -508,14 +406,14 @@ export class TreeEdit {
     const words = this.words(ref)
     const base = baseOf(ref)
     if (pageKind(words, base) !== LEAF) return
-    const { assembly, allocator } = this.#space
+    const { assembly, allocator } = this.space
     assembly.begin(LEAF)
     assembly.take(words, this.octets(ref), base, 0, pageCount(words, base))
     const prefixLength = assembly.prefixOf(0, assembly.count)
     const units = pageUnits(words, base)
     const needed = Math.ceil(assembly.sizeOf(0, assembly.count, prefixLength) / UNIT_OCTETS)
     if (needed >= units) return
-    this.#writePage(ref, needed, 0, assembly.count, prefixLength)
+    this.writePage(ref, needed, 0, assembly.count, prefixLength)
     allocator.free(ref + needed, units - needed)
   }
 }

@@ -5,9 +5,9 @@
  *      longer announced; so a pinned version costs nothing while it lasts. */
 
 import { u32 } from '../node.ts'
-import type { Retired, Space } from './edit.ts'
 import { ARENA_UNITS_SHIFT, HEADER_WORDS, LEAF, OVERFLOW, UNIT_OCTETS } from './layout.ts'
 import { baseOf, cellOffset, pageCount, pageKind, pageUnits, restLength } from './page.ts'
+import type { Retired, Space } from './pages.ts'
 
 /** What died with one version: extents, and whole trees by their roots. */
 export interface Batch {

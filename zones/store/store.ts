@@ -10,7 +10,6 @@ import { Allocator } from './allocator.ts'
 import { Assembly } from './assembly.ts'
 import { TreeCursor } from './cursor.ts'
 import { TreeDraft } from './draft.ts'
-import type { Space } from './edit.ts'
 import {
   ARENA_OCTETS,
   CONTROL_READERS,
@@ -20,6 +19,7 @@ import {
   UNIT_OCTETS,
 } from './layout.ts'
 import { createHandle, Memory, type StoreHandle } from './memory.ts'
+import type { Space } from './pages.ts'
 import { Reclaimer } from './reclaim.ts'
 
 /** References are positive 32-bit integers: at most 511 arenas of 1 GiB. */

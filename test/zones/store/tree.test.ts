@@ -51,7 +51,9 @@ function generator(seed: number): (below: number) => number {
   }
 }
 
-type Shape = 'short' | 'names' | 'long' | 'zeros' | 'hashes'
+type Shape = 'short' | 'names' | 'long' | 'zeros' | 'hashes' | 'runs'
+
+let run = 0
 
 function makeKey(shape: Shape, random: (below: number) => number): Uint8Array {
   const label = (length: number): string => {
@@ -62,6 +64,10 @@ function makeKey(shape: Shape, random: (below: number) => number): Uint8Array {
   if (shape === 'short') return octets(label(random(5)).slice(0, random(6)))
   if (shape === 'names')
     return octets(`example\0${label(1 + random(3))}${random(2) ? label(1 + random(7)) : ''}`)
+  if (shape === 'runs') {
+    run = random(60) === 0 ? random(1 << 20) : run + 1
+    return octets(`${run.toString(16).padStart(6, '0')}\0`)
+  }
   if (shape === 'zeros') {
     const key = new Uint8Array(random(9))
     for (let at = 0; at < key.length; at++) key[at] = random(4) === 0 ? 255 : random(2)
@@ -143,7 +149,7 @@ function compareFinds(
   }
 }
 
-for (const shape of ['short', 'names', 'long', 'zeros', 'hashes'] as const) {
+for (const shape of ['short', 'names', 'long', 'zeros', 'hashes', 'runs'] as const) {
   test(`a tree of ${shape} keys is a sorted map, over versions, and leaks nothing`, t => {
     fc.assert(
       fc.property(fc.integer(), fc.integer({ min: 1, max: 5 }), (seed, rounds) => {
