@@ -1,12 +1,15 @@
 /** The public face of signer/: keys, signatures, signed versions of zones. */
 export * from './algorithms.ts'
 export { type BindKeyOptions, BindKeyStore, writeBindPair } from './bind-keys.ts'
+export { buildVersion } from './build.ts'
+export * from './build-types.ts'
 export * from './dnskey.ts'
 export { type ExplicitKey, type ExplicitKeyOptions, ExplicitKeyStore } from './explicit-keys.ts'
 export { type FileKeyOptions, FileKeyStore } from './file-keys.ts'
 export * from './keystore.ts'
 export * from './rrsig.ts'
 export { Secret } from './secret.ts'
+export { isSerialAfter, nextSerial, serialAfter } from './serial.ts'
 export {
   CryptoPool,
   type Messages,
@@ -14,4 +17,7 @@ export {
   type PoolResult,
   type PoolSignOptions,
 } from './sign-pool.ts'
+export { signingKeysOf } from './signing-keys.ts'
 export { type LoadedKey, verifyingKey, verifySignature } from './verify-signature.ts'
+export { diffContent } from './version-diff.ts'
+export { verifyZonemd, type ZonemdOutcome, zoneDigest } from './zonemd.ts'

@@ -1,0 +1,137 @@
+/** What a build did to the trees, seen afterwards: what differs from the published version, the content's fingerprint,
+ *  how many records there are, which signatures are to be kept. */
+
+import type { Name, Store } from '../zones/index.ts'
+import type { BuildInput, Changes, TreeKind } from './build-types.ts'
+import type { ContentRules } from './content.ts'
+import { ContentHash } from './fingerprint.ts'
+import { APEX_KEY, type KeyRange, keyAfter, WHOLE_ZONE } from './ranges.ts'
+import { packSignatures } from './signature-pack.ts'
+import type { SigningPlan } from './signing-plan.ts'
+import { ChangeList, countRecords, diffTrees } from './version-diff.ts'
+import { apexNode } from './zonemd.ts'
+
+const CHANGES_OCTETS_MAX_DEFAULT: number = 64 << 20
+
+export interface SummaryContext {
+  readonly input: BuildInput
+  readonly canonicalApex: Name
+  readonly plan: SigningPlan | undefined
+  readonly rules: ContentRules
+  /** Built from one end to the other. */
+  readonly whole: boolean
+}
+
+export class Summary {
+  /** Something besides the apex differs from the previous version. */
+  differs = false
+  records = 0
+  /** Names that differ; collected when built in place. */
+  readonly changedKeys: Uint8Array[] = []
+  readonly #context: SummaryContext
+  readonly #store: Store
+  readonly #changes: ChangeList | undefined
+  readonly #hash: ContentHash | undefined
+  readonly #oldApex: Uint8Array | undefined
+  #finishedApex: Uint8Array | undefined
+
+  constructor(context: SummaryContext) {
+    const { input, whole, canonicalApex } = context
+    this.#context = context
+    this.#store = input.store
+    const { previous } = input
+    if (!whole) this.records = previous!.record.records
+    this.#oldApex = previous === undefined ? undefined : apexNode(input.store, previous.record.namesRoot)
+    this.#changes =
+      previous === undefined
+        ? undefined
+        : new ChangeList(input.apex, canonicalApex, input.changesOctetsMax ?? CHANGES_OCTETS_MAX_DEFAULT)
+    if (whole) this.#hash = new ContentHash()
+    else if (previous!.contentHash !== undefined) this.#hash = new ContentHash(previous!.contentHash)
+  }
+
+  get contentHash(): string | undefined {
+    return this.#hash?.toString()
+  }
+
+  /** Takes in the names tree; the apex is compared later, when it is done. */
+  names(root: number, ranges: readonly KeyRange[]): void {
+    const { rules, whole, input } = this.#context
+    if (whole) {
+      this.#countAll(root)
+      this.#hashAll(root)
+    }
+    const oldRoot = input.previous?.record.namesRoot ?? 0
+    for (const range of ranges) {
+      diffTrees(this.#store, oldRoot, root, range, (key, old, now) => {
+        if (!whole && old !== undefined) this.#hash?.subtract(rules, key, old)
+        if (!whole && now !== undefined) this.#hash?.add(rules, key, now)
+        if (key.length > 0) this.#differs('names', key, old, now)
+      })
+    }
+  }
+
+  /** Takes in the NSEC3 tree: all of it, or these hashes. */
+  nsec3(root: number, hashes: readonly Uint8Array[] | undefined): void {
+    const { whole, input } = this.#context
+    if (whole) this.#countAll(root)
+    const oldRoot = input.previous?.record.nsec3Root ?? 0
+    const ranges = hashes?.map(hash => ({ start: hash, end: keyAfter(hash) })) ?? [WHOLE_ZONE]
+    for (const range of ranges) {
+      diffTrees(this.#store, oldRoot, root, range, (key, old, now) => this.#differs('nsec3', key, old, now))
+    }
+  }
+
+  /** The finished apex instead of the unsigned one. */
+  apex(unsigned: Uint8Array, finished: Uint8Array): void {
+    const { whole } = this.#context
+    const old = this.#oldApex
+    this.records += countRecords(finished) - countRecords(whole ? unsigned : old)
+    this.#changes?.name(APEX_KEY, old, finished)
+    this.#keepSignatures('names', APEX_KEY, finished)
+    this.#finishedApex = finished
+  }
+
+  changes(): Changes | undefined {
+    const old = this.#oldApex
+    if (old === undefined || this.#finishedApex === undefined) return undefined
+    return this.#changes?.changes(old, this.#finishedApex)
+  }
+
+  #differs(kind: TreeKind, key: Uint8Array, old: Uint8Array | undefined, now: Uint8Array | undefined): void {
+    const { whole } = this.#context
+    this.differs = true
+    if (!whole) {
+      this.records += countRecords(now) - countRecords(old)
+      if (kind === 'names') this.changedKeys.push(key.slice())
+    }
+    if (kind === 'names') this.#changes?.name(key, old, now)
+    else this.#changes?.hash(key, old, now)
+    this.#keepSignatures(kind, key, now)
+  }
+
+  #keepSignatures(kind: TreeKind, key: Uint8Array, now: Uint8Array | undefined): void {
+    const { input, plan } = this.#context
+    if (input.onSignatures === undefined || plan === undefined) return
+    const pack = now === undefined ? null : packSignatures(now, rrsig => plan.keyOf(rrsig))
+    const kept = input.previous === undefined ? input.reuse?.(key, kind) : undefined
+    if (pack !== null && kept !== undefined && Buffer.from(kept).equals(pack)) return
+    input.onSignatures(key, kind, pack)
+  }
+
+  #countAll(root: number): void {
+    const cursor = this.#store.readTree()
+    for (let placed = cursor.seekFirst(root); placed; placed = cursor.next()) {
+      this.records += countRecords(cursor.bytes, cursor.valueStart)
+    }
+  }
+
+  #hashAll(root: number): void {
+    const { rules } = this.#context
+    const cursor = this.#store.readTree()
+    for (let placed = cursor.seekFirst(root); placed; placed = cursor.next()) {
+      const key = cursor.key.subarray(0, cursor.loadKey())
+      this.#hash!.add(rules, key, cursor.bytes.subarray(cursor.valueStart, cursor.valueEnd))
+    }
+  }
+}

@@ -1,0 +1,293 @@
+/** Building a version of a zone: content in, signed trees out (RFC 4035 §2; DESIGN: the life of a zone).
+ *
+ *    edits ─▶ ranges ─▶ plan ─▶ sign ─▶ names tree ─▶ NSEC3 ─▶ differs? ─▶ apex: SOA, ZONEMD ─▶ gate
+ *
+ *  From nothing there is one range, from a content tree to a new one; an edit has small ranges, in a copy of the published
+ *  tree. The steps are the same.
+ *  I1  What is built depends on content and settings alone; the previous version only saves signatures, and its serial
+ *      is surpassed.
+ *  I2  A build that changes nothing is `unchanged`: no serial, no signature, no new version.
+ *  I3  The apex is signed last, once, when it is known whether the serial moves. */
+
+import {
+  canonicalName,
+  type Fault,
+  type NodeRRset,
+  nameToText,
+  type TreeDraft,
+  type ZoneRecord,
+} from '../zones/index.ts'
+import { NO_NSEC3_PARAMETERS, signedApexRRsets } from './apex.ts'
+import { finishApex } from './build-apex.ts'
+import { type BuildSource, denialOf, openSource } from './build-source.ts'
+import { Summary } from './build-summary.ts'
+import type { BuildInput, BuildResult, BuiltVersion } from './build-types.ts'
+import { checkVersion } from './gate.ts'
+import { denialTtl, soaSerial } from './nsec.ts'
+import { hashAllNames, linkAll, type Nsec3Options, relink } from './nsec3-builder.ts'
+import { NamesPlanner, type PlannedNode } from './planner.ts'
+import {
+  checkSignedInput,
+  denialInContent,
+  isSignedContent,
+  moveNsec3,
+  parametersInContent,
+} from './presigned.ts'
+import { PreviousTree } from './previous.ts'
+import { CryptoPool } from './sign-pool.ts'
+import { SigningPlan } from './signing-plan.ts'
+import { BuildStop, CHUNK_NODES, SignedWriter, type WriterContext } from './writer.ts'
+import { apexNode, verifyZonemd } from './zonemd.ts'
+
+/** Chunks between turns of others on the event loop. */
+const TURN_CHUNKS = 8
+
+/** Builds the next version of a zone; see BuildInput and BuildResult.
+ *  @throws ConclaveError STORE_FULL, and whatever a key store throws for a bug */
+export async function buildVersion(input: BuildInput): Promise<BuildResult> {
+  const pool = input.pool ?? new CryptoPool()
+  const build = new Build(input, pool)
+  try {
+    return await build.run()
+  } catch (error) {
+    await build.abandon()
+    if (error instanceof BuildStop) return error.result
+    throw error
+  } finally {
+    build.discardScratch()
+    if (input.pool === undefined) await pool.close()
+  }
+}
+
+class Build {
+  readonly #input: BuildInput
+  readonly #plan: SigningPlan | undefined
+  readonly #context: WriterContext
+  readonly #warnings: Fault[] = []
+  readonly #scratch: TreeDraft[] = []
+  readonly #writers: SignedWriter[] = []
+  #names: TreeDraft | undefined
+  #nsec3: TreeDraft | undefined
+  #chunks = 0
+
+  constructor(input: BuildInput, pool: CryptoPool) {
+    this.#input = input
+    this.#plan = input.signing === undefined ? undefined : new SigningPlan(input.signing, input.apex)
+    this.#context = {
+      input,
+      canonicalApex: canonicalName(input.apex),
+      plan: this.#plan,
+      pool,
+      counts: { made: 0, reused: 0, firstExpirationUnix: Number.POSITIVE_INFINITY },
+      spare: [],
+    }
+  }
+
+  async run(): Promise<BuildResult> {
+    const { input, plan } = { input: this.#input, plan: this.#plan }
+    if (plan !== undefined) checkSignedInput(input, plan)
+    await this.#checkInputDigest()
+    const source = openSource(input, plan)
+    this.#names = source.names
+    if (source.scratch !== undefined) this.#scratch.push(source.scratch)
+    const apex = await this.#buildNames(source)
+    const summary = this.#summary(source)
+    summary.names(source.names.root, source.ranges)
+    const hashes = await this.#buildNsec3(source, summary)
+    if (this.#nsec3 !== undefined) summary.nsec3(this.#nsec3.root, hashes)
+    const roots = { namesRoot: source.names.root, nsec3Root: this.#nsec3?.root ?? 0 }
+    const writer = this.#writer('names', source.names, !source.whole)
+    const finished = await finishApex({
+      input,
+      plan,
+      source,
+      apex,
+      summary,
+      writer,
+      nsec3Root: roots.nsec3Root,
+      counts: this.#context.counts,
+    })
+    if (finished.kind === 'unchanged') {
+      await this.abandon()
+      return { kind: 'unchanged', warnings: this.#warnings }
+    }
+    const version = this.#version(source, summary, finished.serial)
+    const faults = checkVersion(source)
+    if (faults.length > 0) throw new BuildStop({ kind: 'refused', code: 'GATE', faults })
+    return version
+  }
+
+  /** After a failure, or for nothing: all drafts are given back. */
+  async abandon(): Promise<void> {
+    await Promise.all(this.#writers.map(writer => writer.abandon()))
+    for (const draft of [this.#names, this.#nsec3]) if (draft?.open === true) draft.discard()
+  }
+
+  discardScratch(): void {
+    for (const draft of this.#scratch) if (draft.open) draft.discard()
+  }
+
+  /** RFC 8976 §4, on input that has a ZONEMD. What is served as it is must be right; what we sign gets another. */
+  async #checkInputDigest(): Promise<void> {
+    const { edits, store, apex } = this.#input
+    if (edits.kind !== 'all') return
+    const outcome = await verifyZonemd(store, { namesRoot: edits.content.tree.root, nsec3Root: 0 }, apex)
+    if (outcome.kind !== 'mismatch') return
+    const refuse = this.#plan === undefined
+    const what =
+      `the ZONEMD record does not match the zone: found ${hex(outcome.found)}, expected ${hex(outcome.expected)}` +
+      (refuse ? '; remove the record or mend the file' : '; it is replaced')
+    const place = { zone: nameToText(apex) }
+    const fault: Fault = { place, what, severity: refuse ? 'error' : 'warning', rule: 'zonemd-mismatch' }
+    if (refuse) throw new BuildStop({ kind: 'refused', code: 'ZONEMD_MISMATCH', faults: [fault] })
+    this.#warnings.push(fault)
+  }
+
+  /** Plans and signs the ranges; returns the apex, which is written unsigned. */
+  async #buildNames(source: BuildSource): Promise<PlannedNode> {
+    const { input, plan } = { input: this.#input, plan: this.#plan }
+    const { names, whole, rules, soa } = source
+    const writer = this.#writer('names', names, !whole)
+    let apex: PlannedNode | undefined
+    const options = {
+      cursor: input.store.readTree(),
+      lookAhead: input.store.readTree(),
+      rules,
+      canonicalApex: this.#context.canonicalApex,
+      nsecTtl: plan?.settings.denial === 'nsec' ? denialTtl(soa.rdata[0]!, soa.ttl) : undefined,
+      apexRRsets: (content: readonly NodeRRset[]) =>
+        plan === undefined ? [...content] : signedApexRRsets(content, plan.settings, input.apex),
+      inPlace: !whole,
+    }
+    const rootNow = (): number => (whole ? source.root : names.root)
+    for (const range of source.ranges) {
+      const planner = new NamesPlanner(options, rootNow(), range)
+      for (let more = true; more; ) {
+        const nodes: PlannedNode[] = []
+        more = planner.plan(nodes, CHUNK_NODES, rootNow())
+        const first = nodes[0]
+        if (first !== undefined && first.key.length === 0) {
+          apex = first
+          await writer.write([first], true)
+          nodes.shift()
+        }
+        await writer.write(nodes)
+        await this.#turn()
+      }
+    }
+    await writer.end()
+    return apex!
+  }
+
+  async #buildNsec3(source: BuildSource, summary: Summary): Promise<Uint8Array[] | undefined> {
+    const { input, plan } = { input: this.#input, plan: this.#plan }
+    const { soa, whole, names } = source
+    if (plan === undefined) return this.#takeNsec3(source)
+    const { denial, nsec3 = NO_NSEC3_PARAMETERS } = plan.settings
+    if (denial === 'nsec') return undefined
+    const options: Nsec3Options = {
+      store: input.store,
+      namesRoot: names.root,
+      canonicalApex: canonicalName(input.apex),
+      denial,
+      parameters: nsec3,
+      ttl: denialTtl(soa.rdata[0]!, soa.ttl),
+    }
+    if (whole) {
+      const entries = await hashAllNames(options, () => this.#turn())
+      this.#scratch.push(entries)
+      this.#nsec3 = input.store.newTree()
+      await linkAll(options, entries.root, this.#writer('nsec3', this.#nsec3, false))
+      return undefined
+    }
+    this.#nsec3 = input.store.editTree(input.previous!.record.nsec3Root)
+    const writer = this.#writer('nsec3', this.#nsec3, true)
+    const apex = new Uint8Array(0)
+    return relink(options, this.#nsec3, [...summary.changedKeys, apex], source.dueHashes, writer)
+  }
+
+  /** NSEC3 records of a zone that is served as it is. */
+  #takeNsec3({ rules, root, whole }: BuildSource): undefined {
+    if (!whole || rules.nsec3param === undefined) return
+    this.#nsec3 = moveNsec3(this.#input.store, root, rules.nsec3param)
+    if (this.#nsec3.count > 0) return
+    this.#nsec3.discard()
+    this.#nsec3 = undefined
+  }
+
+  #writer(kind: 'names' | 'nsec3', output: TreeDraft, inPlace: boolean): SignedWriter {
+    const { previous, store } = this.#input
+    const record = previous?.record
+    const root = (kind === 'names' ? record?.namesRoot : record?.nsec3Root) ?? 0
+    const tree = root === 0 ? undefined : new PreviousTree(store.readTree(), root, inPlace)
+    const writer = new SignedWriter(this.#context, kind, output, tree)
+    this.#writers.push(writer)
+    return writer
+  }
+
+  #summary({ rules, whole }: BuildSource): Summary {
+    const { plan } = this.#context
+    return new Summary({
+      input: this.#input,
+      canonicalApex: canonicalName(this.#input.apex),
+      plan,
+      rules,
+      whole,
+    })
+  }
+
+  async #turn(): Promise<void> {
+    if (++this.#chunks % TURN_CHUNKS === 0) await new Promise(resolve => setImmediate(resolve))
+  }
+
+  #version(source: BuildSource, summary: Summary, serial: number): BuiltVersion {
+    const { input, counts } = { input: this.#input, counts: this.#context.counts }
+    const names = source.names
+    const nsec3 = this.#nsec3
+    const previous = input.previous?.record
+    const dropped: number[] = []
+    if (previous !== undefined && source.whole) {
+      for (const root of [previous.namesRoot, previous.nsec3Root]) if (root !== 0) dropped.push(root)
+    }
+    const changes = summary.changes()
+    const { contentHash } = summary
+    const first = counts.firstExpirationUnix
+    return {
+      kind: 'built',
+      names,
+      ...(nsec3 !== undefined && { nsec3 }),
+      drafts: nsec3 === undefined ? [names] : [names, nsec3],
+      dropped,
+      record: this.#record(source, summary, serial),
+      ...(contentHash !== undefined && { contentHash }),
+      signaturesMade: counts.made,
+      signaturesReused: counts.reused,
+      ...(first !== Number.POSITIVE_INFINITY && { firstExpirationUnix: first }),
+      ...(changes !== undefined && { changes }),
+      warnings: this.#warnings,
+    }
+  }
+
+  #record({ names, soa }: BuildSource, summary: Summary, serial: number): ZoneRecord {
+    const { input, plan } = { input: this.#input, plan: this.#plan }
+    const apex = apexNode(input.store, names.root)!
+    const nsec3Root = this.#nsec3?.root ?? 0
+    return {
+      namesRoot: names.root,
+      nsec3Root,
+      serial,
+      sourceSerial: soaSerial(soa.rdata[0]!),
+      denial:
+        plan === undefined ? denialInContent(input.store, apex, nsec3Root) : denialOf(plan.settings.denial),
+      signed: plan !== undefined || isSignedContent(apex),
+      nsec3: plan === undefined ? parametersInContent(apex) : (plan.settings.nsec3 ?? NO_NSEC3_PARAMETERS),
+      names: names.count,
+      records: summary.records,
+      apex: input.apex,
+    }
+  }
+}
+
+function hex(octets: Uint8Array): string {
+  return Buffer.from(octets).toString('hex')
+}

@@ -1,0 +1,115 @@
+/** 64-bit fingerprints of records, for noticing change: not cryptographic, and never used where an attacker chooses.
+ *  The fingerprint of a zone's content is the sum of its nodes', so an edit moves it by what it took and what it brought.
+ *  I1  Content alone counts: owner, type, TTL, RDATA; of the SOA all but the serial. */
+
+import { decodeRRset, firstRRsetAt, type NodeRRset, nextRRsetAt, TYPE } from '../zones/index.ts'
+import { type ContentRules, keepsRRset } from './content.ts'
+
+const FNV_PRIME = 0x01000193
+const FNV_START = 0x811c9dc5
+/** An odd number near 2^32 divided by the golden ratio: a second lane that moves unlike the first. */
+const SECOND_FACTOR = 0x9e3779b1
+const SOA_SERIAL_FROM_END = 20
+
+/** FNV-1a in one lane, a multiplicative mix in the other. */
+export class Fingerprint {
+  low: number = FNV_START
+  high = 0
+
+  reset(): this {
+    this.low = FNV_START
+    this.high = 0
+    return this
+  }
+
+  octets(octets: Uint8Array, start = 0, end: number = octets.length): this {
+    let low = this.low
+    let high = this.high
+    for (let at = start; at < end; at++) {
+      const octet = octets[at]!
+      low = Math.imul(low ^ octet, FNV_PRIME)
+      high = Math.imul(high ^ octet, SECOND_FACTOR)
+      high ^= high >>> 15
+    }
+    this.low = low
+    this.high = high
+    return this
+  }
+
+  number(value: number): this {
+    let low = this.low
+    let high = this.high
+    for (let shift = 24; shift >= 0; shift -= 8) {
+      const octet = (value >>> shift) & 255
+      low = Math.imul(low ^ octet, FNV_PRIME)
+      high = Math.imul(high ^ octet, SECOND_FACTOR)
+      high ^= high >>> 15
+    }
+    this.low = low
+    this.high = high
+    return this
+  }
+
+  /** Type, TTL and RDATA. */
+  rrset({ type, ttl, rdata }: Pick<NodeRRset, 'type' | 'ttl' | 'rdata'>): this {
+    this.number(type).number(ttl)
+    for (const one of rdata) this.number(one.length).octets(one)
+    return this
+  }
+}
+
+/** The sum of fingerprints, modulo 2^32 in each lane. */
+export class ContentHash {
+  #low = 0
+  #high = 0
+  readonly #one = new Fingerprint()
+
+  constructor(text?: string) {
+    if (text === undefined) return
+    this.#high = Number.parseInt(text.slice(0, 8), 16)
+    this.#low = Number.parseInt(text.slice(8), 16)
+  }
+
+  add(rules: ContentRules, key: Uint8Array, node: Uint8Array): void {
+    if (!this.#take(rules, key, node)) return
+    this.#low = (this.#low + this.#one.low) >>> 0
+    this.#high = (this.#high + this.#one.high) >>> 0
+  }
+
+  subtract(rules: ContentRules, key: Uint8Array, node: Uint8Array): void {
+    if (!this.#take(rules, key, node)) return
+    this.#low = (this.#low - this.#one.low) >>> 0
+    this.#high = (this.#high - this.#one.high) >>> 0
+  }
+
+  /** I1; false when the node has no content. */
+  #take(rules: ContentRules, key: Uint8Array, node: Uint8Array): boolean {
+    this.#one.reset().octets(key)
+    let at = firstRRsetAt(node, 0)
+    let found = false
+    for (let left = node[2]!; left > 0; left--) {
+      if (keepsRRset(rules, key, node, at)) {
+        found = true
+        this.#takeRRset(rules, decodeRRset(node, at))
+      }
+      at = nextRRsetAt(node, at)
+    }
+    return found
+  }
+
+  #takeRRset(rules: ContentRules, rrset: NodeRRset): void {
+    if (rrset.type === TYPE.SOA && rules.signs) {
+      const soa = rrset.rdata[0]!
+      const serial = soa.length - SOA_SERIAL_FROM_END
+      this.#one
+        .number(rrset.ttl)
+        .octets(soa, 0, serial)
+        .octets(soa, serial + 4)
+    } else this.#one.rrset(rrset)
+    if (!rules.signs) for (const signature of rrset.signatures) this.#one.octets(signature)
+  }
+
+  toString(): string {
+    return [this.#high, this.#low].map(lane => lane.toString(16).padStart(8, '0')).join('')
+  }
+}

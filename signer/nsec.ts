@@ -1,0 +1,116 @@
+/** NSEC (RFC 4034 §4, RFC 4035 §2.3, RFC 9077): which names have one, and what is in it. Not here: the order of names,
+ *  which the planner walks.
+ *  I1  Every authoritative name that has content and every zone cut has one NSEC; occluded names and empty non-terminals
+ *      have none.
+ *  I2  Following `next` from the apex visits each once, in canonical order, and returns to the apex. */
+
+import {
+  canonicalName,
+  encodeTypes,
+  firstRRsetAt,
+  NAME_OCTETS_MAX,
+  type Name,
+  NODE_DELEGATION,
+  NODE_EMPTY_NON_TERMINAL,
+  NODE_OCCLUDED,
+  nextRRsetAt,
+  TYPE,
+  u16,
+  u32,
+  writeLabelsOfKey,
+} from '../zones/index.ts'
+
+/** Octets of SOA RDATA from its end to MINIMUM and to SERIAL (RFC 1035 §3.3.13). */
+const SOA_MINIMUM_FROM_END = 4
+const SOA_SERIAL_FROM_END = 20
+
+export function soaSerial(soa: Uint8Array): number {
+  return u32(soa, soa.length - SOA_SERIAL_FROM_END)
+}
+
+export function soaMinimum(soa: Uint8Array): number {
+  return u32(soa, soa.length - SOA_MINIMUM_FROM_END)
+}
+
+export function soaWithSerial(soa: Uint8Array, serial: number): Uint8Array {
+  const out = soa.slice()
+  new DataView(out.buffer).setUint32(out.length - SOA_SERIAL_FROM_END, serial)
+  return out
+}
+
+// RFC 9077 §3.1 and §3.2: the TTL of NSEC and NSEC3 is the lesser of SOA MINIMUM and the SOA's own TTL.
+export function denialTtl(soa: Uint8Array, soaTtl: number): number {
+  return Math.min(soaMinimum(soa), soaTtl)
+}
+
+/** I1. */
+export function hasNsec(flags: number): boolean {
+  return (flags & (NODE_OCCLUDED | NODE_EMPTY_NON_TERMINAL)) === 0
+}
+
+/** RFC 4035 §2.2: signed is what is authoritative: nothing below a cut, and at a cut only DS and the denial. */
+export function isSignedRRset(flags: number, type: number): boolean {
+  if ((flags & NODE_OCCLUDED) !== 0) return false
+  return (flags & NODE_DELEGATION) === 0 || type === TYPE.DS || type === TYPE.NSEC
+}
+
+/** RFC 4035 §2.3: at a cut the bits of NS and of what the parent is authoritative for, and no others. */
+export function isInBitmap(flags: number, type: number): boolean {
+  return (flags & NODE_DELEGATION) === 0 || type === TYPE.NS || type === TYPE.DS || type === TYPE.NSEC
+}
+
+/** Type bit maps of an NSEC from the node's other types. The NSEC and its RRSIG are always there. */
+export function nsecBitmap(flags: number, types: readonly number[]): Uint8Array {
+  const listed = types.filter(type => type !== TYPE.NSEC && isInBitmap(flags, type))
+  return bitmapOf([...listed, TYPE.RRSIG, TYPE.NSEC])
+}
+
+/** Few sets of types make up a zone. */
+const BITMAPS_MAX = 1024
+const bitmaps = new Map<string, Uint8Array>()
+
+/** Type bit maps (RFC 4034 §4.1.2); shared, so not to be written to. */
+export function bitmapOf(types: readonly number[]): Uint8Array {
+  const known = String.fromCharCode(...types)
+  let bitmap = bitmaps.get(known)
+  if (bitmap === undefined) {
+    if (bitmaps.size === BITMAPS_MAX) bitmaps.clear()
+    bitmap = encodeTypes(types)
+    bitmaps.set(known, bitmap)
+  }
+  return bitmap
+}
+
+const nameScratch = new Uint8Array(2 * NAME_OCTETS_MAX)
+
+/** RFC 4034 §4.1: next domain name, type bit maps. `canonicalApex` is the apex in lower case. */
+export function nsecRdata(nextKey: Uint8Array, canonicalApex: Uint8Array, bitmap: Uint8Array): Uint8Array {
+  const length = writeOwner(nextKey, canonicalApex, nameScratch)
+  const rdata = new Uint8Array(length + bitmap.length)
+  rdata.set(nameScratch.subarray(0, length))
+  rdata.set(bitmap, length)
+  return rdata
+}
+
+/** Writes the wire name of a relative key, in lower case, and returns its length. */
+export function writeOwner(key: Uint8Array, canonicalApex: Uint8Array, out: Uint8Array, start = 0): number {
+  const labels = writeLabelsOfKey(key, 0, key.length, out, start)
+  out.set(canonicalApex, start + labels)
+  return labels + canonicalApex.length
+}
+
+export function ownerOf(key: Uint8Array, apex: Name): Name {
+  const length = writeOwner(key, canonicalName(apex), nameScratch)
+  return nameScratch.slice(0, length) as Name
+}
+
+/** Types of the RRsets with data at a node, ascending. */
+export function nodeTypes(node: Uint8Array, start = 0): number[] {
+  const types: number[] = []
+  let at = firstRRsetAt(node, start)
+  for (let left = node[start + 2]!; left > 0; left--) {
+    if (u16(node, at + 4) > 0) types.push(u16(node, at))
+    at = nextRRsetAt(node, at)
+  }
+  return types
+}

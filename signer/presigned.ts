@@ -1,0 +1,93 @@
+/** Input that is signed already: whether we may sign it again, and how it is served as it is. */
+
+import {
+  compareOctets,
+  DENIAL_NONE,
+  DENIAL_NSEC,
+  DENIAL_NSEC3,
+  DENIAL_OPT_OUT,
+  type Denial,
+  encodeNode,
+  type Fault,
+  nameToText,
+  type Store,
+  type TreeDraft,
+  TYPE,
+  u16,
+} from '../zones/index.ts'
+import type { BuildInput, Nsec3Parameters } from './build-types.ts'
+import { HASHED_KEY_OCTETS, sameChain } from './content.ts'
+import { keyTagOf } from './dnskey.ts'
+import { FLAG_OPT_OUT, readBase32Hex } from './nsec3.ts'
+import { rrsetOfType } from './previous.ts'
+import { currentKey } from './ranges.ts'
+import type { SigningPlan } from './signing-plan.ts'
+import { BuildStop } from './writer.ts'
+import { apexNode } from './zonemd.ts'
+
+/** Refuses to sign input whose signatures are by keys that we do not hold: a DS at the parent that points at those would
+ *  make ours bogus.
+ *  @throws BuildStop SIGNED_BY_OTHERS */
+export function checkSignedInput(input: BuildInput, plan: SigningPlan): void {
+  const { edits, store, apex } = input
+  if (edits.kind !== 'all' || !edits.content.presigned || input.replaceKeys === true) return
+  const node = apexNode(store, edits.content.tree.root)
+  const dnskeys = node === undefined ? [] : (rrsetOfType(node, TYPE.DNSKEY)?.rdata ?? [])
+  const held = plan.heldKeys()
+  if (dnskeys.some(dnskey => held.some(key => compareOctets(key, dnskey) === 0))) return
+  const tags = dnskeys.map(dnskey => `${keyTagOf(dnskey)} (algorithm ${dnskey[3]})`).join(', ')
+  const by = tags === '' ? 'keys that it does not list' : `keys ${tags}`
+  const what =
+    `the zone is signed by ${by}, none of which is held here. ` +
+    'Serve it as it is with --no-sign, import its keys with `conclave keys import`, or sign it anew with --replace-keys ' +
+    '(the DS at the parent must change first)'
+  const fault: Fault = {
+    place: { zone: nameToText(apex) },
+    what,
+    severity: 'error',
+    rule: 'signed-by-others',
+  }
+  throw new BuildStop({ kind: 'refused', code: 'SIGNED_BY_OTHERS', faults: [fault] })
+}
+
+/** The NSEC3 tree of content that is served as it is: its RRsets of the chain of `nsec3param`, by raw hash. */
+export function moveNsec3(store: Store, root: number, nsec3param: Uint8Array): TreeDraft {
+  const tree = store.newTree()
+  const cursor = store.readTree()
+  // Base32hex keeps the order of hashes (RFC 4648 §7), so keys are put in ascending order.
+  for (let placed = cursor.seekFirst(root); placed; placed = cursor.next()) {
+    if (cursor.loadKey() !== HASHED_KEY_OCTETS) continue
+    const node = cursor.bytes.subarray(cursor.valueStart, cursor.valueEnd)
+    const rrset = rrsetOfType(node, TYPE.NSEC3)
+    const rdata = rrset?.rdata[0]
+    if (rrset === undefined || rdata === undefined || !sameChain(rdata, nsec3param)) continue
+    const hash = readBase32Hex(currentKey(cursor), 0)
+    if (hash !== undefined) tree.put(hash, encodeNode({ flags: 0, cutLabels: 0, rrsets: [rrset] }))
+  }
+  return tree
+}
+
+/** How a zone that is served as it is denies. RFC 5155 §6: opt-out shows in the flags of the records. */
+export function denialInContent(store: Store, apex: Uint8Array, nsec3Root: number): Denial {
+  if (nsec3Root === 0) return rrsetOfType(apex, TYPE.NSEC) === undefined ? DENIAL_NONE : DENIAL_NSEC
+  const cursor = store.readTree()
+  for (let placed = cursor.seekFirst(nsec3Root); placed; placed = cursor.next()) {
+    const node = cursor.bytes.subarray(cursor.valueStart, cursor.valueEnd)
+    const rdata = rrsetOfType(node, TYPE.NSEC3)?.rdata[0]
+    if (rdata !== undefined && (rdata[1]! & FLAG_OPT_OUT) !== 0) return DENIAL_OPT_OUT
+  }
+  return DENIAL_NSEC3
+}
+
+/** Iterations and salt of the apex's first NSEC3PARAM. */
+export function parametersInContent(apex: Uint8Array): Nsec3Parameters {
+  const rdata = rrsetOfType(apex, TYPE.NSEC3PARAM)?.rdata[0]
+  if (rdata === undefined) return { iterations: 0, salt: new Uint8Array(0) }
+  return { iterations: u16(rdata, 2), salt: rdata.slice(5, 5 + rdata[4]!) }
+}
+
+/** Whether content carries signatures of its own keys. */
+export function isSignedContent(apex: Uint8Array): boolean {
+  const soa = rrsetOfType(apex, TYPE.SOA)
+  return rrsetOfType(apex, TYPE.DNSKEY) !== undefined && soa !== undefined && soa.signatures.length > 0
+}

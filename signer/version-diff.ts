@@ -1,0 +1,280 @@
+/** What differs between two trees, over ranges of keys; and between a content tree and a published one.
+ *  I1  Both walks go in canonical order and hold one node of each side at a time. */
+
+import {
+  asName,
+  compareOctets,
+  decodeNode,
+  firstRRsetAt,
+  type Name,
+  nextRRsetAt,
+  type Store,
+  type TreeCursor,
+  TYPE,
+  u16,
+} from '../zones/index.ts'
+import type { Changes, ContentEdit } from './build-types.ts'
+import { type ContentRules, hasContent, keepsRRset } from './content.ts'
+import { soaSerial, writeOwner } from './nsec.ts'
+import { writeHashedOwner } from './nsec3.ts'
+import { type KeyRange, WHOLE_ZONE } from './ranges.ts'
+
+/** One side's node, or undefined where that side has none. Views, good during the visit. */
+export type VisitDifference = (
+  key: Uint8Array,
+  old: Uint8Array | undefined,
+  now: Uint8Array | undefined,
+) => void
+
+/** Visits the keys whose nodes differ between two trees (0: an empty one), in one range. */
+export function diffTrees(
+  store: Store,
+  oldRoot: number,
+  newRoot: number,
+  range: KeyRange,
+  visit: VisitDifference,
+): void {
+  const old = new Side(store.readTree(), oldRoot, range)
+  const now = new Side(store.readTree(), newRoot, range)
+  while (old.key !== undefined || now.key !== undefined) {
+    const order = compareSides(old, now)
+    if (order < 0) visit(old.key!, old.value, undefined)
+    else if (order > 0) visit(now.key!, undefined, now.value)
+    else if (!sameOctets(old, now)) visit(old.key!, old.value, now.value)
+    if (order <= 0) old.next()
+    if (order >= 0) now.next()
+  }
+}
+
+function compareSides(a: Side, b: Side): number {
+  if (a.key === undefined) return 1
+  return b.key === undefined ? -1 : compareOctets(a.key, b.key)
+}
+
+function sameOctets(a: Side, b: Side): boolean {
+  return compareOctets(a.value, b.value) === 0
+}
+
+/** A walk over one tree's part of a range. */
+class Side {
+  /** Undefined at the end of the range. */
+  key: Uint8Array | undefined
+  readonly #cursor: TreeCursor
+  readonly #end: Uint8Array | undefined
+
+  constructor(cursor: TreeCursor, root: number, { start, end }: KeyRange) {
+    this.#cursor = cursor
+    this.#end = end
+    this.#settle(root !== 0 && cursor.seekCeiling(root, start, 0, start.length))
+  }
+
+  get value(): Uint8Array {
+    return this.#cursor.bytes.subarray(this.#cursor.valueStart, this.#cursor.valueEnd)
+  }
+
+  next(): void {
+    this.#settle(this.#cursor.next())
+  }
+
+  #settle(placed: boolean): void {
+    const key = placed ? this.#cursor.key.subarray(0, this.#cursor.loadKey()) : undefined
+    const inside = key !== undefined && (this.#end === undefined || compareOctets(key, this.#end) < 0)
+    this.key = inside ? key : undefined
+  }
+}
+
+/** What turns the content of the published tree into that of the other. The apex counts as changed when more than its
+ *  serial is. Undefined when there are more than `editsMax` differences: building whole is cheaper then. */
+export function diffContent(
+  store: Store,
+  contentRoot: number,
+  publishedRoot: number,
+  rules: ContentRules,
+  editsMax: number = Number.POSITIVE_INFINITY,
+): ContentEdit[] | undefined {
+  const edits: ContentEdit[] = []
+  const old = new Side(store.readTree(), publishedRoot, WHOLE_ZONE)
+  const now = new Side(store.readTree(), contentRoot, WHOLE_ZONE)
+  while (old.key !== undefined || now.key !== undefined) {
+    const order = compareSides(old, now)
+    const oldNode = order <= 0 && hasContent(rules, old.key!, old.value) ? old.value : undefined
+    const newNode = order >= 0 && hasContent(rules, now.key!, now.value) ? now.value : undefined
+    const key = order <= 0 ? old.key! : now.key!
+    if (newNode === undefined ? oldNode !== undefined : !sameContent(rules, key, oldNode, newNode)) {
+      if (edits.length >= editsMax) return undefined
+      edits.push({ key: key.slice(), node: newNode?.slice() ?? null })
+    }
+    if (order <= 0) old.next()
+    if (order >= 0) now.next()
+  }
+  return edits
+}
+
+/** Whether two nodes have the same content: spelling, and RRsets but for signatures and the serial. */
+export function sameContent(
+  rules: ContentRules,
+  key: Uint8Array,
+  a: Uint8Array | undefined,
+  b: Uint8Array | undefined,
+): boolean {
+  if (a === undefined || b === undefined) return a === b
+  const aSpelling = decodeNode(a).spelling
+  const bSpelling = decodeNode(b).spelling
+  if ((aSpelling === undefined) !== (bSpelling === undefined)) return false
+  if (aSpelling !== undefined && compareOctets(aSpelling, bSpelling!) !== 0) return false
+  const left = keptAt(rules, key, a)
+  const right = keptAt(rules, key, b)
+  if (left.length !== right.length) return false
+  return left.every((at, index) => sameRRsetData(rules, a, at, b, right[index]!))
+}
+
+/** Offsets of the RRsets that are content. */
+function keptAt(rules: ContentRules, key: Uint8Array, node: Uint8Array): number[] {
+  const offsets: number[] = []
+  let at = firstRRsetAt(node, 0)
+  for (let left = node[2]!; left > 0; left--) {
+    if (keepsRRset(rules, key, node, at)) offsets.push(at)
+    at = nextRRsetAt(node, at)
+  }
+  return offsets
+}
+
+const HEADER_OCTETS = 10
+/** MNAME, RNAME, then SERIAL and 16 octets more. */
+const SOA_SERIAL_FROM_END = 20
+
+function sameRRsetData(rules: ContentRules, a: Uint8Array, aAt: number, b: Uint8Array, bAt: number): boolean {
+  const octets = u16(a, aAt + 6) + (rules.signs ? 0 : u16(a, aAt + 8))
+  if (u16(a, aAt) !== u16(b, bAt) || u16(a, aAt + 6) !== u16(b, bAt + 6)) return false
+  if (!rules.signs && u16(a, aAt + 8) !== u16(b, bAt + 8)) return false
+  const soa = u16(a, aAt) === TYPE.SOA
+  const serial = HEADER_OCTETS + u16(a, aAt + 6) - SOA_SERIAL_FROM_END
+  for (let at = HEADER_OCTETS; at < HEADER_OCTETS + octets; at++) {
+    if (a[aAt + at] !== b[bAt + at] && !(soa && at >= serial && at < serial + 4)) return false
+  }
+  return true
+}
+
+/** Collects what a version takes away and brings, as IXFR wants it. */
+export class ChangeList {
+  removedRecords = 0
+  addedRecords = 0
+  readonly #removed: Uint8Array[] = []
+  readonly #added: Uint8Array[] = []
+  #octetsLeft: number
+  readonly #apex: Name
+  readonly #canonicalApex: Uint8Array
+
+  constructor(apex: Name, canonicalApex: Uint8Array, octetsMax: number) {
+    this.#apex = apex
+    this.#canonicalApex = canonicalApex
+    this.#octetsLeft = octetsMax
+  }
+
+  /** A node of the names tree that differs; SOAs are left to `changes`. */
+  name(key: Uint8Array, old: Uint8Array | undefined, now: Uint8Array | undefined): void {
+    const owner = now ?? old
+    if (owner !== undefined) this.#node(ownerOfNode(key, owner, this.#apex, this.#canonicalApex), old, now)
+  }
+
+  hash(key: Uint8Array, old: Uint8Array | undefined, now: Uint8Array | undefined): void {
+    const owner = new Uint8Array(512)
+    const length = writeHashedOwner(key, this.#canonicalApex, owner)
+    this.#node(owner.slice(0, length), old, now)
+  }
+
+  /** The list, unless it grew too long. */
+  changes(oldApex: Uint8Array, newApex: Uint8Array): Changes | undefined {
+    if (this.#octetsLeft < 0) return undefined
+    const before = soaOf(oldApex, this.#apex)
+    const after = soaOf(newApex, this.#apex)
+    return {
+      fromSerial: before.serial,
+      toSerial: after.serial,
+      removed: Buffer.concat([...before.records, ...this.#removed]),
+      added: Buffer.concat([...after.records, ...this.#added]),
+      removedRecords: this.removedRecords + before.records.length,
+      addedRecords: this.addedRecords + after.records.length,
+    }
+  }
+
+  #node(owner: Uint8Array, old: Uint8Array | undefined, now: Uint8Array | undefined): void {
+    const before = new Map(recordsOf(old).map(record => [recordId(record), record]))
+    for (const record of recordsOf(now)) {
+      if (before.delete(recordId(record))) continue
+      this.addedRecords++
+      this.#push(this.#added, owner, record)
+    }
+    for (const record of before.values()) {
+      this.removedRecords++
+      this.#push(this.#removed, owner, record)
+    }
+  }
+
+  #push(list: Uint8Array[], owner: Uint8Array, record: Uint8Array): void {
+    this.#octetsLeft -= owner.length + record.length
+    if (this.#octetsLeft < 0) list.length = 0
+    else list.push(wireRecord(owner, record))
+  }
+}
+
+function recordId(record: Uint8Array): string {
+  return Buffer.from(record.buffer, record.byteOffset, record.length).toString('latin1')
+}
+
+/** Stored records of a node, signatures too, without SOAs and their signatures. */
+function recordsOf(node: Uint8Array | undefined): Uint8Array[] {
+  return node === undefined ? [] : storedRecords(node, type => type !== TYPE.SOA)
+}
+
+function storedRecords(node: Uint8Array, wants: (type: number) => boolean): Uint8Array[] {
+  const records: Uint8Array[] = []
+  let at = firstRRsetAt(node, 0)
+  for (let left = node[2]!; left > 0; left--) {
+    const end = nextRRsetAt(node, at)
+    if (wants(u16(node, at))) {
+      for (let record = at + HEADER_OCTETS; record < end; ) {
+        const recordEnd = record + 12 + u16(node, record + 10)
+        records.push(node.slice(record, recordEnd))
+        record = recordEnd
+      }
+    }
+    at = end
+  }
+  return records
+}
+
+/** The owner instead of the pointer. */
+function wireRecord(owner: Uint8Array, stored: Uint8Array): Uint8Array {
+  const record = new Uint8Array(owner.length + stored.length - 2)
+  record.set(owner)
+  record.set(stored.subarray(2), owner.length)
+  return record
+}
+
+/** The SOA first, then its signatures. */
+function soaOf(apexNode: Uint8Array, apex: Name): { serial: number; records: Uint8Array[] } {
+  const soa = decodeNode(apexNode).rrsets.find(({ type }) => type === TYPE.SOA)
+  const records = storedRecords(apexNode, type => type === TYPE.SOA).map(record => wireRecord(apex, record))
+  return { serial: soa === undefined ? 0 : soaSerial(soa.rdata[0]!), records }
+}
+
+function ownerOfNode(key: Uint8Array, node: Uint8Array, apex: Name, canonicalApex: Uint8Array): Name {
+  const { spelling } = decodeNode(node)
+  if (key.length === 0) return apex
+  if (spelling !== undefined) return asName(Buffer.concat([spelling, apex]))
+  const owner = new Uint8Array(512)
+  return asName(owner.slice(0, writeOwner(key, canonicalApex, owner)))
+}
+
+/** Records of a node, signatures included. */
+export function countRecords(node: Uint8Array | undefined, start = 0): number {
+  if (node === undefined) return 0
+  let records = 0
+  let at = firstRRsetAt(node, start)
+  for (let left = node[start + 2]!; left > 0; left--) {
+    records += u16(node, at + 4) + node[at + 3]!
+    at = nextRRsetAt(node, at)
+  }
+  return records
+}

@@ -1,0 +1,325 @@
+/** From planned nodes to signed ones in a tree: finds old signatures that serve again, has the others made in batches,
+ *  verifies them, writes nodes in the order they came.
+ *
+ *    plan ──▶ chunk ─┬─ reuse                          ┌─▶ verify ─▶ put, in order
+ *                    └─ ToBeSigned a key ─▶ KeyStore ──┘
+ *
+ *  I1  At most CHUNKS_AHEAD chunks are in memory; a chunk has at most CHUNK_NODES planned names and what is between.
+ *  I2  Nothing is written with a signature missing: a store that pends, refuses or fails ends the build (BuildStop).
+ *  I3  The gate: of new signatures all are verified (`full`), or of each batch the first and one in SAMPLE_EVERY (`keys`),
+ *      against the DNSKEY that this version publishes. */
+
+import {
+  compareOctets,
+  encodeNode,
+  type NodeRRset,
+  nameToText,
+  type TreeDraft,
+  typeToText,
+} from '../zones/index.ts'
+import type { BuildInput, BuildResult, TreeKind } from './build-types.ts'
+import type { SignOutcome } from './keystore.ts'
+import { isSignedRRset, writeOwner } from './nsec.ts'
+import { writeHashedOwner } from './nsec3.ts'
+import type { PlannedNode } from './planner.ts'
+import { type PreviousTree, rrsetOfType } from './previous.ts'
+import { BATCH_MESSAGES, ToBeSigned } from './rrsig.ts'
+import type { CryptoPool } from './sign-pool.ts'
+import { findInPack } from './signature-pack.ts'
+import { madeBy, type Signer, type SigningPlan, sameRRset } from './signing-plan.ts'
+import { verifySignature } from './verify-signature.ts'
+
+export const CHUNK_NODES = 384
+const CHUNKS_AHEAD = 4
+const SAMPLE_EVERY = 64
+/** A name of 255 octets, or a hash and an apex. */
+const OWNER_OCTETS = 512
+
+/** Ends a build with that result. */
+export class BuildStop extends Error {
+  readonly result: BuildResult
+
+  constructor(result: BuildResult) {
+    super(result.kind)
+    this.result = result
+  }
+}
+
+/** What all writers of one build share. */
+export interface WriterContext {
+  readonly input: Pick<BuildInput, 'gate' | 'onProgress' | 'reuse' | 'signal'>
+  readonly canonicalApex: Uint8Array
+  readonly plan: SigningPlan | undefined
+  readonly pool: CryptoPool
+  readonly counts: { made: number; reused: number; firstExpirationUnix: number }
+  /** Batches to use again. */
+  readonly spare: ToBeSigned[]
+}
+
+interface Request {
+  /** Where the RRSIG's RDATA goes. */
+  readonly signatures: Uint8Array[]
+  readonly place: number
+  readonly key: Uint8Array
+  readonly type: number
+}
+
+interface Batch {
+  readonly signer: Signer
+  readonly messages: ToBeSigned
+  readonly requests: Request[]
+}
+
+interface Chunk {
+  readonly nodes: readonly PlannedNode[]
+  readonly batches: readonly Batch[]
+  readonly signed: Promise<unknown>
+}
+
+export class SignedWriter {
+  readonly #context: WriterContext
+  readonly #kind: TreeKind
+  readonly #output: TreeDraft
+  readonly #previous: PreviousTree | undefined
+  readonly #queue: Chunk[] = []
+  readonly #owner = new Uint8Array(OWNER_OCTETS)
+
+  constructor(context: WriterContext, kind: TreeKind, output: TreeDraft, previous: PreviousTree | undefined) {
+    this.#context = context
+    this.#kind = kind
+    this.#output = output
+    this.#previous = previous
+  }
+
+  /** Takes a chunk; resolves when there is room for another. `unsigned`: written as it is, to be signed later. */
+  async write(nodes: readonly PlannedNode[], unsigned = false): Promise<void> {
+    this.#context.input.signal?.throwIfAborted()
+    const chunk =
+      unsigned || this.#context.plan === undefined ? plainChunk(nodes) : this.#sign(nodes, this.#context.plan)
+    this.#queue.push(chunk)
+    while (this.#queue.length > CHUNKS_AHEAD || this.#queue[0]?.batches.length === 0) await this.#writeFirst()
+  }
+
+  /** Resolves when all is written. */
+  async end(): Promise<void> {
+    while (this.#queue.length > 0) await this.#writeFirst()
+  }
+
+  /** After a failure: lets what is under way end, unwritten. */
+  async abandon(): Promise<void> {
+    await Promise.allSettled(this.#queue.splice(0).map(chunk => chunk.signed))
+  }
+
+  async #writeFirst(): Promise<void> {
+    const chunk = this.#queue[0]!
+    await chunk.signed
+    this.#queue.shift()
+    for (const { messages } of chunk.batches) {
+      messages.clear()
+      this.#context.spare.push(messages)
+    }
+    for (const node of chunk.nodes) this.#put(node)
+  }
+
+  #put(node: PlannedNode): void {
+    if (node.remove) {
+      this.#output.delete(node.key)
+      return
+    }
+    const octets = encodeNode(node)
+    const old = this.#previous?.octetsOf(node.key)
+    const same = old !== undefined && compareOctets(old, octets) === 0
+    if (!same || !this.#previous!.isCopiedFrom) this.#output.put(node.key, octets)
+  }
+
+  #sign(nodes: readonly PlannedNode[], plan: SigningPlan): Chunk {
+    const batches: Batch[] = []
+    const signed = nodes.map(node => (node.remove ? node : this.#signNode(node, plan, batches)))
+    return { nodes: signed, batches, signed: Promise.all(batches.map(batch => this.#complete(batch))) }
+  }
+
+  #signNode(node: PlannedNode, plan: SigningPlan, batches: Batch[]): PlannedNode {
+    const { key, flags } = node
+    if (!node.rrsets.some(({ type }) => isSignedRRset(flags, type))) return node
+    const names = this.#kind === 'names'
+    const length = names
+      ? writeOwner(key, this.#context.canonicalApex, this.#owner)
+      : writeHashedOwner(key, this.#context.canonicalApex, this.#owner)
+    const owner = this.#owner.subarray(0, length)
+    const old = new OldSignatures(this.#previous?.octetsOf(key), () =>
+      this.#context.input.reuse?.(key, this.#kind),
+    )
+    const rrsets = node.rrsets.map(rrset => {
+      if (!isSignedRRset(flags, rrset.type) || rrset.signatures.length > 0) return rrset
+      const signers = plan.signersOf(rrset.type, names && key.length === 0)
+      return { ...rrset, signatures: this.#signRRset(key, owner, rrset, signers, plan, old, batches) }
+    })
+    return { ...node, rrsets }
+  }
+
+  #signRRset(
+    key: Uint8Array,
+    owner: Uint8Array,
+    rrset: NodeRRset,
+    signers: readonly Signer[],
+    plan: SigningPlan,
+    old: OldSignatures,
+    batches: Batch[],
+  ): Uint8Array[] {
+    const signatures: Uint8Array[] = []
+    const { counts } = this.#context
+    for (const signer of signers) {
+      const again = old.find(rrset, signer)
+      if (again !== undefined && plan.isFresh(again)) {
+        signatures.push(again)
+        counts.reused++
+        this.#noteExpiration(new DataView(again.buffer, again.byteOffset).getUint32(8))
+        continue
+      }
+      const expiration = plan.expirationUnix(key, rrset.type)
+      this.#noteExpiration(expiration)
+      const { messages, requests } = this.#openBatch(batches, signer)
+      messages.add(signer, owner, rrset.type, rrset.ttl, plan.inceptionUnix, expiration, rrset.rdata)
+      requests.push({ signatures, place: signatures.length, key, type: rrset.type })
+      signatures.push(EMPTY)
+      counts.made++
+    }
+    return signatures
+  }
+
+  #noteExpiration(expirationUnix: number): void {
+    const { counts } = this.#context
+    if (expirationUnix < counts.firstExpirationUnix) counts.firstExpirationUnix = expirationUnix
+  }
+
+  #openBatch(batches: Batch[], signer: Signer): Batch {
+    const open = batches.find(batch => batch.signer === signer && !batch.messages.full)
+    if (open !== undefined && open.requests.length < batchMax(signer)) return open
+    const batch = { signer, messages: this.#context.spare.pop() ?? new ToBeSigned(), requests: [] }
+    // The newest comes first, so that full ones are not looked at again.
+    batches.unshift(batch)
+    return batch
+  }
+
+  /** Has the batch signed and verified, and puts the signatures where they belong. */
+  async #complete({ signer, messages, requests }: Batch): Promise<void> {
+    const { plan, input, counts } = this.#context
+    const { store, info } = signer.key
+    const options = { deadlineUnix: plan!.deadlineUnix, ...(input.signal && { signal: input.signal }) }
+    const outcomes = await store.sign(messages.batch(info.id), options)
+    const signatures = takeSigned(outcomes, messages.count)
+    await this.#verify(signer, messages, signatures, requests)
+    requests.forEach(({ signatures: target, place }, index) => {
+      target[place] = messages.rrsig(index, signatures[index]!)
+    })
+    for (const { signatures: target } of requests) if (target.length > 1) target.sort(compareOctets)
+    input.onProgress?.(counts.made)
+  }
+
+  /** I3. */
+  async #verify(
+    signer: Signer,
+    messages: ToBeSigned,
+    signatures: readonly Uint8Array[],
+    requests: readonly Request[],
+  ): Promise<void> {
+    const { pool, input } = this.#context
+    if (input.gate !== 'keys') {
+      const right = await pool.verify(signer.verifying, messages.batch(signer.key.info.id), signatures)
+      const wrong = right.indexOf(0)
+      if (wrong >= 0) throw this.#wrongSignature(signer, requests[wrong]!)
+      return
+    }
+    for (let index = 0; index < signatures.length; index += SAMPLE_EVERY) {
+      const message = messages.octets.slice(messages.offsets[index], messages.offsets[index + 1])
+      if (!verifySignature(signer.verifying, message, signatures[index]!)) {
+        throw this.#wrongSignature(signer, requests[index]!)
+      }
+    }
+  }
+
+  #wrongSignature(signer: Signer, { key, type }: Request): BuildStop {
+    const { canonicalApex } = this.#context
+    const owner = new Uint8Array(OWNER_OCTETS)
+    if (this.#kind === 'names') writeOwner(key, canonicalApex, owner)
+    else writeHashedOwner(key, canonicalApex, owner)
+    const { id, where } = signer.key.info
+    const place = {
+      zone: nameToText(canonicalApex),
+      record: `${nameToText(owner)} ${typeToText(type)}`,
+      key: id,
+    }
+    const what = `found a signature that its key does not verify, from ${where}; nothing was published`
+    const fault = { place, what, severity: 'error' as const, rule: 'signature-wrong' }
+    return new BuildStop({ kind: 'refused', code: 'SIGNATURE_WRONG', faults: [fault] })
+  }
+}
+
+const EMPTY = new Uint8Array(0)
+
+function plainChunk(nodes: readonly PlannedNode[]): Chunk {
+  return { nodes, batches: [], signed: Promise.resolve() }
+}
+
+function batchMax(signer: Signer): number {
+  return Math.min(BATCH_MESSAGES, signer.key.store.capabilities().batchMax)
+}
+
+/** Signatures of a name as they were: in the previous version's node, or in a pack from disk. */
+export class OldSignatures {
+  readonly #node: Uint8Array | undefined
+  readonly #load: () => Uint8Array | undefined
+  #pack: Uint8Array | undefined
+  #loaded = false
+
+  constructor(node: Uint8Array | undefined, load: () => Uint8Array | undefined) {
+    this.#node = node
+    this.#load = load
+  }
+
+  find(rrset: NodeRRset, signer: Signer): Uint8Array | undefined {
+    if (!signer.unique) return undefined
+    const old = this.#node === undefined || !signer.reusable ? undefined : rrsetOfType(this.#node, rrset.type)
+    if (old !== undefined && sameRRset(old, rrset)) {
+      const found = old.signatures.find(rrsig => madeBy(rrsig, signer))
+      // A copy: the view may end with the cursor's next move.
+      if (found !== undefined) return found.slice()
+    }
+    if (!this.#loaded) {
+      this.#loaded = true
+      this.#pack = this.#load()
+    }
+    if (this.#pack === undefined) return undefined
+    return findInPack(this.#pack, rrset, signer.fingerprint, signer.algorithm, signer.keyTag)
+  }
+}
+
+/** I2. */
+function takeSigned(outcomes: readonly SignOutcome[], count: number): Uint8Array[] {
+  const signatures: Uint8Array[] = []
+  const tickets: string[] = []
+  let needs = ''
+  for (const outcome of outcomes) {
+    switch (outcome.kind) {
+      case 'signed':
+        signatures.push(outcome.signature)
+        break
+      case 'pending':
+        tickets.push(outcome.ticket)
+        needs = outcome.needs
+        break
+      case 'refused':
+        throw new BuildStop(refusal(outcome.code, outcome.by))
+      case 'unavailable':
+        throw new BuildStop(outcome)
+    }
+  }
+  if (tickets.length > 0) throw new BuildStop({ kind: 'pending', tickets, needs })
+  if (signatures.length !== count) throw new Error(`${signatures.length} outcomes for ${count} messages`)
+  return signatures
+}
+
+function refusal(code: string, by: string): BuildResult {
+  const what = `the key store refuses to sign (${by})`
+  return { kind: 'refused', code, faults: [{ place: {}, what, severity: 'error', rule: 'sign-refused' }] }
+}
