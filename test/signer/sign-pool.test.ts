@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { getPriority, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
@@ -75,11 +75,19 @@ test('small batches start no thread; large ones do, and threads end after some i
   await pool.close()
 })
 
-test('the priority of the process stays; only the threads give way', async t => {
+test.serial('the priority of the process stays; only the threads give way', async t => {
   const before = getPriority()
   const pool = new CryptoPool({ threads: 1 })
   await pool.sign((await keyPair(13)).signing, messages(100))
   t.is(getPriority(), before)
+  if (process.platform === 'linux') {
+    // proc(5): the nice value is field 19 of stat; the second field is the name, in parentheses.
+    const nices = readdirSync('/proc/self/task').map(task => {
+      const stat = readFileSync(`/proc/self/task/${task}/stat`, 'latin1')
+      return Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[16])
+    })
+    t.is(nices.filter(nice => nice === 10).length, 1, nices.join(' '))
+  }
   await pool.close()
 })
 
