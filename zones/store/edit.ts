@@ -30,7 +30,7 @@ import {
 import { DraftPages, type Space } from './pages.ts'
 
 /** A page with fewer octets in use is joined with a neighbour, if both then fill at most JOIN_OCTETS_MAX. */
-const JOIN_BELOW_OCTETS: number = PAGE_OCTETS / 4
+const JOIN_BELOW_OCTETS: number = (PAGE_OCTETS / 8) * 3
 const JOIN_OCTETS_MAX: number = (PAGE_OCTETS / 8) * 7
 
 const nothing = new Uint8Array(0)
