@@ -104,11 +104,7 @@ export function lintDelegation(bits: number, apex: boolean, wildcard: boolean, r
   if ((bits & HAS_NS) !== 0 && wildcard)
     report('wildcard-ns', TYPE.NS, 'NS at a wildcard; what it delegates is not defined')
   if ((bits & HAS_APEX_ONLY) !== 0 && !apex)
-    report(
-      'dnssec-below-apex',
-      TYPE.DNSKEY,
-      'DNSKEY, NSEC3PARAM or ZONEMD below the apex, where they mean nothing',
-    )
+    report('dnssec-below-apex', 0, 'DNSKEY, NSEC3PARAM or ZONEMD below the apex, where they mean nothing')
 }
 
 /** RFC 4034 §4.1.2, RFC 4035 §2.3: the types an NSEC lists are those of its name, at a zone cut NS and DS only. */
