@@ -16,6 +16,7 @@
  *  I3  What is required and does not fit sets TC (RFC 2181 §9); what is optional is left out in silence. */
 
 import {
+  DENIAL_NONE,
   findRRset,
   firstRRsetAt,
   NAME_OCTETS_MAX,
@@ -295,6 +296,9 @@ function followDname(
   for (let at = 0; at < kept; at++) target[at] = state.nameOctets[state.nameStart + at]!
   for (let at = 0; at < targetOctets; at++) target[kept + at] = octets[record + RECORD_HEADER_OCTETS + at]!
   if (!putSynthesisedCname(state, octets, record, target)) return false
+  // Deviation: RFC 6672 §3.2 goes on here for every QTYPE; as at a CNAME that is no synthesis (RFC 1034 §4.3.2 step 3a),
+  // and as NSD and Knot have it, the CNAME is the answer to who asks for it.
+  if (state.query.type === TYPE_CNAME || state.query.type === TYPE_ANY) return false
   return state.follow(kept + targetOctets)
 }
 
@@ -343,7 +347,7 @@ function putReferral(
   // RFC 1034 §4.3.1: a referral is not authoritative; at the end of a chain AA speaks for the first owner.
   if (state.chain === 0) state.authoritative = false
   if (ns < 0 || !putRequired(state, AUTHORITY, octets, ns, RECORDS, cutEnd)) return
-  if (wantsProofs(state)) {
+  if (wantsProofs(state) && view.denial !== DENIAL_NONE) {
     const ds = findRecords(octets, node, TYPE_DS)
     if (ds >= 0) putRequired(state, AUTHORITY, octets, ds, state.parts, cutEnd)
     else proveNoDs(state, view, octets, node, cutEnd)

@@ -5,6 +5,8 @@
  *  I3  Names are given by the octets of their absolute key: an ancestor of the name at hand is a prefix of its key. */
 
 import {
+  DENIAL_NONE,
+  DENIAL_NSEC,
   findRRset,
   firstRRsetAt,
   NODE_CASE,
@@ -21,8 +23,6 @@ import type { ZoneView } from './zone-view.ts'
 
 const TYPE_NSEC = 47
 const TYPE_NSEC3 = 50
-export const DENIAL_NONE = 0
-export const DENIAL_NSEC = 1
 
 /** Steps back from an empty non-terminal to the name before it: chains of them are at most as long as names have
  *  labels, and occluded names are left by one look-up. */
