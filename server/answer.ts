@@ -298,7 +298,7 @@ function followDname(
   if (!putSynthesisedCname(state, octets, record, target)) return false
   // Deviation: RFC 6672 §3.2 goes on here for every QTYPE; as at a CNAME that is no synthesis (RFC 1034 §4.3.2 step 3a),
   // and as NSD and Knot have it, the CNAME is the answer to who asks for it.
-  if (state.query.type === TYPE_CNAME || state.query.type === TYPE_ANY) return false
+  if (state.query.type === TYPE_CNAME) return false
   return state.follow(kept + targetOctets)
 }
 

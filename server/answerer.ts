@@ -34,8 +34,8 @@ import {
   edeOf,
   FAILURE_CLASS,
   FAILURE_INTERNAL,
-  FAILURE_MALFORMED,
   FAILURE_NONE,
+  FAILURE_QUERY_TYPE,
   FAILURE_UNSUPPORTED,
   rcodeOf,
 } from './rcode.ts'
@@ -102,8 +102,10 @@ const STREAM_OCTETS_MAX = 65_535
 const CLASS_IN = 1
 const CLASS_ANY = 255
 const TYPE_OPT = 41
-/** RFC 6895 §3.1: 128 to 255 are meta types and QTYPEs. */
-const META_TYPES_START = 128
+/** RFC 9824 §3.5: stands in NSEC bitmaps only. */
+const TYPE_NXNAME = 128
+/** From here to ANY: TKEY, TSIG, the transfers, and the obsolete MAILB and MAILA. */
+const TYPE_TKEY = 249
 const TYPE_IXFR = 251
 const TYPE_AXFR = 252
 const TYPE_ANY = 255
@@ -210,8 +212,8 @@ function questionFailure(state: AnswerState, transport: Transport): number {
   const { query } = state
   if (query.class !== CLASS_IN && query.class !== CLASS_ANY) return FAILURE_CLASS
   const { type } = query
-  if (type === TYPE_OPT) return FAILURE_MALFORMED
-  if (type < META_TYPES_START || type > TYPE_ANY || type === TYPE_ANY) return FAILURE_NONE
+  if (type === TYPE_OPT || type === TYPE_NXNAME) return FAILURE_QUERY_TYPE
+  if (type < TYPE_TKEY || type >= TYPE_ANY) return FAILURE_NONE
   if (type === TYPE_AXFR || type === TYPE_IXFR) {
     if (transport !== TRANSPORT_UDP) return DEFER
     // RFC 1995 §2: over UDP, the SOA alone tells the client to come back over TCP. RFC 5936 §4.2: no AXFR over UDP.

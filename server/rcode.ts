@@ -22,6 +22,8 @@ export const EDE_NOT_READY = 14
 export const EDE_NOT_AUTHORITATIVE = 20
 /** RFC 8914 §4.22: the operation or query is not supported. */
 export const EDE_NOT_SUPPORTED = 21
+/** RFC 8914 §5.2's registry, from RFC 9824 §3.5: the type may not be asked for. */
+export const EDE_INVALID_QUERY_TYPE = 30
 /** No EDE goes with the failure. */
 export const EDE_NONE = -1
 
@@ -42,6 +44,9 @@ export const FAILURE_INTERNAL = 6
 /** An EDNS version above 0 (RFC 6891 §6.1.3). */
 export const FAILURE_EDNS_VERSION = 7
 
+/** A meta type that is never data (RFC 6891 §6.1.1, RFC 9824 §3.5). */
+export const FAILURE_QUERY_TYPE = 8
+
 const RCODES = new Uint8Array([
   RCODE_NOERROR,
   RCODE_FORMERR,
@@ -51,6 +56,7 @@ const RCODES = new Uint8Array([
   RCODE_SERVFAIL,
   RCODE_SERVFAIL,
   RCODE_BADVERS,
+  RCODE_FORMERR,
 ])
 
 const EDES = new Int8Array([
@@ -62,6 +68,7 @@ const EDES = new Int8Array([
   EDE_NOT_READY,
   EDE_OTHER,
   EDE_NONE,
+  EDE_INVALID_QUERY_TYPE,
 ])
 
 export function rcodeOf(failure: number): number {
