@@ -14,8 +14,8 @@ export function dropPrivileges(user: string, group: string = user): void {
     })
   }
   try {
-    setgroups([])
     setgid(numberOrName(group))
+    setgroups([])
     setuid(numberOrName(user))
   } catch (error) {
     throw new ConclaveError('USER_CHANGE', `cannot become user ${user}, group ${group}`, {

@@ -98,6 +98,8 @@ export class SocketBatch {
   readonly #nameOctets: number
   readonly #controlOctets: number
   readonly #pollfd: Memory
+  /** The query slot whose name and control each send header points to. */
+  readonly #peerOf: Uint8Array = Uint8Array.from({ length: BATCH_MAX }, (_, slot) => slot)
 
   // Where the parts of the memory begin.
   readonly #sends: number
@@ -208,8 +210,11 @@ export class SocketBatch {
       const length = answerer.answer(queries[slot]!, words[header + 14]!, TRANSPORT_UDP, answers[answered]!)
       if (length <= DROP) continue
       const send = sendWord + answered * HEADER_WORDS
-      this.#putPeer(send << 2, slot)
-      if (!echo) words[send + 10] = 0
+      if (this.#peerOf[answered] !== slot) {
+        this.#peerOf[answered] = slot
+        this.#putPeer(send << 2, slot)
+      }
+      words[send + 10] = echo ? this.#controlOctets : 0
       words[lengthWord + answered * 4] = length
       answered++
     }

@@ -2,6 +2,7 @@ import test from 'ava'
 import fc from 'fast-check'
 import { ManualClock } from '../../base/index.ts'
 import { loadSyscalls } from '../../server/syscalls.ts'
+import { storeOf } from '../support/zone.ts'
 import { datagrams, exchange, KeptLog, listening, portOf, question } from './listening.ts'
 
 const MODES = loadSyscalls() === null ? (['dgram'] as const) : (['batch', 'dgram'] as const)
@@ -82,6 +83,50 @@ test('batch: on a wildcard address an answer leaves from the address that was as
     '::1',
   )
   t.is(from.address, '::1')
+})
+
+test('batch: in a burst, with gaps, each answer leaves from the address its query was sent to', async t => {
+  if (loadSyscalls() === null) return t.pass()
+  const port = portOf(await listening(t, { udp: 'batch', addresses: ['0.0.0.0@0'] }))
+  const socket = await datagrams(t)
+  const addressOf = (id: number): string => `127.0.0.${1 + (id % 5)}`
+  const awaited = new Set(Array.from({ length: 200 }, (_, id) => id).filter(id => id % 7 !== 3))
+  const done = new Promise<void>(resolve => {
+    socket.on('message', (answer, from) => {
+      t.is(from.address, addressOf(answer.readUInt16BE(0)))
+      awaited.delete(answer.readUInt16BE(0))
+      if (awaited.size === 0) resolve()
+    })
+  })
+  for (let id = 0; id < 200; id++) {
+    socket.send(question(id, id % 7 === 3 ? 'drop.' : 'www.example.'), port, addressOf(id))
+  }
+  await done
+  t.is(awaited.size, 0)
+})
+
+test('batch: a thread that dies with a reader of the store has its slot cleared', async t => {
+  if (loadSyscalls() === null) return t.pass()
+  const cleared: number[] = []
+  const store = storeOf('$ORIGIN example.\n@ 3600 SOA ns h 1 7200 3600 1209600 300\n@ NS ns\nns A 192.0.2.53')
+  const clock = new ManualClock(1000)
+  const log = new KeptLog()
+  const module = new URL('./crashing-answerer.js', import.meta.url).href
+  const listeners = await listening(t, {
+    udp: 'batch',
+    clock,
+    log,
+    handle: store.handle,
+    store: { clearReader: slot => void cleared.push(slot) },
+    answerOptions: { module },
+  })
+  const socket = await datagrams(t)
+  const { answer } = await exchange(socket, question(1, 'ns.example.', 1), portOf(listeners), '127.0.0.1')
+  t.is(answer[7], 1)
+  socket.send(question(2, 'crash.'), portOf(listeners), '127.0.0.1')
+  await log.until('error')
+  // The event loop's answerer has slot 0, the thread's is the next.
+  t.deepEqual(cleared, [1])
 })
 
 test('batch: a thread that dies is reported and replaced after a wait that the clock keeps', async t => {
