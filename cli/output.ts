@@ -60,7 +60,8 @@ const PROGRESS_EVERY_MILLISECONDS = 100
 const BAR_COLUMNS = 30
 
 export interface Progress {
-  update(done: number, total: number): void
+  /** Without a total there is a count and no bar. */
+  update(done: number, total?: number): void
   end(): void
 }
 
@@ -74,12 +75,17 @@ export function progressBar(output: Output, what: string): Progress {
       if (!output.terminal || now - began < PROGRESS_AFTER_MILLISECONDS) return
       if (now - drawn < PROGRESS_EVERY_MILLISECONDS) return
       drawn = now
-      const filled = Math.round((BAR_COLUMNS * done) / Math.max(1, total))
-      const bar = '█'.repeat(filled).padEnd(BAR_COLUMNS, '░')
-      process.stderr.write(`\r${what} ${bar} ${done.toLocaleString('en')} of ${total.toLocaleString('en')} `)
+      process.stderr.write(
+        `\r${what} ${total === undefined ? '' : bar(done, total)}${done.toLocaleString('en')} `,
+      )
     },
     end() {
       if (drawn > 0) process.stderr.write('\r\x1b[K')
     },
   }
+}
+
+function bar(done: number, total: number): string {
+  const filled = Math.min(BAR_COLUMNS, Math.round((BAR_COLUMNS * done) / Math.max(1, total)))
+  return `${'█'.repeat(filled).padEnd(BAR_COLUMNS, '░')} ${total.toLocaleString('en')}: `
 }

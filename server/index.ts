@@ -18,9 +18,12 @@ export {
 export * from './counters.ts'
 export { type ListenCounters, type Listeners, type ListenOptions, openListeners } from './listen.ts'
 export { createLogger, type LogLevel, type LogOptions } from './log.ts'
+export * from './nameserver.ts'
 export { dropPrivileges } from './privileges.ts'
+export type { RecordText, ZoneChange } from './program-zone.ts'
 export * from './rcode.ts'
 export { type DueJob, Scheduler, type SchedulerOptions, spreadOf, spreadTime } from './scheduler.ts'
+export { parseSource, type SourceArgument } from './sources.ts'
 export {
   defaultStateDirectory,
   JOURNAL_LIMITS,
@@ -36,6 +39,7 @@ export * from './state-signatures.ts'
 export type { Publication, ZoneState } from './state-zone.ts'
 export { type SourceWatcher, type WatchOptions, watchSources } from './watch.ts'
 export { readSource, type SourceStamp, type StableRead } from './watch-read.ts'
+export type { PublishedVersion, Refusal, ZoneOutcome } from './zone-life.ts'
 export {
   type BuildOutcome,
   type FinalOutcome,
@@ -43,3 +47,4 @@ export {
   type ZoneQueueState,
   ZoneQueues,
 } from './zone-queue.ts'
+export type { ZoneStatus } from './zone-status.ts'

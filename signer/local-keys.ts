@@ -99,6 +99,14 @@ export abstract class LocalKeyStore implements KeyStore {
     return Promise.resolve([...this.keys.values()].map(key => key.info))
   }
 
+  /** The private key itself, to write it elsewhere.
+   *  @throws ConclaveError KEY_UNKNOWN */
+  privateKey(id: string): KeyObject {
+    const key = this.keys.get(id)?.loaded.key
+    if (key !== undefined) return key
+    throw new ConclaveError('KEY_UNKNOWN', 'there is no such key in this store', { place: { key: id } })
+  }
+
   async generate(spec: GenerateSpec): Promise<KeyInfo> {
     const algorithm = algorithmOf(spec.algorithm)
     for (let tries = 0; tries < GENERATE_TRIES_MAX; tries++) {

@@ -18,6 +18,7 @@ export { bitmapHas, checkTypes, decodeTypes, encodeTypes } from './rdata-bitmap.
 export * from './rdata-canonical.ts'
 export { rdataFault } from './rdata-check.ts'
 export { decodeBase32Hex, encodeBase32Hex } from './rdata-encoding.ts'
+export { timeFromOctets, ttlFromOctets } from './rdata-number.ts'
 export { parseRdata, RDATA_OCTETS_MAX, RDATA_SCRATCH_OCTETS } from './rdata-parse.ts'
 export { type RdataTokens, shownToken, TextTokens } from './rdata-tokens.ts'
 export { genericRdataText, type RdataTextOptions, rdataToText } from './rdata-write.ts'

@@ -1,0 +1,86 @@
+/** `conclave status|zones|reload|stats`: asks a running server through its control socket.
+ *  Exit code 1 when no server answers or, for `status` and `reload`, when something is not as it should be: for cron. */
+import type { Command } from 'commander'
+import {
+  callControl,
+  controlPath,
+  type ServerStatus,
+  type ZoneOutcome,
+  type ZoneStatus,
+} from '../server/index.ts'
+import { faultText } from '../zones/index.ts'
+import { createOutput, type Output } from './output.ts'
+import { zoneTable } from './zone-table.ts'
+
+/** Signatures that end sooner than this are worth an exit code. */
+const HEADROOM_SECONDS_MIN = 86_400
+
+interface ControlWords {
+  readonly state: string
+}
+
+/** commander calls with the arguments, the options, and the command. */
+export async function controlCommand(...call: readonly unknown[]): Promise<void> {
+  const command = call.at(-1) as Command
+  const { state } = call.at(-2) as ControlWords
+  const output = createOutput(command.optsWithGlobals()['json'] === true)
+  const zone = call.length > 2 && typeof call[0] === 'string' ? { zone: call[0] } : {}
+  const result = await callControl(controlPath(state).path, command.name(), zone)
+  if (!isGood(command.name(), result)) process.exitCode = 1
+  if (output.json) return output.value(result)
+  tell(command.name(), result, output)
+}
+
+function isGood(name: string, result: unknown): boolean {
+  if (name === 'reload') return (result as ZoneOutcome[]).every(outcome => outcome.kind !== 'refused')
+  if (name !== 'status') return true
+  const { zones, refusedSources } = result as ServerStatus
+  const ends = (zone: ZoneStatus): boolean => (zone.headroomSeconds ?? Infinity) < HEADROOM_SECONDS_MIN
+  return refusedSources.length === 0 && zones.every(zone => zone.state === 'serving' && !ends(zone))
+}
+
+function tell(name: string, result: unknown, output: Output): void {
+  switch (name) {
+    case 'zones':
+      return output.line(zoneTable(result as ZoneStatus[]))
+    case 'status':
+      return tellStatus(result as ServerStatus, output)
+    case 'reload':
+      return tellReload(result as ZoneOutcome[], output)
+    default:
+      output.line(JSON.stringify(result, null, 2))
+  }
+}
+
+function tellStatus(status: ServerStatus, output: Output): void {
+  const { version, pid, upSeconds, addresses, zones, refusedSources } = status
+  output.line(
+    `conclave ${version}, process ${pid}, up ${Math.floor(upSeconds)} s, on ${addresses.join(', ')}`,
+  )
+  output.line(zoneTable(zones))
+  const headrooms = zones.flatMap(zone => (zone.headroomSeconds === undefined ? [] : [zone.headroomSeconds]))
+  if (headrooms.length > 0)
+    output.line(`First signature ends in ${(Math.min(...headrooms) / 86_400).toFixed(1)} days.`)
+  const refused = zones.flatMap(zone =>
+    zone.lastRefused === undefined ? [] : [{ source: zone.source, refusal: zone.lastRefused }],
+  )
+  for (const { source, refusal } of [...refused, ...refusedSources]) {
+    const at = new Date(refusal.atUnix * 1000).toISOString()
+    output.line(`refused at ${at}: ${source}: ${refusal.what} [${refusal.code}]`)
+    for (const fault of refusal.faults) output.line(`  ${faultText(fault)}`)
+  }
+}
+
+function tellReload(outcomes: readonly ZoneOutcome[], output: Output): void {
+  for (const outcome of outcomes) {
+    if (outcome.kind === 'published') {
+      const { zone, serial, signaturesMade } = outcome.version
+      output.line(`${zone} serial ${serial}: ${signaturesMade} signatures made`)
+    } else if (outcome.kind === 'refused') {
+      output.line(`refused: ${outcome.refusal.what} [${outcome.refusal.code}]`)
+      for (const fault of outcome.refusal.faults) output.line(`  ${faultText(fault)}`)
+    }
+  }
+  const unchanged = outcomes.filter(outcome => outcome.kind === 'unchanged').length
+  if (unchanged > 0) output.line(`${unchanged} unchanged`)
+}

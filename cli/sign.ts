@@ -1,0 +1,198 @@
+/** `conclave sign` and `conclave digest`: zone file in, signed or digested zone file out, whole or not at all. */
+import { readdirSync } from 'node:fs'
+import type { Command } from 'commander'
+import { writeFileWhole } from '../base/index.ts'
+import {
+  BindKeyStore,
+  type BuiltVersion,
+  buildVersion,
+  CryptoPool,
+  digestZone,
+  type ExplicitKey,
+  ExplicitKeyStore,
+  ensureKeys,
+  FileKeyStore,
+  type KeyStore,
+  keysOfZone,
+  policyWarnings,
+  type SerialPolicy,
+  type SigningPolicy,
+  type SigningSettings,
+  signingKeysOf,
+} from '../signer/index.ts'
+import { type Name, printZone, type Store } from '../zones/index.ts'
+import { type SigningWords, signingPolicy, timeUnix, typeSet, usage } from './options.ts'
+import { createOutput, type Output, progressBar } from './output.ts'
+import { type InputZone, keysDirectoryBeside, readZone, tellFaults } from './zone-input.ts'
+
+interface SignWords extends SigningWords {
+  readonly output?: string
+  readonly origin?: string
+  readonly keys?: string
+  readonly ksk?: string
+  readonly zsk?: string
+  readonly inception?: string
+  readonly expiration?: string
+  readonly serial: SerialPolicy
+  readonly generic?: string
+}
+
+export async function signCommand(path: string, words: SignWords, command: Command): Promise<void> {
+  const output = createOutput(command.optsWithGlobals()['json'] === true)
+  const policy = signingPolicy(words)
+  const generic = typeSet(words.generic)
+  const now = Date.now() / 1000
+  const times = {
+    ...(words.inception === undefined ? {} : { inceptionUnix: timeUnix(words.inception, now) }),
+    ...(words.expiration === undefined ? {} : { expirationUnix: timeUnix(words.expiration, now) }),
+  }
+  for (const warning of policyWarnings(policy)) output.note(`warning: ${warning}`)
+  const input = readZone(path, words.origin, output)
+  if (input === undefined) return fail()
+  const pool = new CryptoPool()
+  try {
+    const store = await openKeys(path, words, input.content.apex, pool)
+    const settings = await settingsOf(store, input, policy, times, now)
+    const built = await build(input, settings, words, pool, output)
+    if (built === undefined) return fail()
+    await writeZone(input.store, built, words.output, generic)
+    tellSigned(input, built, words.output, output)
+  } finally {
+    await pool.close()
+  }
+}
+
+function fail(): void {
+  process.exitCode = 1
+}
+
+/** Named key files, a directory of BIND pairs, or a directory of ours. */
+async function openKeys(path: string, words: SignWords, apex: Name, pool: CryptoPool): Promise<KeyStore> {
+  if (words.ksk !== undefined || words.zsk !== undefined) {
+    if (words.keys !== undefined)
+      throw usage('--keys beside --ksk or --zsk', 'Give a directory or files, not both.')
+    return ExplicitKeyStore.open(apex, explicitKeys(words), { pool })
+  }
+  if (words.keys === undefined && path === '-') {
+    throw usage('no place for keys', 'With standard input, give --keys DIR, or --ksk and --zsk.')
+  }
+  const directory = words.keys ?? keysDirectoryBeside(path)
+  const open = hasBindPairs(directory) ? BindKeyStore : FileKeyStore
+  return open.open(directory, { pool })
+}
+
+/** One file given alone, or the same one twice, is a CSK. */
+function explicitKeys(words: SignWords): ExplicitKey[] {
+  const { ksk, zsk } = words
+  if (ksk === undefined || zsk === undefined || ksk === zsk) return [{ path: (ksk ?? zsk)!, role: 'csk' }]
+  return [
+    { path: ksk, role: 'ksk' },
+    { path: zsk, role: 'zsk' },
+  ]
+}
+
+function hasBindPairs(directory: string): boolean {
+  try {
+    return readdirSync(directory).some(name => /^K.+\.private$/.test(name))
+  } catch {
+    // A directory that is not there yet gets keys of ours.
+    return false
+  }
+}
+
+async function settingsOf(
+  store: KeyStore,
+  input: InputZone,
+  policy: SigningPolicy,
+  times: Pick<SigningSettings, 'inceptionUnix' | 'expirationUnix'>,
+  now: number,
+): Promise<SigningSettings> {
+  const { apex, presigned } = input.content
+  const existing = await keysOfZone(store, apex)
+  const others = presigned && existing.length === 0 && !policy.replaceKeys
+  const { keys } = others ? { keys: [] } : await ensureKeys(store, apex, policy)
+  const { denial, nsec3, zonemd, signatureValiditySeconds, refreshSeconds } = policy
+  return {
+    keys: signingKeysOf(keys, store),
+    denial,
+    nsec3,
+    zonemd,
+    now,
+    signatureValiditySeconds,
+    refreshSeconds,
+    seed: input.zone,
+    ...times,
+  }
+}
+
+async function build(
+  input: InputZone,
+  signing: SigningSettings,
+  words: SignWords,
+  pool: CryptoPool,
+  output: Output,
+): Promise<BuiltVersion | undefined> {
+  const { store, content } = input
+  const bar = progressBar(output, `signing ${input.zone}`)
+  const result = await buildVersion({
+    store,
+    apex: content.apex,
+    edits: { kind: 'all', content },
+    signing,
+    replaceKeys: words.replaceKeys ?? false,
+    serial: { policy: words.serial },
+    gate: words.gate,
+    pool,
+    onProgress: made => bar.update(made, Math.max(made, content.records)),
+  })
+  bar.end()
+  if (result.kind === 'built') {
+    tellFaults(result.warnings, output)
+    return result
+  }
+  if (result.kind === 'refused') tellFaults(result.faults, output)
+  else output.note(`error: the zone was not signed: ${result.kind}`)
+  return undefined
+}
+
+async function writeZone(
+  store: Store,
+  built: BuiltVersion,
+  file: string | undefined,
+  generic: ReadonlySet<number>,
+): Promise<void> {
+  const zone = { apex: built.record.apex, namesRoot: built.names.root, nsec3Root: built.nsec3?.root ?? 0 }
+  const text = printZone(store.readTree(), zone, { generic })
+  if (file !== undefined && file !== '-') return writeFileWhole(file, text)
+  for (const part of text) {
+    if (!process.stdout.write(part)) await new Promise(resolve => process.stdout.once('drain', resolve))
+  }
+}
+
+function tellSigned(input: InputZone, built: BuiltVersion, file: string | undefined, output: Output): void {
+  const { serial, records } = built.record
+  const { signaturesMade, signaturesReused } = built
+  const figures = { zone: input.zone, serial, records, signaturesMade, signaturesReused }
+  if (output.json && file !== undefined && file !== '-') output.value(figures)
+  else {
+    output.note(
+      `${input.zone} serial ${serial}: ${records} records, ${signaturesMade} signatures made, ${signaturesReused} kept`,
+    )
+  }
+}
+
+interface DigestWords {
+  readonly output?: string
+  readonly origin?: string
+  readonly zonemd: 'sha384' | 'sha512'
+  readonly generic?: string
+}
+
+export async function digestCommand(path: string, words: DigestWords, command: Command): Promise<void> {
+  const output = createOutput(command.optsWithGlobals()['json'] === true)
+  const generic = typeSet(words.generic)
+  const input = readZone(path, words.origin, output)
+  if (input === undefined) return fail()
+  const built = await digestZone(input.store, input.content, words.zonemd)
+  await writeZone(input.store, built, words.output, generic)
+}

@@ -1,0 +1,46 @@
+/** How a zone is, as `conclave zones` and `status` tell it. */
+import { DENIAL_NONE, DENIAL_NSEC, DENIAL_OPT_OUT, type Denial } from '../zones/index.ts'
+import type { ZoneEntry } from './nameserver.ts'
+import type { Refusal } from './zone-life.ts'
+
+export interface ZoneStatus {
+  readonly zone: string
+  readonly source: string
+  /** `serving`; `refused`: the newest version was not published, an older one may be served; `waiting`: none yet. */
+  readonly state: 'serving' | 'refused' | 'waiting'
+  readonly serial?: number
+  readonly names: number
+  readonly records: number
+  readonly signed: boolean
+  readonly denial: 'none' | 'nsec' | 'nsec3' | 'opt-out'
+  readonly keys: readonly { readonly role: string; readonly algorithm: number; readonly tag: number }[]
+  readonly publishedUnix?: number
+  /** Seconds until the first served signature expires. */
+  readonly headroomSeconds?: number
+  readonly lastRefused?: Refusal
+}
+
+export function zoneStatus(entry: ZoneEntry, now: number): ZoneStatus {
+  const { life, source } = entry
+  const { record, lastRefusal, publishedUnix, firstExpirationUnix } = life
+  return {
+    zone: life.zone,
+    source,
+    state: lastRefusal !== undefined ? 'refused' : record === undefined ? 'waiting' : 'serving',
+    ...(record === undefined ? {} : { serial: record.serial }),
+    names: record?.names ?? 0,
+    records: record?.records ?? 0,
+    signed: record?.signed ?? false,
+    denial: denialText(record?.denial ?? DENIAL_NONE),
+    keys: life.keys.map(key => ({ role: key.role, algorithm: key.algorithm, tag: key.keyTag })),
+    ...(publishedUnix === undefined ? {} : { publishedUnix }),
+    ...(firstExpirationUnix === undefined ? {} : { headroomSeconds: Math.floor(firstExpirationUnix - now) }),
+    ...(lastRefusal === undefined ? {} : { lastRefused: lastRefusal }),
+  }
+}
+
+function denialText(denial: Denial): ZoneStatus['denial'] {
+  if (denial === DENIAL_NONE) return 'none'
+  if (denial === DENIAL_NSEC) return 'nsec'
+  return denial === DENIAL_OPT_OUT ? 'opt-out' : 'nsec3'
+}
