@@ -3,11 +3,11 @@ import { readdirSync } from 'node:fs'
 import type { Command } from 'commander'
 import { writeFileWhole } from '../base/index.ts'
 import {
+  addZonemd,
   BindKeyStore,
   type BuiltVersion,
   buildVersion,
   CryptoPool,
-  digestZone,
   type ExplicitKey,
   ExplicitKeyStore,
   ensureKeys,
@@ -20,7 +20,7 @@ import {
   type SigningSettings,
   signingKeysOf,
 } from '../signer/index.ts'
-import { type Name, printZone, type Store } from '../zones/index.ts'
+import { type Name, type PrintedZone, printZone, type Store } from '../zones/index.ts'
 import { type SigningWords, signingPolicy, timeUnix, typeSet, usage } from './options.ts'
 import { createOutput, type Output, progressBar } from './output.ts'
 import { type InputZone, keysDirectoryBeside, readZone, tellFaults } from './zone-input.ts'
@@ -55,7 +55,8 @@ export async function signCommand(path: string, words: SignWords, command: Comma
     const settings = await settingsOf(store, input, policy, times, now)
     const built = await build(input, settings, words, pool, output)
     if (built === undefined) return fail()
-    await writeZone(input.store, built, words.output, generic)
+    const zone = { apex: built.record.apex, namesRoot: built.names.root, nsec3Root: built.nsec3?.root ?? 0 }
+    await writeZone(input.store, zone, words.output, generic)
     tellSigned(input, built, words.output, output)
   } finally {
     await pool.close()
@@ -157,11 +158,10 @@ async function build(
 
 async function writeZone(
   store: Store,
-  built: BuiltVersion,
+  zone: PrintedZone,
   file: string | undefined,
   generic: ReadonlySet<number>,
 ): Promise<void> {
-  const zone = { apex: built.record.apex, namesRoot: built.names.root, nsec3Root: built.nsec3?.root ?? 0 }
   const text = printZone(store.readTree(), zone, { generic })
   if (file !== undefined && file !== '-') return writeFileWhole(file, text)
   for (const part of text) {
@@ -193,6 +193,7 @@ export async function digestCommand(path: string, words: DigestWords, command: C
   const generic = typeSet(words.generic)
   const input = readZone(path, words.origin, output)
   if (input === undefined) return fail()
-  const built = await digestZone(input.store, input.content, words.zonemd)
-  await writeZone(input.store, built, words.output, generic)
+  const { store, content } = input
+  await addZonemd(store, content, words.zonemd)
+  await writeZone(store, { apex: content.apex, namesRoot: content.tree.root }, words.output, generic)
 }

@@ -14,7 +14,7 @@ const zone = await server.addZone('shop.example', [
 async function addressesOf(name: string): Promise<string[]> {
   const query = new Packet()
   query.header.id = 4711
-  query.questions.push({ name, type: Packet.TYPE.A, class: Packet.CLASS.IN })
+  query.questions.push(new Packet.Question(name, Packet.TYPE.A, Packet.CLASS.IN))
   const socket = createSocket('udp4')
   socket.send(query.toBuffer(), Number(server.addresses[0]!.split('@')[1]), '127.0.0.1')
   const [reply] = (await once(socket, 'message')) as [Buffer]
