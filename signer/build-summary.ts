@@ -1,7 +1,7 @@
 /** What a build did to the trees, seen afterwards: what differs from the published version, the content's fingerprint,
  *  how many records there are, which signatures are to be kept. */
 
-import type { Name, Store } from '../zones/index.ts'
+import { decodeNode, type Name, type Store } from '../zones/index.ts'
 import type { BuildInput, Changes, TreeKind } from './build-types.ts'
 import type { ContentRules } from './content.ts'
 import { ContentHash } from './fingerprint.ts'
@@ -88,7 +88,7 @@ export class Summary {
     const old = this.#oldApex
     this.records += countRecords(finished) - countRecords(whole ? unsigned : old)
     this.#changes?.name(APEX_KEY, old, finished)
-    this.#keepSignatures('names', APEX_KEY, finished)
+    this.#keepSignatures('names', APEX_KEY, old, finished)
     this.#finishedApex = finished
   }
 
@@ -107,14 +107,21 @@ export class Summary {
     }
     if (kind === 'names') this.#changes?.name(key, old, now)
     else this.#changes?.hash(key, old, now)
-    this.#keepSignatures(kind, key, now)
+    this.#keepSignatures(kind, key, old, now)
   }
 
-  #keepSignatures(kind: TreeKind, key: Uint8Array, now: Uint8Array | undefined): void {
+  #keepSignatures(
+    kind: TreeKind,
+    key: Uint8Array,
+    old: Uint8Array | undefined,
+    now: Uint8Array | undefined,
+  ): void {
     const { input, plan } = this.#context
     if (input.onSignatures === undefined || plan === undefined) return
     const pack = now === undefined ? null : packSignatures(now, rrsig => plan.keyOf(rrsig))
     const kept = input.previous === undefined ? input.reuse?.(key, kind) : undefined
+    const known = input.previous === undefined ? kept !== undefined : old !== undefined && hasSignatures(old)
+    if (pack === null && !known) return
     if (pack !== null && kept !== undefined && Buffer.from(kept).equals(pack)) return
     input.onSignatures(key, kind, pack)
   }
@@ -134,4 +141,8 @@ export class Summary {
       this.#hash!.add(rules, key, cursor.bytes.subarray(cursor.valueStart, cursor.valueEnd))
     }
   }
+}
+
+function hasSignatures(node: Uint8Array): boolean {
+  return decodeNode(node).rrsets.some(({ signatures }) => signatures.length > 0)
 }

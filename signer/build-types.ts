@@ -108,6 +108,8 @@ export interface BuildInput {
   readonly signing?: SigningSettings
   /** Sign input that carries signatures by keys we do not hold (`--replace-keys`). */
   readonly replaceKeys?: boolean
+  /** Take content whose own ZONEMD does not match it, for `verify`, which tells of it together with all else. */
+  readonly ignoreDigest?: boolean
   /** Signatures from disk by tree key, as `onSignatures` gave them; used where the previous version has none. */
   readonly reuse?: (key: Uint8Array, kind: TreeKind) => Uint8Array | undefined
   readonly serial: SerialSettings

@@ -22,7 +22,7 @@ import { finishApex } from './build-apex.ts'
 import { type BuildSource, denialOf, openSource } from './build-source.ts'
 import { Summary } from './build-summary.ts'
 import type { BuildInput, BuildResult, BuiltVersion } from './build-types.ts'
-import { checkVersion } from './gate.ts'
+import { gateFaults } from './gate.ts'
 import { denialTtl, soaSerial } from './nsec.ts'
 import { hashAllNames, linkAll, type Nsec3Options, relink } from './nsec3-builder.ts'
 import { NamesPlanner, type PlannedNode } from './planner.ts'
@@ -112,8 +112,10 @@ class Build {
       return { kind: 'unchanged', warnings: this.#warnings }
     }
     const version = this.#version(source, summary, finished.serial)
-    const faults = checkVersion(source)
-    if (faults.length > 0) throw new BuildStop({ kind: 'refused', code: 'GATE', faults })
+    if (plan !== undefined) {
+      const faults = gateFaults(input, source, version.record, hashes)
+      if (faults.length > 0) throw new BuildStop({ kind: 'refused', code: 'GATE', faults })
+    }
     return version
   }
 
@@ -130,7 +132,7 @@ class Build {
   /** RFC 8976 §4, on input that has a ZONEMD. What is served as it is must be right; what we sign gets another. */
   async #checkInputDigest(): Promise<void> {
     const { edits, store, apex } = this.#input
-    if (edits.kind !== 'all') return
+    if (edits.kind !== 'all' || this.#input.ignoreDigest === true) return
     const outcome = await verifyZonemd(store, { namesRoot: edits.content.tree.root, nsec3Root: 0 }, apex)
     if (outcome.kind !== 'mismatch') return
     const refuse = this.#plan === undefined

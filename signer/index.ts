@@ -21,5 +21,7 @@ export {
 } from './sign-pool.ts'
 export { signingKeysOf } from './signing-keys.ts'
 export { type LoadedKey, verifyingKey, verifySignature } from './verify-signature.ts'
+export { type VerifyOptions, type VerifyResult, verifyZone } from './verify-zone.ts'
 export { diffContent } from './version-diff.ts'
+export type { ZoneRule } from './zone-faults.ts'
 export { verifyZonemd, type ZonemdOutcome, zoneDigest } from './zonemd.ts'

@@ -8,7 +8,7 @@ export {
   readContent,
   type ZoneContent,
 } from './content.ts'
-export { type Fault, faultText, type Severity } from './fault.ts'
+export { type Fault, FaultList, faultText, type Severity } from './fault.ts'
 export { type LintedZone, type LintOptions, lint } from './lint.ts'
 export * from './name.ts'
 export * from './node.ts'

@@ -8,22 +8,13 @@ import { join } from 'node:path'
 import test from 'ava'
 import type { DenialMode } from '../../signer/index.ts'
 import { nameFromText } from '../../zones/index.ts'
-import { cskOf, settingsOf, TestZone, textOf } from './build-support.ts'
+import { cskOf, hasProgram, settingsOf, TestZone, textOf } from './build-support.ts'
 import { RandomZone } from './random-zones.ts'
 
 const directory = mkdtempSync(join(tmpdir(), 'conclave-judges-'))
 test.after.always(() => rmSync(directory, { recursive: true }))
 
 const JUDGE_MILLISECONDS = 2000
-
-function has(program: string): boolean {
-  try {
-    execFileSync('which', [program], { stdio: 'ignore' })
-    return true
-  } catch {
-    return false
-  }
-}
 
 function judge(program: string, words: readonly string[]): string {
   try {
@@ -44,11 +35,12 @@ function judgements(text: string, origin: string, name: string, at: number): str
   writeFileSync(file, text)
   const faults: string[] = []
   // Names with unusual characters are what is tested: -z only lets a CSK do both jobs.
-  if (has('dnssec-verify')) faults.push(judge('dnssec-verify', ['-q', '-z', '-o', origin, file]))
-  if (has('ldns-verify-zone')) {
+  if (hasProgram('dnssec-verify')) faults.push(judge('dnssec-verify', ['-q', '-z', '-o', origin, file]))
+  if (hasProgram('ldns-verify-zone')) {
     faults.push(judge('ldns-verify-zone', ['-ZZ', '-V', '1', '-t', unixToText(at), file]))
   }
-  if (has('kzonecheck')) faults.push(judge('kzonecheck', ['-o', origin, '-d', 'on', '-t', `${at}`, file]))
+  if (hasProgram('kzonecheck'))
+    faults.push(judge('kzonecheck', ['-o', origin, '-d', 'on', '-t', `${at}`, file]))
   return faults.filter(fault => fault !== '')
 }
 

@@ -1,5 +1,6 @@
 /** What the tests of building share: a key store in memory, zones from text, and zones built and committed. */
 
+import { execFileSync } from 'node:child_process'
 import { generateKeyPairSync } from 'node:crypto'
 import { algorithmOf } from '../../signer/algorithms.ts'
 import {
@@ -223,4 +224,13 @@ export function textOf(zone: TestZone, version: BuiltVersion | undefined = zone.
   }
   const isSoa = (line: string): boolean => line.includes('\tSOA\t') && !line.includes('RRSIG')
   return [...lines.filter(isSoa), ...lines.filter(line => !isSoa(line)), ''].join('\n')
+}
+
+export function hasProgram(program: string): boolean {
+  try {
+    execFileSync('which', [program], { stdio: 'ignore' })
+    return true
+  } catch {
+    return false
+  }
 }

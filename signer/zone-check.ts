@@ -1,0 +1,379 @@
+/** Whether a signed zone is whole: every RRset that should be signed is, the denial chain and its bitmaps are right, the
+ *  annotations say what the content says (RFC 4035 §2, RFC 5155 §7.1). The gate runs it over what a build touched,
+ *  `verify` over everything. It judges content by itself and shares no decision with the planner.
+ *  I1  Walking all names checks every NSEC and finds missing NSEC3; walking all hashes finds wrong links and extra ones.
+ *  I2  Over a range it checks the same, but that nothing outside points into it wrongly: what a build left alone was
+ *      checked when it was built. */
+
+import {
+  checkTypes,
+  compareOctets,
+  decodeNode,
+  decodeTypes,
+  findRRset,
+  type Name,
+  NODE_APEX,
+  NODE_CASE,
+  NODE_DELEGATION,
+  NODE_DNAME,
+  NODE_EMPTY_NON_TERMINAL,
+  NODE_OCCLUDED,
+  NODE_WILDCARD_CHILD,
+  type NodeRRset,
+  nameLengthAt,
+  type Store,
+  sameName,
+  type TreeCursor,
+  TYPE,
+  typeToText,
+} from '../zones/index.ts'
+import { denialTtl, writeOwner } from './nsec.ts'
+import { decodeNsec3, FLAG_OPT_OUT, HASH_OCTETS, NSEC3_SHA1, nsec3Hash } from './nsec3.ts'
+import { APEX_KEY, currentKey, type KeyRange, keyAfter, labelsOfKey, startsWith } from './ranges.ts'
+import type { RrsigChecker } from './rrsig-check.ts'
+import type { ZoneFaults, ZoneSpot } from './zone-faults.ts'
+import type { ZoneRoots } from './zonemd.ts'
+
+/** What the zone says of itself at its apex. */
+export interface ZoneFacts {
+  readonly store: Store
+  readonly roots: ZoneRoots
+  readonly canonicalApex: Name
+  readonly soa: NodeRRset
+  /** RDATA of the chain's NSEC3PARAM; undefined: NSEC. */
+  readonly nsec3param: Uint8Array | undefined
+}
+
+export class ZoneChecker {
+  readonly #facts: ZoneFacts
+  readonly #faults: ZoneFaults
+  readonly #rrsigs: RrsigChecker
+  readonly #ahead: TreeCursor
+  readonly #hashes: TreeCursor
+  readonly #owner = new Uint8Array(512)
+  readonly #denialTtl: number
+  /** NSEC3 that names lead to. */
+  #matched = 0
+  #occluder: Uint8Array | undefined
+  #previous: Uint8Array | undefined
+  /** The authoritative name whose NSEC waits for its successor. */
+  #waiting: { key: Uint8Array; next: Uint8Array } | undefined
+
+  constructor(facts: ZoneFacts, faults: ZoneFaults, rrsigs: RrsigChecker) {
+    this.#facts = facts
+    this.#faults = faults
+    this.#rrsigs = rrsigs
+    this.#ahead = facts.store.readTree()
+    this.#hashes = facts.store.readTree()
+    this.#denialTtl = denialTtl(facts.soa.rdata[0]!, facts.soa.ttl)
+  }
+
+  /** Names of a range that starts and ends as ranges.ts I1 has it. */
+  names(range: KeyRange): void {
+    const { store, roots } = this.#facts
+    const cursor = store.readTree()
+    this.#occluder = undefined
+    this.#previous = undefined
+    this.#waiting = undefined
+    let placed = cursor.seekCeiling(roots.namesRoot, range.start, 0, range.start.length)
+    while (placed && !this.#faults.list.full) {
+      const key = currentKey(cursor).slice()
+      if (range.end !== undefined && compareOctets(key, range.end) >= 0) break
+      const node = cursor.bytes.slice(cursor.valueStart, cursor.valueEnd)
+      placed = cursor.next()
+      const hasDescendant = placed && startsWith(currentKey(cursor), key)
+      this.#name(key, node, hasDescendant)
+      this.#previous = key
+    }
+    this.#arrive(range.end ?? APEX_KEY)
+  }
+
+  /** The whole NSEC3 tree, after all names. */
+  allHashes(): void {
+    const { store, roots, nsec3param } = this.#facts
+    if (nsec3param === undefined) return
+    const cursor = store.readTree()
+    let count = 0
+    for (let placed = cursor.seekFirst(roots.nsec3Root); placed; placed = cursor.next()) {
+      this.#hash(currentKey(cursor).slice(), cursor)
+      count++
+    }
+    if (count > this.#matched) this.#findExtra()
+  }
+
+  /** These hashes, whether they are in the tree or not, and what points past them. */
+  someHashes(hashes: readonly Uint8Array[]): void {
+    const { store, roots } = this.#facts
+    const cursor = store.readTree()
+    for (const hash of hashes) {
+      const found = cursor.find(roots.nsec3Root, hash, 0, hash.length)
+      if (found) this.#hash(hash, cursor)
+      else if (cursor.positioned || cursor.seekLast(roots.nsec3Root))
+        this.#hash(currentKey(cursor).slice(), cursor)
+    }
+  }
+
+  #name(key: Uint8Array, node: Uint8Array, hasDescendant: boolean): void {
+    const spot: ZoneSpot = { kind: 'name', key }
+    const apex = key.length === 0
+    if (this.#occluder !== undefined && !startsWith(key, this.#occluder)) this.#occluder = undefined
+    const occluded = this.#occluder !== undefined
+    const { rrsets } = decodeNode(node)
+    const types = rrsets.filter(({ rdata }) => rdata.length > 0).map(({ type }) => type)
+    const cut = !occluded && !apex && types.includes(TYPE.NS)
+    const dname = !occluded && !cut && types.includes(TYPE.DNAME)
+    this.#annotation(spot, key, node, { occluded, cut, dname, empty: rrsets.length === 0, hasDescendant })
+    for (const rrset of rrsets) {
+      const { type } = rrset
+      // RFC 4035 §2.2: at a cut only DS and NSEC are the parent's.
+      const signed = !occluded && (!cut || type === TYPE.DS || type === TYPE.NSEC)
+      this.#rrsigs.rrset(spot, rrset, signed)
+    }
+    if (types.includes(TYPE.NSEC3))
+      this.#faults.add('nsec3-extra', spot, TYPE.NSEC3, 'found an NSEC3 outside of the chain')
+    if (this.#facts.nsec3param === undefined) this.#nsec(spot, key, rrsets, types, occluded, cut)
+    else this.#nsec3(spot, key, rrsets, types, occluded, cut)
+    if (cut || dname) this.#occluder = key
+  }
+
+  /** Flags and cutLabels against the content, and that no name lacks its parents. */
+  #annotation(
+    spot: ZoneSpot,
+    key: Uint8Array,
+    node: Uint8Array,
+    is: { occluded: boolean; cut: boolean; dname: boolean; empty: boolean; hasDescendant: boolean },
+  ): void {
+    const wildcard = !is.occluded && is.hasDescendant && this.#hasNode([...key, 0x2a, 0])
+    const expected =
+      (key.length === 0 ? NODE_APEX : 0) |
+      (is.occluded ? NODE_OCCLUDED : 0) |
+      (is.cut ? NODE_DELEGATION : 0) |
+      (is.dname ? NODE_DNAME : 0) |
+      (is.empty ? NODE_EMPTY_NON_TERMINAL : 0) |
+      (wildcard ? NODE_WILDCARD_CHILD : 0)
+    const found = node[0]! & ~NODE_CASE
+    if (found !== expected) {
+      this.#faults.add('annotation', spot, undefined, `found the flags ${found}; expected ${expected}`)
+    }
+    const cutLabels = is.occluded ? labelsOfKey(this.#occluder!) : 0
+    if (node[1] !== cutLabels) {
+      this.#faults.add(
+        'annotation',
+        spot,
+        undefined,
+        `found ${node[1]} labels of a cut; expected ${cutLabels}`,
+      )
+    }
+    if (is.empty && !is.hasDescendant) {
+      this.#faults.add('annotation', spot, undefined, 'found an empty name with nothing below it')
+    }
+    const parent = parentLength(key)
+    if (this.#previous !== undefined && parent > 0 && !startsWith(this.#previous, key.subarray(0, parent))) {
+      this.#faults.add('annotation', spot, undefined, 'found a name whose parent is not in the tree')
+    }
+  }
+
+  #hasNode(key: readonly number[]): boolean {
+    return this.#ahead.find(this.#facts.roots.namesRoot, Uint8Array.from(key), 0, key.length)
+  }
+
+  #nsec(
+    spot: ZoneSpot,
+    key: Uint8Array,
+    rrsets: readonly NodeRRset[],
+    types: readonly number[],
+    occluded: boolean,
+    cut: boolean,
+  ): void {
+    const nsec = rrsets.find(({ type, rdata }) => type === TYPE.NSEC && rdata.length > 0)
+    if (occluded || rrsets.length === 0) {
+      if (nsec !== undefined)
+        this.#faults.add('nsec-extra', spot, TYPE.NSEC, 'found an NSEC where no name is authoritative')
+      return
+    }
+    this.#arrive(key)
+    if (nsec === undefined) {
+      this.#faults.add('nsec-missing', spot, TYPE.NSEC, 'found no NSEC; expected one')
+      return
+    }
+    if (nsec.rdata.length > 1) {
+      this.#faults.add('nsec-extra', spot, TYPE.NSEC, `found ${nsec.rdata.length} NSEC records; expected one`)
+    }
+    this.#ttl(spot, nsec)
+    const rdata = nsec.rdata[0]!
+    const nextOctets = nameLengthAt(rdata, 0)
+    if (nextOctets < 0) {
+      this.#faults.add('nsec-next', spot, TYPE.NSEC, 'found a next name that is not whole')
+      return
+    }
+    this.#waiting = { key, next: rdata.slice(0, nextOctets) }
+    const expected = types.filter(type => !cut || type === TYPE.NS || type === TYPE.DS || type === TYPE.NSEC)
+    this.#bitmap('nsec-bitmap', spot, TYPE.NSEC, rdata, nextOctets, [...expected, TYPE.RRSIG])
+  }
+
+  /** The chain comes to that authoritative name. */
+  #arrive(key: Uint8Array): void {
+    const waiting = this.#waiting
+    this.#waiting = undefined
+    if (waiting === undefined) return
+    const length = writeOwner(key, this.#facts.canonicalApex, this.#owner)
+    const expected = this.#owner.subarray(0, length)
+    if (sameName(waiting.next, expected)) return
+    const text = this.#faults.ownerText({ kind: 'name', key })
+    const what = `the NSEC does not point at the next name; expected ${text}`
+    this.#faults.add('nsec-next', { kind: 'name', key: waiting.key }, TYPE.NSEC, what)
+  }
+
+  #nsec3(
+    spot: ZoneSpot,
+    key: Uint8Array,
+    rrsets: readonly NodeRRset[],
+    types: readonly number[],
+    occluded: boolean,
+    cut: boolean,
+  ): void {
+    if (types.includes(TYPE.NSEC))
+      this.#faults.add('nsec-extra', spot, TYPE.NSEC, 'found an NSEC in a zone with NSEC3')
+    if (occluded) return
+    const { roots, nsec3param, canonicalApex } = this.#facts
+    const length = writeOwner(key, canonicalApex, this.#owner)
+    const hash = nsec3Hash(this.#owner.subarray(0, length), parametersOf(nsec3param!))
+    if (!this.#hashes.find(roots.nsec3Root, hash, 0, HASH_OCTETS)) {
+      // RFC 5155 §7.1: with opt-out, insecure delegations and what leads only to them may have none.
+      const insecure =
+        (cut && !types.includes(TYPE.DS)) || (rrsets.length === 0 && !this.#hasSecureDescendant(key))
+      if (insecure && this.#coveredByOptOut()) return
+      this.#faults.add('nsec3-missing', spot, TYPE.NSEC3, 'found no NSEC3 for the name; expected one')
+      return
+    }
+    this.#matched++
+    const cursor = this.#hashes
+    const nsec3 = decodeNode(cursor.bytes, cursor.valueStart).rrsets[0]?.rdata[0]
+    const fields = nsec3 === undefined ? undefined : decodeNsec3(nsec3)
+    if (fields === undefined) return
+    const expected = cut ? types.filter(type => type === TYPE.NS || type === TYPE.DS) : [...types]
+    const signed = cut ? types.includes(TYPE.DS) : types.length > 0
+    if (signed) expected.push(TYPE.RRSIG)
+    this.#bitmap('nsec3-bitmap', spot, TYPE.NSEC3, fields.bitmap, 0, expected)
+  }
+
+  /** Whether the NSEC3 before the hash that was just sought has the opt-out flag. */
+  #coveredByOptOut(): boolean {
+    const cursor = this.#hashes
+    if (!cursor.positioned && !cursor.seekLast(this.#facts.roots.nsec3Root)) return false
+    const rdata = decodeNode(cursor.bytes, cursor.valueStart).rrsets[0]?.rdata[0]
+    return rdata !== undefined && (rdata[1]! & FLAG_OPT_OUT) !== 0
+  }
+
+  #hasSecureDescendant(key: Uint8Array): boolean {
+    const cursor = this.#ahead
+    const from = keyAfter(key)
+    let placed = cursor.seekCeiling(this.#facts.roots.namesRoot, from, 0, from.length)
+    while (placed && startsWith(currentKey(cursor), key)) {
+      const flags = cursor.bytes[cursor.valueStart]!
+      const empty = (flags & (NODE_OCCLUDED | NODE_EMPTY_NON_TERMINAL)) !== 0
+      const insecureCut =
+        (flags & NODE_DELEGATION) !== 0 && findRRset(cursor.bytes, cursor.valueStart, TYPE.DS) < 0
+      if (!empty && !insecureCut) return true
+      placed = cursor.next()
+    }
+    return false
+  }
+
+  /** One NSEC3: its chain, its link, its signatures. */
+  #hash(hash: Uint8Array, cursor: TreeCursor): void {
+    const spot: ZoneSpot = { kind: 'hash', hash }
+    const { nsec3param, roots } = this.#facts
+    const { rrsets } = decodeNode(cursor.bytes, cursor.valueStart)
+    const rrset = rrsets[0]
+    const rdata = rrset?.rdata[0]
+    const fields = rdata === undefined ? undefined : decodeNsec3(rdata)
+    if (rrset === undefined || fields === undefined || rrsets.length !== 1 || rrset.rdata.length !== 1) {
+      this.#faults.add('nsec3-parameters', spot, TYPE.NSEC3, 'found other than one whole NSEC3')
+      return
+    }
+    this.#rrsigs.rrset(spot, rrset, true)
+    this.#ttl(spot, rrset)
+    const wanted = parametersOf(nsec3param!)
+    const same =
+      fields.algorithm === NSEC3_SHA1 &&
+      fields.iterations === wanted.iterations &&
+      compareOctets(fields.salt, wanted.salt) === 0 &&
+      (fields.flags & ~FLAG_OPT_OUT) === 0
+    if (!same)
+      this.#faults.add('nsec3-parameters', spot, TYPE.NSEC3, 'found other parameters than the NSEC3PARAM has')
+    const ahead = this.#hashes
+    const placed = ahead.find(roots.nsec3Root, hash, 0, hash.length) && ahead.next()
+    if (!placed) ahead.seekFirst(roots.nsec3Root)
+    if (compareOctets(fields.next, currentKey(ahead)) !== 0) {
+      this.#faults.add('nsec3-next', spot, TYPE.NSEC3, 'the NSEC3 does not point at the next hash')
+    }
+  }
+
+  /** There are more NSEC3 than names lead to: which. */
+  #findExtra(): void {
+    const { store, roots, canonicalApex, nsec3param } = this.#facts
+    const known = new Set<string>()
+    const cursor = store.readTree()
+    for (let placed = cursor.seekFirst(roots.namesRoot); placed; placed = cursor.next()) {
+      if ((cursor.bytes[cursor.valueStart]! & NODE_OCCLUDED) !== 0) continue
+      const length = writeOwner(currentKey(cursor), canonicalApex, this.#owner)
+      known.add(hexOf(nsec3Hash(this.#owner.subarray(0, length), parametersOf(nsec3param!))))
+    }
+    for (let placed = cursor.seekFirst(roots.nsec3Root); placed; placed = cursor.next()) {
+      const hash = currentKey(cursor).slice()
+      if (known.has(hexOf(hash))) continue
+      this.#faults.add(
+        'nsec3-extra',
+        { kind: 'hash', hash },
+        TYPE.NSEC3,
+        'found an NSEC3 of no name in the zone',
+      )
+    }
+  }
+
+  #bitmap(
+    rule: 'nsec-bitmap' | 'nsec3-bitmap',
+    spot: ZoneSpot,
+    type: number,
+    octets: Uint8Array,
+    start: number,
+    expected: readonly number[],
+  ): void {
+    const sorted = [...expected].sort((a, b) => a - b)
+    const encoding = checkTypes(octets, start, octets.length)
+    if (typeof encoding === 'string') {
+      this.#faults.add(rule, spot, type, encoding)
+      return
+    }
+    const found = decodeTypes(octets, start, octets.length)
+    if (found.length === sorted.length && found.every((one, index) => one === sorted[index])) return
+    this.#faults.add(rule, spot, type, `found the types ${listOf(found)}; expected ${listOf(sorted)}`)
+  }
+
+  // RFC 9077 updates older zones that are no less valid: a warning.
+  #ttl(spot: ZoneSpot, { type, ttl }: NodeRRset): void {
+    if (ttl === this.#denialTtl) return
+    this.#faults.add('denial-ttl', spot, type, `found the TTL ${ttl}; expected ${this.#denialTtl}`, 'warning')
+  }
+}
+
+function parametersOf(nsec3param: Uint8Array): { iterations: number; salt: Uint8Array } {
+  return {
+    iterations: (nsec3param[2]! << 8) | nsec3param[3]!,
+    salt: nsec3param.subarray(5, 5 + nsec3param[4]!),
+  }
+}
+
+/** Octets of the parent's key. */
+function parentLength(key: Uint8Array): number {
+  return key.length < 2 ? 0 : key.lastIndexOf(0, key.length - 2) + 1
+}
+
+function listOf(types: readonly number[]): string {
+  return types.length === 0 ? '(none)' : types.map(typeToText).join(' ')
+}
+
+function hexOf(octets: Uint8Array): string {
+  return Buffer.from(octets).toString('hex')
+}
