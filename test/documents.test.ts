@@ -7,13 +7,16 @@ import test from 'ava'
 const root = fileURLToPath(new URL('../..', import.meta.url))
 const ROOMS = ['base', 'zones', 'signer', 'server', 'cli']
 
+/** Errors that are thrown, and outcomes that say why a version was refused. */
+const CODE = /(?:new ConclaveError\(|changeFault\(|\bcode:)\s*'([A-Z0-9_]+)'/g
+
 function errorCodes(): Set<string> {
   const codes = new Set<string>()
   for (const room of ROOMS) {
     for (const entry of readdirSync(join(root, room), { recursive: true, encoding: 'utf8' })) {
       if (!entry.endsWith('.ts')) continue
       const text = readFileSync(join(root, room, entry), 'utf8')
-      for (const match of text.matchAll(/new ConclaveError\(\s*'([A-Z0-9_]+)'/g)) codes.add(match[1]!)
+      for (const match of text.matchAll(CODE)) codes.add(match[1]!)
     }
   }
   return codes
