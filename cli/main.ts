@@ -11,6 +11,7 @@ import { keysCommands } from './keys.ts'
 import { createOutput } from './output.ts'
 import { serveCommand } from './serve.ts'
 import { digestCommand, signCommand } from './sign.ts'
+import { verifyCommand } from './verify.ts'
 
 const EXIT_FAULT = 1
 const EXIT_USAGE = 2
@@ -101,6 +102,19 @@ function buildProgram(): Command {
     )
     .option('--generic <types>', 'types, joined by commas, to write in the form of RFC 3597')
     .action(signCommand)
+
+  program
+    .command('verify')
+    .description('check signatures, denial chain and ZONEMD of a signed zone file; every fault is listed')
+    .argument('<zonefile>', 'a path, or - for standard input')
+    .option('--origin <name>', 'the zone, where the file does not say it')
+    .option('--at <time>', 'as if it were then: YYYYMMDDHHmmSS or Unix seconds')
+    .option('--valid-for <duration>', 'signatures must last this much longer, for example 7d')
+    .option(
+      '--ds <rdata...>',
+      'DS records of the parent that a key must match, as `TAG ALGORITHM DIGEST-TYPE DIGEST`',
+    )
+    .action(verifyCommand)
 
   program
     .command('digest')
