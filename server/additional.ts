@@ -13,7 +13,8 @@ import {
   writeKey,
 } from '../zones/index.ts'
 import type { AnswerState } from './answer-state.ts'
-import { ADDITIONAL, OWNER_WRITTEN, RECORDS } from './response.ts'
+import type { SnapshotCursor } from './answerer.ts'
+import { ADDITIONAL, NAMES_IN_RDATA, OWNER_WRITTEN, type Parts, RECORDS } from './response.ts'
 import type { ZoneView } from './zone-view.ts'
 
 const TYPE_A = 1
@@ -31,6 +32,8 @@ for (const type of [TYPE_SVCB, TYPE_HTTPS]) TARGET[type] = 3
 /** Names for which additional data are looked for in one response; RFC 9471 §3.1 asks for all in-domain glue, so a
  *  delegation has room for more nameservers than any known. */
 const TARGETS_MAX = 64
+/** The name is not in RDATA that was written with compression. */
+const NO_RECORD = 0xffff
 
 /** Additional data for an RRset in the answer. */
 export function putAdditional(state: AnswerState, view: ZoneView, octets: Uint8Array, rrset: number): void {
@@ -38,11 +41,15 @@ export function putAdditional(state: AnswerState, view: ZoneView, octets: Uint8A
   if (type > 255 || TARGET[type] === 0) return
   const service = type === TYPE_SVCB || type === TYPE_HTTPS
   const offset = RECORD_HEADER_OCTETS + TARGET[type]! - 1
+  const records = Math.min(u16(octets, rrset + 4), TARGETS_MAX)
   let at = rrset + RRSET_HEADER_OCTETS
   state.additionals = 0
-  for (let left = Math.min(u16(octets, rrset + 4), TARGETS_MAX); left > 0; left--) {
+  if (NAMES_IN_RDATA[type] === 0) state.response.targets = 0
+  for (let index = 0; index < records; index++) {
     if (service) putServiceTarget(state, view, octets, at, type)
-    else if (findTarget(state, view, octets, at + offset)) putAddresses(state, octets, at + offset)
+    else if (keyTarget(state, view, octets, at + offset) && findTarget(state, view)) {
+      putAddresses(state, index, octets, at + offset)
+    }
     at += RECORD_HEADER_OCTETS + u16(octets, at + 10)
   }
 }
@@ -57,17 +64,17 @@ function putServiceTarget(
   type: number,
 ): void {
   const priority = record + RECORD_HEADER_OCTETS
-  const target = priority + 2
-  if (octets[target] !== 0) {
-    if (!findTarget(state, view, octets, target)) return
-    putAddresses(state, octets, target)
-    putOptional(state, type, octets, target)
-  } else if (u16(octets, priority) !== 0 && findTarget(state, view, state.nameOctets, state.nameStart)) {
-    putAddresses(state, state.nameOctets, state.nameStart)
-  }
+  const self = octets[priority + 2] === 0
+  if (self && u16(octets, priority) === 0) return
+  const nameOctets = self ? state.nameOctets : octets
+  const name = self ? state.nameStart : priority + 2
+  if (!keyTarget(state, view, nameOctets, name) || !findTarget(state, view)) return
+  putAddresses(state, NO_RECORD, nameOctets, name)
+  if (!self) putOptional(state, type, NO_RECORD, nameOctets, name)
 }
 
-/** Glue for the nameservers in an NS RRset at the cut whose key has `cutEnd` octets: first the required. */
+/** Glue for the nameservers in an NS RRset at the cut whose key has `cutEnd` octets: first the required. `state.cursor`
+ *  stands on the cut or on a wildcard; glue below the cut stands behind it, mostly in the order of the NS records. */
 export function putGlue(
   state: AnswerState,
   view: ZoneView,
@@ -75,105 +82,143 @@ export function putGlue(
   rrset: number,
   cutEnd: number,
 ): void {
-  const offset = RECORD_HEADER_OCTETS
   const records = Math.min(u16(octets, rrset + 4), TARGETS_MAX)
   let others = false
   state.additionals = 0
-  for (let pass = 0; pass < 2; pass++) {
-    let at = rrset + RRSET_HEADER_OCTETS
-    for (let left = records; left > 0; left--) {
-      const below = keyTarget(state, view, octets, at + offset) ? isBelow(state, cutEnd) : undefined
-      if (below === false) others = true
-      if (below === (pass === 0) && findKeyed(state, view)) {
-        if (pass === 1) putAddresses(state, octets, at + offset)
-        else putRequiredAddresses(state, octets, at + offset)
+  let walking = state.cursor.next()
+  let at = rrset + RRSET_HEADER_OCTETS + RECORD_HEADER_OCTETS
+  for (let index = 0; index < records; index++) {
+    if (!keyTarget(state, view, octets, at)) {
+      // The zone does not have it.
+    } else if (!isBelow(state, cutEnd)) others = true
+    else {
+      const here = walking && isHere(state, view)
+      if (here ? isNewTarget(state, state.cursor) : findTarget(state, view)) {
+        putRequiredAddresses(state, index, octets, at)
       }
-      at += RECORD_HEADER_OCTETS + u16(octets, at + 10)
+      if (here) walking = state.cursor.next()
     }
-    if (!others) return
+    at += RECORD_HEADER_OCTETS + u16(octets, at - 2)
+  }
+  if (others) putSiblingGlue(state, view, octets, rrset, cutEnd)
+}
+
+function putSiblingGlue(
+  state: AnswerState,
+  view: ZoneView,
+  octets: Uint8Array,
+  rrset: number,
+  cutEnd: number,
+): void {
+  const records = Math.min(u16(octets, rrset + 4), TARGETS_MAX)
+  let at = rrset + RRSET_HEADER_OCTETS + RECORD_HEADER_OCTETS
+  for (let index = 0; index < records; index++) {
+    if (keyTarget(state, view, octets, at) && !isBelow(state, cutEnd) && findTarget(state, view)) {
+      putAddresses(state, index, octets, at)
+    }
+    at += RECORD_HEADER_OCTETS + u16(octets, at - 2)
   }
 }
 
 /** Puts the key of the name into `state.sideKey`; false when the zone does not hold it. */
 function keyTarget(state: AnswerState, view: ZoneView, octets: Uint8Array, name: number): boolean {
+  state.sideKeyOctets = writeKey(octets, name, state.sideKey)
+  return isBelow(state, view.apexKeyOctets)
+}
+
+/** Whether the key in `sideKey` begins with the first octets of the name's at hand. */
+function isBelow(state: AnswerState, end: number): boolean {
   const { sideKey, key } = state
-  state.sideKeyOctets = writeKey(octets, name, sideKey)
-  const apexEnd = view.apexKeyOctets
-  if (state.sideKeyOctets < apexEnd) return false
-  for (let at = 0; at < apexEnd; at++) if (sideKey[at] !== key[at]) return false
+  if (state.sideKeyOctets < end) return false
+  for (let at = 0; at < end; at++) if (sideKey[at] !== key[at]) return false
   return true
 }
 
-function isBelow(state: AnswerState, cutEnd: number): boolean {
-  const { sideKey, key } = state
-  if (state.sideKeyOctets < cutEnd) return false
-  for (let at = 0; at < cutEnd; at++) if (sideKey[at] !== key[at]) return false
+/** Whether `state.cursor` stands on the name whose key is in `sideKey`. */
+function isHere(state: AnswerState, view: ZoneView): boolean {
+  const { cursor, sideKey } = state
+  const start = view.apexKeyOctets
+  const length = state.sideKeyOctets - start
+  if (cursor.keyLength !== length) return false
+  cursor.loadKey()
+  for (let at = 0; at < length; at++) if (cursor.key[at] !== sideKey[start + at]) return false
   return true
 }
 
-function findKeyed(state: AnswerState, view: ZoneView): boolean {
+/** Looks the name up whose key is in `sideKey`. */
+function findTarget(state: AnswerState, view: ZoneView): boolean {
   const { side } = state
   return (
-    side.find(view.namesRoot, state.sideKey, view.apexKeyOctets, state.sideKeyOctets) && isNewTarget(state)
+    side.find(view.namesRoot, state.sideKey, view.apexKeyOctets, state.sideKeyOctets) &&
+    isNewTarget(state, side)
   )
 }
 
-function findTarget(state: AnswerState, view: ZoneView, octets: Uint8Array, name: number): boolean {
-  return keyTarget(state, view, octets, name) && findKeyed(state, view)
-}
-
-/** I2. */
-function isNewTarget(state: AnswerState): boolean {
-  const { side, additionalOctets, additionalAt } = state
+/** Makes the cursor's node the target at hand; false when its addresses are there already (I2). */
+function isNewTarget(state: AnswerState, cursor: SnapshotCursor): boolean {
+  const { additionalOctets, additionalAt } = state
+  const octets = cursor.bytes
+  const node = cursor.valueStart
+  state.targetOctets = octets
+  state.targetNode = node
   for (let index = 0; index < state.additionals; index++) {
-    if (additionalAt[index] === side.valueStart && additionalOctets[index] === side.bytes) return false
+    if (additionalAt[index] === node && additionalOctets[index] === octets) return false
   }
   if (state.additionals < TARGETS_MAX) {
-    additionalOctets[state.additionals] = side.bytes
-    additionalAt[state.additionals++] = side.valueStart
+    additionalOctets[state.additionals] = octets
+    additionalAt[state.additionals++] = node
   }
   return true
 }
 
-/** A and AAAA of the node that `state.side` stands on, as far as they fit. */
-function putAddresses(state: AnswerState, octets: Uint8Array, name: number): void {
-  putOptional(state, TYPE_A, octets, name)
-  putOptional(state, TYPE_AAAA, octets, name)
+/** A and AAAA of the target at hand, as far as they fit. `record` is that of the RRset last written whose RDATA has the
+ *  name. */
+function putAddresses(state: AnswerState, record: number, octets: Uint8Array, name: number): void {
+  putOptional(state, TYPE_A, record, octets, name)
+  putOptional(state, TYPE_AAAA, record, octets, name)
 }
 
-function putOptional(state: AnswerState, type: number, octets: Uint8Array, name: number): void {
-  const { side } = state
-  const rrset = findRRset(side.bytes, side.valueStart, type)
+function putOptional(
+  state: AnswerState,
+  type: number,
+  record: number,
+  octets: Uint8Array,
+  name: number,
+): void {
+  const { targetOctets, targetNode } = state
+  const rrset = findRRset(targetOctets, targetNode, type)
   if (rrset < 0) return
   // RFC 4035 §3.1.1: glue has no signatures; where RRSIGs do not fit here, the RRset may go alone.
-  const signed = state.parts !== RECORDS && (side.bytes[side.valueStart]! & NODE_OCCLUDED) === 0
-  if (signed && putHere(state, rrset, octets, name, true)) return
-  putHere(state, rrset, octets, name, false)
+  const signed = state.parts !== RECORDS && (targetOctets[targetNode]! & NODE_OCCLUDED) === 0
+  if (signed && putHere(state, rrset, record, octets, name, state.parts)) return
+  putHere(state, rrset, record, octets, name, RECORDS)
 }
 
-function putRequiredAddresses(state: AnswerState, octets: Uint8Array, name: number): void {
-  const { side } = state
-  const a = findRRset(side.bytes, side.valueStart, TYPE_A)
-  const aaaa = findRRset(side.bytes, side.valueStart, TYPE_AAAA)
-  const whole =
-    (a < 0 || putHere(state, a, octets, name, false)) &&
-    (aaaa < 0 || putHere(state, aaaa, octets, name, false))
-  if (!whole) state.response.truncated = true
+function putRequiredAddresses(state: AnswerState, record: number, octets: Uint8Array, name: number): void {
+  const { targetOctets, targetNode } = state
+  const a = findRRset(targetOctets, targetNode, TYPE_A)
+  const aaaa = findRRset(targetOctets, targetNode, TYPE_AAAA)
+  if (a >= 0 && !putHere(state, a, record, octets, name, RECORDS)) state.response.truncated = true
+  if (aaaa >= 0 && !putHere(state, aaaa, record, octets, name, RECORDS)) state.response.truncated = true
 }
 
-/** The RRset of `state.side`'s node, its owner the name that led to it. */
+/** An RRset of the target at hand; its owner is the name that led to it, and stands in the message already when that
+ *  was in compressible RDATA. */
 function putHere(
   state: AnswerState,
   rrset: number,
+  record: number,
   octets: Uint8Array,
   name: number,
-  signed: boolean,
+  parts: Parts,
 ): boolean {
-  const { response, side } = state
+  const { response, targetOctets } = state
+  const pointer = response.targetPointer(record)
+  if (pointer !== OWNER_WRITTEN) return response.putRRset(ADDITIONAL, targetOctets, rrset, parts, pointer)
   const start = response.at
-  if (!response.putOwnerName(octets, name)) {
-    response.at = start
-    return false
+  if (response.putOwnerName(octets, name)) {
+    return response.putRRset(ADDITIONAL, targetOctets, rrset, parts, OWNER_WRITTEN)
   }
-  return response.putRRset(ADDITIONAL, side.bytes, rrset, signed ? state.parts : RECORDS, OWNER_WRITTEN)
+  response.at = start
+  return false
 }

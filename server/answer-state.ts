@@ -48,6 +48,9 @@ export class AnswerState {
   readonly sideKey: Uint8Array = new Uint8Array(KEY_OCTETS_MAX + 2)
   sideKeyOctets = 0
 
+  /** The node whose addresses are wanted now. */
+  targetOctets: Uint8Array = EMPTY
+  targetNode = 0
   /** Nodes whose addresses are in the additional section. */
   additionals = 0
   readonly additionalOctets: Uint8Array[] = []

@@ -31,6 +31,7 @@ import {
 import { putAdditional, putGlue } from './additional.ts'
 import { type AnswerState, CNAME_CHAIN_MAX, labelBoundary, wireOctetsOfKey } from './answer-state.ts'
 import {
+  findWildcard,
   proveNameError,
   proveNoData,
   proveNoDs,
@@ -55,7 +56,9 @@ export const TYPE_DNAME = 39
 export const TYPE_DS = 43
 export const TYPE_RRSIG = 46
 export const TYPE_ANY = 255
-const ASTERISK = 0x2a
+
+/** Steps back from a name's floor before the cut above it is looked up. */
+const STEPS_TO_CUT_MAX = 8
 
 /** Writes the sections for the query in `state`; returns FAILURE_NONE, or the failure to answer with instead. */
 export function resolve(state: AnswerState): number {
@@ -141,7 +144,11 @@ function cutWithin(key: Uint8Array, start: number, end: number, labels: number):
 /** The name lies below the zone cut or DNAME whose key has `cutEnd` octets. */
 function atCut(state: AnswerState, view: ZoneView, cutEnd: number): boolean {
   const { cursor } = state
-  cursor.find(view.namesRoot, state.key, view.apexKeyOctets, cutEnd)
+  // All names between the cut and its floor lie below the cut; nearly always it is a step or two back.
+  const cutOctets = cutEnd - view.apexKeyOctets
+  let steps = 0
+  while (cursor.keyLength !== cutOctets && steps < STEPS_TO_CUT_MAX && cursor.prev()) steps++
+  if (cursor.keyLength !== cutOctets) cursor.find(view.namesRoot, state.key, view.apexKeyOctets, cutEnd)
   if ((cursor.bytes[cursor.valueStart]! & NODE_DNAME) !== 0) {
     return followDname(state, view, cursor.bytes, cursor.valueStart, cutEnd)
   }
@@ -154,8 +161,7 @@ function atNode(state: AnswerState, view: ZoneView, octets: Uint8Array, node: nu
   const { type } = state.query
   const rrset = findAnswer(octets, node, type)
   if (rrset >= 0) {
-    putAnswer(state, octets, rrset)
-    putAdditional(state, view, octets, rrset)
+    if (putAnswer(state, octets, rrset)) putAdditional(state, view, octets, rrset)
     return false
   }
   const alias =
@@ -169,15 +175,10 @@ function atNode(state: AnswerState, view: ZoneView, octets: Uint8Array, node: nu
 
 /** RFC 1034 §4.3.2 step 3c: no such node; its closest encloser may have a wildcard (RFC 4592 §3.3.1). */
 function atNoNode(state: AnswerState, view: ZoneView, encloser: number): boolean {
-  const { side, sideKey, key } = state
-  for (let at = view.apexKeyOctets; at < encloser; at++) sideKey[at] = key[at]!
-  sideKey[encloser] = ASTERISK
-  sideKey[encloser + 1] = 0
-  if (side.find(view.namesRoot, sideKey, view.apexKeyOctets, encloser + 2)) {
-    return atWildcard(state, view, encloser)
-  }
+  const known = encloser === view.apexKeyOctets && !view.apexWildcard
+  if (!known && findWildcard(state, view, encloser)) return atWildcard(state, view, encloser)
   putNegative(state, view)
-  if (wantsProofs(state)) proveNameError(state, view, encloser)
+  if (wantsProofs(state)) proveNameError(state, view, encloser, !known)
   // RFC 6604 §3: of a chain, the last name decides.
   state.rcode = RCODE_NXDOMAIN
   return false
@@ -196,9 +197,9 @@ function atWildcard(state: AnswerState, view: ZoneView, encloser: number): boole
   }
   const rrset = findAnswer(octets, node, state.query.type)
   if (rrset >= 0) {
-    putAnswer(state, octets, rrset)
+    const whole = putAnswer(state, octets, rrset)
     if (wantsProofs(state)) proveWildcardAnswer(state, view, encloser)
-    putAdditional(state, view, octets, rrset)
+    if (whole) putAdditional(state, view, octets, rrset)
     return false
   }
   const alias = findRecords(octets, node, TYPE_CNAME)
@@ -234,8 +235,8 @@ function findAnswer(octets: Uint8Array, node: number, type: number): number {
   return -1
 }
 
-function putAnswer(state: AnswerState, octets: Uint8Array, rrset: number): void {
-  putRequired(
+function putAnswer(state: AnswerState, octets: Uint8Array, rrset: number): boolean {
+  return putRequired(
     state,
     ANSWER,
     octets,

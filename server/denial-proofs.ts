@@ -18,11 +18,14 @@ import {
 import { type AnswerState, labelBoundary, wireOctetsOfKey } from './answer-state.ts'
 import type { SnapshotCursor } from './answerer.ts'
 import { NSEC3_HASH_OCTETS } from './nsec3-hash.ts'
+import { HEADER_OCTETS } from './query.ts'
+import { composeBlock, type ReadyBlock } from './ready-block.ts'
 import { AUTHORITY, OWNER_WRITTEN, RECORDS_AND_SIGNATURES } from './response.ts'
 import type { ZoneView } from './zone-view.ts'
 
 const TYPE_NSEC = 47
 const TYPE_NSEC3 = 50
+const ASTERISK = 0x2a
 
 /** Steps back from an empty non-terminal to the name before it: chains of them are at most as long as names have
  *  labels, and occluded names are left by one look-up. */
@@ -42,11 +45,13 @@ export function proveNoData(state: AnswerState, view: ZoneView, octets: Uint8Arr
 }
 
 /** That the name at hand does not exist and no wildcard does either (RFC 4035 §3.1.3.2, RFC 5155 §7.2.2).
- *  `state.cursor` stands on the floor of the name, `state.side` on that of the wildcard. */
-export function proveNameError(state: AnswerState, view: ZoneView, encloser: number): void {
+ *  `state.cursor` stands on the floor of the name and, when the wildcard was sought, `state.side` on that of the wildcard. */
+export function proveNameError(state: AnswerState, view: ZoneView, encloser: number, sought: boolean): void {
   if (view.denial === DENIAL_NONE) return
+  if (encloser === view.apexKeyOctets && state.chain === 0 && putReadyNameError(state, view)) return
   if (view.denial === DENIAL_NSEC) {
     putCovering(state, view, state.cursor)
+    if (!sought) findWildcard(state, view, encloser)
     putCovering(state, view, state.side)
     return
   }
@@ -98,6 +103,59 @@ export function proveNoDs(
   if (rrset >= 0) putAtName(state, octets, rrset, cutEnd)
 }
 
+/** Puts `state.side` on the wildcard below the closest encloser, or on its floor. */
+export function findWildcard(state: AnswerState, view: ZoneView, encloser: number): boolean {
+  const { side, sideKey, key } = state
+  for (let at = view.apexKeyOctets; at < encloser; at++) sideKey[at] = key[at]!
+  sideKey[encloser] = ASTERISK
+  sideKey[encloser + 1] = 0
+  return side.find(view.namesRoot, sideKey, view.apexKeyOctets, encloser + 2)
+}
+
+// Names right below the apex
+
+/** The same for a name whose closest encloser is the apex: all but one record is the same for each. */
+function putReadyNameError(state: AnswerState, view: ZoneView): boolean {
+  view.nameErrorBlocks ??= nameErrorBlocks(state, view)
+  const blocks = view.nameErrorBlocks
+  if (blocks.length === 0) return false
+  const { response } = state
+  const apex = HEADER_OCTETS + state.nameLength - view.apex.length
+  if (view.denial === DENIAL_NSEC) putCovering(state, view, state.cursor)
+  for (let index = 0; index < blocks.length; index++) {
+    const block = blocks[index]!
+    if (!state.isNewProof(block.source, block.rrset)) continue
+    if (!response.putBlock(AUTHORITY, block, apex)) response.truncated = true
+  }
+  if (view.denial !== DENIAL_NSEC) coverNextCloser(state, view, view.apexKeyOctets)
+  return true
+}
+
+/** NSEC: what covers the wildcard; NSEC3: what matches the apex, and what covers the wildcard. */
+function nameErrorBlocks(state: AnswerState, view: ZoneView): readonly ReadyBlock[] {
+  const { side } = state
+  if (view.denial === DENIAL_NSEC) {
+    findWildcard(state, view, view.apexKeyOctets)
+    const rrset = toNsec(state, view, side)
+    if (rrset < 0) return []
+    const length = putLabels(side, 0, side.loadKey(), nameScratch, 0)
+    return [composeBlock(nameScratch.subarray(0, length), side.bytes, rrset)]
+  }
+  hashOfKey(state, view, view.apexKeyOctets, false)
+  if (!findNsec3(state, view)) return []
+  const encloser = nsec3Block(side)
+  hashOfKey(state, view, view.apexKeyOctets, true)
+  if (findNsec3(state, view) || !toCovering(state, view)) return []
+  return [encloser, nsec3Block(side)]
+}
+
+function nsec3Block(side: SnapshotCursor): ReadyBlock {
+  side.loadKey()
+  nameScratch[0] = HASH_LABEL_OCTETS
+  const length = writeBase32hex(side.key, nameScratch, 1)
+  return composeBlock(nameScratch.subarray(0, length), side.bytes, firstRRsetAt(side.bytes, side.valueStart))
+}
+
 // NSEC
 
 /** Covers the name of that absolute key. */
@@ -107,24 +165,27 @@ function coverName(state: AnswerState, view: ZoneView, key: Uint8Array, keyOctet
   putCovering(state, view, side)
 }
 
-/** The NSEC of the last authoritative name at or before the cursor. Empty non-terminals and names below a zone cut
- *  have none (RFC 4035 §2.3). */
 function putCovering(state: AnswerState, view: ZoneView, cursor: SnapshotCursor): void {
+  const rrset = toNsec(state, view, cursor)
+  if (rrset >= 0) putBelowApex(state, view, cursor, rrset)
+}
+
+/** Moves the cursor to the last authoritative name at or before it, and returns its NSEC, or −1. Empty non-terminals and
+ *  names below a zone cut have none (RFC 4035 §2.3). */
+function toNsec(state: AnswerState, view: ZoneView, cursor: SnapshotCursor): number {
   for (let left = STEPS_MAX; left > 0; left--) {
     const octets = cursor.bytes
     const node = cursor.valueStart
     const flags = octets[node]!
     if ((flags & NODE_OCCLUDED) !== 0) {
-      if (!toCut(state, view, cursor)) return
+      if (!toCut(state, view, cursor)) return -1
       continue
     }
     const rrset = (flags & NODE_EMPTY_NON_TERMINAL) !== 0 ? -1 : findRRset(octets, node, TYPE_NSEC)
-    if (rrset >= 0) {
-      putBelowApex(state, view, cursor, rrset)
-      return
-    }
-    if (!cursor.prev()) return
+    if (rrset >= 0) return rrset
+    if (!cursor.prev()) return -1
   }
+  return -1
 }
 
 /** From an occluded node to the zone cut or DNAME above it. */
@@ -269,8 +330,11 @@ function findNsec3(state: AnswerState, view: ZoneView): boolean {
 /** The record whose span the hash lies in: the floor, or the last one when the hash is before the first. */
 function putCoveringNsec3(state: AnswerState, view: ZoneView): void {
   findNsec3(state, view)
-  if (!state.side.positioned && !state.side.seekLast(view.nsec3Root)) return
-  putNsec3(state, view)
+  if (toCovering(state, view)) putNsec3(state, view)
+}
+
+function toCovering(state: AnswerState, view: ZoneView): boolean {
+  return state.side.positioned || state.side.seekLast(view.nsec3Root)
 }
 
 const BASE32HEX = new TextEncoder().encode('0123456789abcdefghijklmnopqrstuv')

@@ -40,17 +40,13 @@ export class Nsec3Hasher {
       message[1] = 0x2a
       length = 2
     }
-    let check = length
-    for (let at = start; at < start + octets; at++) {
-      const octet = lowerCase[name[at]!]!
-      message[length++] = octet
-      check = (Math.imul(check, 31) + octet) | 0
-    }
-    if (length > CACHED_NAME_OCTETS) {
+    for (let at = start; at < start + octets; at++) message[length++] = lowerCase[name[at]!]!
+    // RFC 9276 §3.1: the usual chain has no iterations; then one hash costs no more than looking for it.
+    if (length > CACHED_NAME_OCTETS || parameters.iterations === 0) {
       this.#compute(parameters, length)
       return
     }
-    const entry = (check ^ (check >>> 12)) & (CACHE_ENTRIES - 1)
+    const entry = this.#entryOf(length)
     if (this.#cached(parameters, entry, length)) return
     this.#lengths[entry] = length
     this.#parameters[entry] = parameters
@@ -58,6 +54,12 @@ export class Nsec3Hasher {
     this.#compute(parameters, length)
     for (let at = 0; at < NSEC3_HASH_OCTETS; at++)
       this.#digests[entry * NSEC3_HASH_OCTETS + at] = this.digest[at]!
+  }
+
+  #entryOf(length: number): number {
+    let check = length
+    for (let at = 0; at < length; at++) check = (Math.imul(check, 31) + this.#message[at]!) | 0
+    return (check ^ (check >>> 12)) & (CACHE_ENTRIES - 1)
   }
 
   #cached(parameters: Nsec3Parameters, entry: number, length: number): boolean {

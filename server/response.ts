@@ -10,6 +10,7 @@ import { lowerCase, RECORD_HEADER_OCTETS, RRSET_HEADER_OCTETS, u16 } from '../zo
 import { copyOctets, viewOf } from './octets.ts'
 import { FLAG_AA, FLAG_QR, FLAG_RD, FLAG_TC, HEADER_OCTETS, OPT_OCTETS, type Query } from './query.ts'
 import { EDE_NONE } from './rcode.ts'
+import type { ReadyBlock } from './ready-block.ts'
 import type { NegativeBlock } from './zone-view.ts'
 
 export const ANSWER = 0
@@ -33,13 +34,15 @@ const POINTER_REACH = 0x4000
 /** Suffixes remembered in one message; names that come later are compressed against these only. */
 const SUFFIXES_MAX = 128
 const SUFFIX_ROOT = -1
+/** Names in RDATA whose places are remembered, for additional records that they own. */
+const TARGETS_MAX = 64
 /** An OPT record with one Extended DNS Error option without text (RFC 8914 §2). */
 const EDE_OCTETS = 6
 const OPTION_EDE = 15
 
 /** Where names stand in the RDATA of RFC 1035's types, by type: 0 none, 1 one name, 2 one name behind 16 bits,
  *  3 two names and the rest. */
-const NAMES_IN_RDATA = new Uint8Array(256)
+export const NAMES_IN_RDATA: Uint8Array = new Uint8Array(256)
 for (const type of [2, 3, 4, 5, 7, 8, 9, 12]) NAMES_IN_RDATA[type] = 1 // NS MD MF CNAME MB MG MR PTR
 NAMES_IN_RDATA[15] = 2 // MX
 NAMES_IN_RDATA[6] = 3 // SOA
@@ -54,6 +57,9 @@ export class Response {
   truncated = false
   readonly counts: Uint16Array = new Uint16Array(3)
   #query: Query
+  /** Records of the last RRset with compressed RDATA, and where the first name of each stands. */
+  targets = 0
+  readonly #targetAt = new Uint16Array(TARGETS_MAX)
   #ownerStart = 0
   #ownerEnd = 0
   #ownerUsed = false
@@ -62,6 +68,8 @@ export class Response {
   readonly #suffixParent = new Int16Array(SUFFIXES_MAX)
   readonly #suffixTag = new Int32Array(SUFFIXES_MAX)
   readonly #labelAt = new Int32Array(128)
+  #source: Uint8Array = this.out
+  #sourceView: DataView = this.view
 
   constructor(query: Query) {
     this.#query = query
@@ -86,11 +94,6 @@ export class Response {
     out[1] = octets[1]!
     for (let at = HEADER_OCTETS; at < end; at++) out[at] = octets[at]!
     this.at = end === 0 ? HEADER_OCTETS : end
-  }
-
-  /** Forgets what was written behind the question. */
-  restart(): void {
-    this.start(this.out, this.limit + (this.#query.edns ? OPT_OCTETS : 0))
   }
 
   /** Writes the header and OPT, and returns the message's length. */
@@ -155,6 +158,7 @@ export class Response {
     if (!fits) {
       this.at = start
       this.#suffixes = suffixes
+      this.targets = 0
       return false
     }
     this.counts[section]! += records + signatures
@@ -166,7 +170,7 @@ export class Response {
     if (owner === OWNER_WRITTEN) return this.#putRecordsBehindOwner(octets, start, count)
     const to = this.at
     if (to + length > this.limit) return false
-    copyOctets(viewOf(octets), start, this.view, to, length)
+    copyOctets(this.#viewOf(octets), start, this.view, to, length)
     this.at = to + length
     if (owner === POINTER_TO_QUESTION) return true
     for (let at = to; at < this.at; at += RECORD_HEADER_OCTETS + u16(this.out, at + 10))
@@ -179,7 +183,7 @@ export class Response {
     for (let left = count; left > 0; left--) {
       const length = RECORD_HEADER_OCTETS - 2 + u16(octets, at + 10)
       if (!this.#putWrittenOwner() || this.at + length > this.limit) return false
-      copyOctets(viewOf(octets), at + 2, this.view, this.at, length)
+      copyOctets(this.#viewOf(octets), at + 2, this.view, this.at, length)
       this.at += length
       at += 2 + length
     }
@@ -207,6 +211,7 @@ export class Response {
   /** Records whose RDATA has names that may be compressed (I2), one by one. */
   #putCompressed(octets: Uint8Array, start: number, count: number, owner: number): boolean {
     let at = start
+    this.targets = 0
     for (let left = count; left > 0; left--) {
       if (owner === OWNER_WRITTEN) {
         if (!this.#putWrittenOwner()) return false
@@ -231,6 +236,7 @@ export class Response {
     if (this.at + fixed > limit) return false
     for (let index = 0; index < fixed; index++) out[this.at + index] = octets[start + 2 + index]!
     this.at += fixed
+    if (this.targets < TARGETS_MAX) this.#targetAt[this.targets++] = this.at
     let from = this.putName(octets, start + 2 + fixed)
     if (from < 0) return false
     if (kind === 3) {
@@ -278,6 +284,14 @@ export class Response {
     return this.putName(octets, start) >= 0
   }
 
+  /** A pointer to the first name in the RDATA of that record of the RRset last written with compressed RDATA, or
+   *  OWNER_WRITTEN (which is no pointer) when none can be. */
+  targetPointer(record: number): number {
+    if (record >= this.targets) return OWNER_WRITTEN
+    const at = this.#targetAt[record]!
+    return at < POINTER_REACH ? 0xc000 | at : OWNER_WRITTEN
+  }
+
   /** The caller writes the owner of the RRset that follows at `at` itself, and moves `at` behind it. */
   beginOwner(): void {
     this.#ownerStart = this.at
@@ -301,7 +315,7 @@ export class Response {
     const count = signed ? patches.length : block.soaPatches
     const to = this.at
     if (to + length > this.limit) return false
-    copyOctets(viewOf(octets), 0, this.view, to, length)
+    copyOctets(block.view, 0, this.view, to, length)
     for (let index = 0; index < count; index++) this.#putU16At(to + patches[index]!, 0xc000 | apex)
     this.at = to + length
     this.counts[AUTHORITY]! += signed ? 1 + block.signatures : 1
@@ -330,6 +344,30 @@ export class Response {
     }
     this.at = start
     return false
+  }
+
+  /** Records composed beforehand; `apex` is where its name stands. False when they do not fit. */
+  putBlock(section: Section, block: ReadyBlock, apex: number): boolean {
+    const { octets, apexPatches, ownPatches } = block
+    const to = this.at
+    if (to + octets.length > this.limit) return false
+    copyOctets(block.view, 0, this.view, to, octets.length)
+    for (let index = 0; index < apexPatches.length; index++)
+      this.#putU16At(to + apexPatches[index]!, 0xc000 | apex)
+    for (let index = 0; index < ownPatches.length; index++)
+      this.#putU16At(to + ownPatches[index]!, 0xc000 | to)
+    this.at = to + octets.length
+    this.counts[section]! += block.records
+    return true
+  }
+
+  /** Most records come out of one array, the store's memory. */
+  #viewOf(octets: Uint8Array): DataView {
+    if (octets !== this.#source) {
+      this.#source = octets
+      this.#sourceView = viewOf(octets)
+    }
+    return this.#sourceView
   }
 
   #putU16At(at: number, value: number): void {

@@ -14,6 +14,7 @@ import {
   KEY_OCTETS_MAX,
   type Name,
   NODE_APEX,
+  NODE_WILDCARD_CHILD,
   nameLengthAt,
   RECORD_HEADER_OCTETS,
   RRSET_HEADER_OCTETS,
@@ -23,6 +24,8 @@ import {
 } from '../zones/index.ts'
 import type { SnapshotCursor } from './answerer.ts'
 import type { Nsec3Parameters } from './nsec3-hash.ts'
+import { viewOf } from './octets.ts'
+import type { ReadyBlock } from './ready-block.ts'
 
 const TYPE_SOA = 6
 const EMPTY = new Uint8Array(0)
@@ -39,10 +42,16 @@ export interface ZoneView {
   readonly nsec3: Nsec3Parameters
   /** I2. */
   readonly negative: NegativeBlock
+  /** There is a wildcard right below the apex. */
+  readonly apexWildcard: boolean
+  /** What proves that names right below the apex do not exist, besides what covers them: made when first needed, and
+   *  empty when it cannot be. */
+  nameErrorBlocks: readonly ReadyBlock[] | undefined
 }
 
 export interface NegativeBlock {
   readonly octets: Uint8Array
+  readonly view: DataView
   readonly patches: readonly number[]
   /** Octets and patches of the SOA record alone, and the RRSIG records behind it. */
   readonly soaOctets: number
@@ -55,6 +64,7 @@ export interface NegativeBlock {
 
 const NO_NEGATIVE: NegativeBlock = {
   octets: EMPTY,
+  view: viewOf(EMPTY),
   patches: [],
   soaOctets: 0,
   soaPatches: 0,
@@ -149,6 +159,8 @@ function makeView(
     denial: record.denial,
     nsec3: intern({ iterations: record.nsec3.iterations, salt: record.nsec3.salt.slice() }),
     negative: negative ?? NO_NEGATIVE,
+    apexWildcard: found && (names.bytes[names.valueStart]! & NODE_WILDCARD_CHILD) !== 0,
+    nameErrorBlocks: undefined,
   }
 }
 
@@ -183,8 +195,10 @@ function negativeBlock(apex: Name, octets: Uint8Array, node: number): NegativeBl
   }
   const soa = { ...decodeRRset(octets, rrset), ttl }
   const nodeOctets = encodeNode({ flags: NODE_APEX, cutLabels: 0, rrsets: [soa] })
+  const block = Uint8Array.from(out)
   return {
-    octets: Uint8Array.from(out),
+    octets: block,
+    view: viewOf(block),
     patches,
     soaOctets,
     soaPatches,

@@ -2,6 +2,7 @@
  *  version builder of signer/ makes, so that the two can be held against each other.
  *  I1  Flags, cuts and empty non-terminals are annotated as zones/node.ts says; NSEC3 records go to a tree of hashes. */
 
+import { createHash } from 'node:crypto'
 import {
   compareOctets,
   encodeNode,
@@ -17,6 +18,7 @@ import {
   NODE_WILDCARD_CHILD,
   type NodeRRset,
   nameFromText,
+  nameOfKey,
   parentKeyLength,
   rdataFromText,
   rootName,
@@ -68,6 +70,60 @@ function logicalLines(text: string): string[] {
     if (depth <= 0 && joined.trim() !== '') lines.push(joined.replace(/[()]/g, ' '))
   }
   return lines
+}
+
+/** The zone with an NSEC or NSEC3 chain (no salt, no iterations) of its own. */
+export function withDenial(records: readonly TestRecord[], denial: 'nsec' | 'nsec3'): TestRecord[] {
+  const apex = records.find(record => record.type === TYPE.SOA)!.owner
+  const owners = annotate(ownersOf(records, keyOf(apex).length)).filter(
+    ({ flags }) =>
+      (flags & NODE_OCCLUDED) === 0 && (denial === 'nsec3' || (flags & NODE_EMPTY_NON_TERMINAL) === 0),
+  )
+  const names = owners.map(({ key }) => nameOfKey(key, apex))
+  if (denial === 'nsec') {
+    return records.concat(
+      owners.map((owner, index) => ({
+        owner: names[index]!,
+        type: TYPE.NSEC,
+        ttl: 3600,
+        rdata: Uint8Array.from([
+          ...names[(index + 1) % names.length]!,
+          ...bitmap(owner, [TYPE.RRSIG, TYPE.NSEC]),
+        ]),
+      })),
+    )
+  }
+  const hashes = names
+    .map((name, index) => ({ hash: createHash('sha1').update(name).digest(), owner: owners[index]! }))
+    .sort((a, b) => compareOctets(a.hash, b.hash))
+  return records.concat(
+    hashes.map(({ hash, owner }, index) => ({
+      owner: nameFromText(toBase32hex(hash), apex),
+      type: TYPE.NSEC3,
+      ttl: 3600,
+      rdata: Uint8Array.from([
+        ...[1, 0, 0, 0, 0, hash.length, ...hashes[(index + 1) % hashes.length]!.hash],
+        ...bitmap(owner, owner.records.length === 0 ? [] : [TYPE.RRSIG]),
+      ]),
+    })),
+  )
+}
+
+/** RFC 4034 §4.1.2, for types below 256. */
+function bitmap({ flags, records }: Owner, more: readonly number[]): number[] {
+  const octets = new Uint8Array(32)
+  const cut = (flags & NODE_DELEGATION) !== 0
+  const own = records.map(record => record.type).filter(type => !cut || type === TYPE.NS || type === TYPE.DS)
+  const types = [...own, ...more]
+  for (const type of types) octets[type >> 3]! |= 0x80 >> (type & 7)
+  const length = types.length === 0 ? 0 : (Math.max(...types) >> 3) + 1
+  return length === 0 ? [] : [0, length, ...octets.subarray(0, length)]
+}
+
+function toBase32hex(octets: Uint8Array): string {
+  let bits = ''
+  for (const octet of octets) bits += octet.toString(2).padStart(8, '0')
+  return bits.replace(/.{5}/g, five => Number.parseInt(five, 2).toString(32))
 }
 
 /** The zone with a stand-in RRSIG behind every RRset that a signer would sign: true in all but the signature itself,
