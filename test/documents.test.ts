@@ -30,3 +30,12 @@ test('docs/errors.md lists every error code of the sources, and no other', t => 
   t.true(used.length > 0)
   t.deepEqual([...listed].sort(), used)
 })
+
+test('the programs in README are parts of examples that run', t => {
+  const read = (name: string): string => readFileSync(join(root, name), 'utf8')
+  const examples = readdirSync(join(root, 'examples')).filter(name => name.endsWith('.ts'))
+  const texts = examples.map(name => read(join('examples', name)))
+  const blocks = [...read('README.md').matchAll(/```ts\n([^`]*)```/g)].map(match => match[1]!)
+  t.true(blocks.length > 0)
+  for (const block of blocks) t.true(texts.some(text => text.includes(block)), block)
+})
