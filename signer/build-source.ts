@@ -50,7 +50,7 @@ const EDITS_MAX = 10_000
 const EDITS_SHARE = 4
 
 /** @throws BuildStop SOA_MISSING */
-export function openSource(input: BuildInput, plan: SigningPlan | undefined): BuildSource {
+export async function openSource(input: BuildInput, plan: SigningPlan | undefined): Promise<BuildSource> {
   const { previous, edits, store } = input
   if (previous !== undefined && plan !== undefined) takePreviousKeys(input, plan)
   if (edits.kind === 'all') {
@@ -60,7 +60,7 @@ export function openSource(input: BuildInput, plan: SigningPlan | undefined): Bu
     if (previous === undefined || edits.content.presigned || mustBeWhole(input, plan, soa)) {
       return wholeSource(input, rules, root, soa)
     }
-    const found = diffContent(store, root, previous.record.namesRoot, rules, editsMax(previous.record))
+    const found = await diffContent(store, root, previous.record.namesRoot, rules, editsMax(previous.record))
     return found === undefined
       ? wholeSource(input, rules, root, soa)
       : editedSource(input, plan, rules, found, soa)

@@ -8,6 +8,7 @@ import { ContentHash } from './fingerprint.ts'
 import { APEX_KEY, type KeyRange, keyAfter, WHOLE_ZONE } from './ranges.ts'
 import { packSignatures } from './signature-pack.ts'
 import type { SigningPlan } from './signing-plan.ts'
+import { Turns } from './turns.ts'
 import { ChangeList, countRecords, diffTrees } from './version-diff.ts'
 import { apexNode } from './zonemd.ts'
 
@@ -30,6 +31,7 @@ export class Summary {
   readonly changedKeys: Uint8Array[] = []
   readonly #context: SummaryContext
   readonly #store: Store
+  readonly #turns = new Turns()
   readonly #changes: ChangeList | undefined
   readonly #hash: ContentHash | undefined
   readonly #oldApex: Uint8Array | undefined
@@ -55,15 +57,15 @@ export class Summary {
   }
 
   /** Takes in the names tree; the apex is compared later, when it is done. */
-  names(root: number, ranges: readonly KeyRange[]): void {
+  async names(root: number, ranges: readonly KeyRange[]): Promise<void> {
     const { rules, whole, input } = this.#context
     if (whole) {
-      this.#countAll(root)
-      this.#hashAll(root)
+      await this.#countAll(root)
+      await this.#hashAll(root)
     }
     const oldRoot = input.previous?.record.namesRoot ?? 0
     for (const range of ranges) {
-      diffTrees(this.#store, oldRoot, root, range, (key, old, now) => {
+      await diffTrees(this.#store, oldRoot, root, range, (key, old, now) => {
         if (!whole && old !== undefined) this.#hash?.subtract(rules, key, old)
         if (!whole && now !== undefined) this.#hash?.add(rules, key, now)
         if (key.length > 0) this.#differs('names', key, old, now)
@@ -72,13 +74,15 @@ export class Summary {
   }
 
   /** Takes in the NSEC3 tree: all of it, or these hashes. */
-  nsec3(root: number, hashes: readonly Uint8Array[] | undefined): void {
+  async nsec3(root: number, hashes: readonly Uint8Array[] | undefined): Promise<void> {
     const { whole, input } = this.#context
-    if (whole) this.#countAll(root)
+    if (whole) await this.#countAll(root)
     const oldRoot = input.previous?.record.nsec3Root ?? 0
     const ranges = hashes?.map(hash => ({ start: hash, end: keyAfter(hash) })) ?? [WHOLE_ZONE]
     for (const range of ranges) {
-      diffTrees(this.#store, oldRoot, root, range, (key, old, now) => this.#differs('nsec3', key, old, now))
+      await diffTrees(this.#store, oldRoot, root, range, (key, old, now) =>
+        this.#differs('nsec3', key, old, now),
+      )
     }
   }
 
@@ -126,19 +130,21 @@ export class Summary {
     input.onSignatures(key, kind, pack)
   }
 
-  #countAll(root: number): void {
+  async #countAll(root: number): Promise<void> {
     const cursor = this.#store.readTree()
     for (let placed = cursor.seekFirst(root); placed; placed = cursor.next()) {
       this.records += countRecords(cursor.bytes, cursor.valueStart)
+      if (this.#turns.due()) await this.#turns.take()
     }
   }
 
-  #hashAll(root: number): void {
+  async #hashAll(root: number): Promise<void> {
     const { rules } = this.#context
     const cursor = this.#store.readTree()
     for (let placed = cursor.seekFirst(root); placed; placed = cursor.next()) {
       const key = cursor.key.subarray(0, cursor.loadKey())
       this.#hash!.add(rules, key, cursor.bytes.subarray(cursor.valueStart, cursor.valueEnd))
+      if (this.#turns.due()) await this.#turns.take()
     }
   }
 }

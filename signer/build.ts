@@ -32,10 +32,12 @@ import {
   isSignedContent,
   moveNsec3,
   parametersInContent,
+  replacedRecords,
 } from './presigned.ts'
 import { PreviousTree } from './previous.ts'
 import { CryptoPool } from './sign-pool.ts'
 import { SigningPlan } from './signing-plan.ts'
+import { Turns } from './turns.ts'
 import { BuildStop, CHUNK_NODES, SignedWriter, type WriterContext } from './writer.ts'
 import { apexNode, verifyZonemd } from './zonemd.ts'
 
@@ -68,7 +70,6 @@ class Build {
   readonly #writers: SignedWriter[] = []
   #names: TreeDraft | undefined
   #nsec3: TreeDraft | undefined
-  #chunks = 0
 
   constructor(input: BuildInput, pool: CryptoPool) {
     this.#input = input
@@ -85,16 +86,19 @@ class Build {
 
   async run(): Promise<BuildResult> {
     const { input, plan } = { input: this.#input, plan: this.#plan }
-    if (plan !== undefined) checkSignedInput(input, plan)
+    if (plan !== undefined) {
+      checkSignedInput(input, plan)
+      this.#warnings.push(...replacedRecords(input, plan))
+    }
     await this.#checkInputDigest()
-    const source = openSource(input, plan)
+    const source = await openSource(input, plan)
     this.#names = source.names
     if (source.scratch !== undefined) this.#scratch.push(source.scratch)
     const apex = await this.#buildNames(source)
     const summary = this.#summary(source)
-    summary.names(source.names.root, source.ranges)
+    await summary.names(source.names.root, source.ranges)
     const hashes = await this.#buildNsec3(source, summary)
-    if (this.#nsec3 !== undefined) summary.nsec3(this.#nsec3.root, hashes)
+    if (this.#nsec3 !== undefined) await summary.nsec3(this.#nsec3.root, hashes)
     const roots = { namesRoot: source.names.root, nsec3Root: this.#nsec3?.root ?? 0 }
     const writer = this.#writer('names', source.names, !source.whole)
     const finished = await finishApex({
@@ -113,7 +117,7 @@ class Build {
     }
     const version = this.#version(source, summary, finished.serial)
     if (plan !== undefined) {
-      const faults = gateFaults(input, source, version.record, hashes)
+      const faults = await gateFaults(input, plan, source, version.record, hashes)
       if (faults.length > 0) throw new BuildStop({ kind: 'refused', code: 'GATE', faults })
     }
     return version
@@ -161,6 +165,7 @@ class Build {
         plan === undefined ? [...content] : signedApexRRsets(content, plan.settings, input.apex),
       inPlace: !whole,
     }
+    const turns = new Turns(TURN_CHUNKS)
     const rootNow = (): number => (whole ? source.root : names.root)
     for (const range of source.ranges) {
       const planner = new NamesPlanner(options, rootNow(), range)
@@ -174,7 +179,7 @@ class Build {
           nodes.shift()
         }
         await writer.write(nodes)
-        await this.#turn()
+        if (turns.due()) await turns.take()
       }
     }
     await writer.end()
@@ -196,7 +201,7 @@ class Build {
       ttl: denialTtl(soa.rdata[0]!, soa.ttl),
     }
     if (whole) {
-      const entries = await hashAllNames(options, () => this.#turn())
+      const entries = await hashAllNames(options)
       this.#scratch.push(entries)
       this.#nsec3 = input.store.newTree()
       await linkAll(options, entries.root, this.#writer('nsec3', this.#nsec3, false))
@@ -236,10 +241,6 @@ class Build {
       rules,
       whole,
     })
-  }
-
-  async #turn(): Promise<void> {
-    if (++this.#chunks % TURN_CHUNKS === 0) await new Promise(resolve => setImmediate(resolve))
   }
 
   #version(source: BuildSource, summary: Summary, serial: number): BuiltVersion {

@@ -7,29 +7,32 @@ import type { BuildSource } from './build-source.ts'
 import type { BuildInput } from './build-types.ts'
 import { rrsetOfType } from './previous.ts'
 import { RrsigChecker, zoneKeysOf } from './rrsig-check.ts'
+import type { SigningPlan } from './signing-plan.ts'
 import { chainOf } from './verify-zone.ts'
 import { ZoneChecker } from './zone-check.ts'
 import { ZoneFaults } from './zone-faults.ts'
 import { apexNode, type ZoneRoots } from './zonemd.ts'
 
 /** Faults of a signed version; empty when it may be published. `hashes`: those that changed, unless it was built whole. */
-export function gateFaults(
+export async function gateFaults(
   input: BuildInput,
+  plan: SigningPlan,
   source: BuildSource,
   roots: ZoneRoots,
   hashes: readonly Uint8Array[] | undefined,
-): readonly Fault[] {
+): Promise<readonly Fault[]> {
   const { store } = input
   const canonicalApex = canonicalName(input.apex)
   const faults = new ZoneFaults(canonicalApex)
   const apex = apexNode(store, roots.namesRoot)!
   const keys = zoneKeysOf(rrsetOfType(apex, TYPE.DNSKEY)?.rdata ?? [])
-  const rules = { canonicalApex, keys, at: undefined, validForSeconds: 0 }
+  const unpublished = zoneKeysOf(plan.unpublishedKeys())
+  const rules = { canonicalApex, keys, unpublished, at: undefined, validForSeconds: 0 }
   const rrsigs = new RrsigChecker(rules, faults, () => {})
   const facts = { store, roots, canonicalApex, soa: source.soa, nsec3param: chainOf(apex, roots) }
   const checker = new ZoneChecker(facts, faults, rrsigs)
-  for (const range of source.ranges) checker.names(range)
-  if (source.whole) checker.allHashes()
+  for (const range of source.ranges) await checker.names(range)
+  if (source.whole) await checker.allHashes()
   else if (hashes !== undefined) checker.someHashes(hashes)
   return faults.list.errors
 }

@@ -30,6 +30,7 @@ import {
 import type { PlannedNode } from './planner.ts'
 import { rrsetOfType } from './previous.ts'
 import { currentKey, keyAfter, startsWith } from './ranges.ts'
+import { Turns } from './turns.ts'
 import { BuildStop, CHUNK_NODES, type SignedWriter } from './writer.ts'
 
 export interface Nsec3Options {
@@ -82,17 +83,18 @@ class Entries {
 }
 
 /** Unsigned entries of all names, in a tree that only helps. */
-export async function hashAllNames(options: Nsec3Options, turn: () => Promise<void>): Promise<TreeDraft> {
+export async function hashAllNames(options: Nsec3Options): Promise<TreeDraft> {
+  const turns = new Turns(CHUNK_NODES)
   const entries = new Entries(options)
   const tree = options.store.newTree()
   const cursor = options.store.readTree()
   try {
     let placed = cursor.seekFirst(options.namesRoot)
-    for (let count = 1; placed; count++) {
+    while (placed) {
       const key = currentKey(cursor).slice()
       const bitmap = entries.bitmapOf(key, cursor.bytes.slice(cursor.valueStart, cursor.valueEnd))
       if (bitmap !== undefined) addEntry(tree, entries.hashOf(key), entries.nodeOf(bitmap))
-      if (count % CHUNK_NODES === 0) await turn()
+      if (turns.due()) await turns.take()
       placed = cursor.next()
     }
   } catch (error) {

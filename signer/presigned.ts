@@ -13,6 +13,7 @@ import {
   type Store,
   type TreeDraft,
   TYPE,
+  typeToText,
   u16,
 } from '../zones/index.ts'
 import type { BuildInput, Nsec3Parameters } from './build-types.ts'
@@ -25,12 +26,17 @@ import type { SigningPlan } from './signing-plan.ts'
 import { BuildStop } from './writer.ts'
 import { apexNode } from './zonemd.ts'
 
-/** Refuses to sign input whose signatures are by keys that we do not hold: a DS at the parent that points at those would
- *  make ours bogus.
- *  @throws BuildStop SIGNED_BY_OTHERS */
+/** Refuses to sign without keys, and input whose signatures are by keys that we do not hold: a DS at the parent that
+ *  points at those would make ours bogus.
+ *  @throws BuildStop SIGNED_BY_OTHERS, NO_KEYS */
 export function checkSignedInput(input: BuildInput, plan: SigningPlan): void {
   const { edits, store, apex } = input
-  if (edits.kind !== 'all' || !edits.content.presigned || input.replaceKeys === true) return
+  if (edits.kind !== 'all' || !edits.content.presigned || input.replaceKeys === true) {
+    if (plan.keySigners.length > 0 && plan.zoneSigners.length > 0) return
+    const what = 'no key signs the DNSKEY RRset, or none the zone'
+    const fault: Fault = { place: { zone: nameToText(apex) }, what, severity: 'error', rule: 'no-keys' }
+    throw new BuildStop({ kind: 'refused', code: 'NO_KEYS', faults: [fault] })
+  }
   const node = apexNode(store, edits.content.tree.root)
   const dnskeys = node === undefined ? [] : (rrsetOfType(node, TYPE.DNSKEY)?.rdata ?? [])
   const held = plan.heldKeys()
@@ -49,6 +55,27 @@ export function checkSignedInput(input: BuildInput, plan: SigningPlan): void {
   }
   throw new BuildStop({ kind: 'refused', code: 'SIGNED_BY_OTHERS', faults: [fault] })
 }
+
+/** Tells of records at the apex that the input has and the signer makes itself. */
+export function replacedRecords({ edits, store, apex }: BuildInput, plan: SigningPlan): Fault[] {
+  const node = edits.kind === 'all' ? apexNode(store, edits.content.tree.root) : undefined
+  if (edits.kind !== 'all' || node === undefined) return []
+  const place = { zone: nameToText(apex) }
+  const warning = (what: string): Fault[] => [{ place, what, severity: 'warning', rule: 'signer-owned' }]
+  if (edits.content.presigned) {
+    const held = plan.heldKeys()
+    const dnskeys = rrsetOfType(node, TYPE.DNSKEY)?.rdata ?? []
+    const strange = dnskeys.filter(dnskey => !held.some(key => compareOctets(key, dnskey) === 0))
+    if (strange.length === 0) return []
+    return warning(
+      `keys ${strange.map(keyTagOf).join(', ')} of the input are not held here; their DNSKEY is left out`,
+    )
+  }
+  const types = SIGNER_OWNED.filter(type => rrsetOfType(node, type) !== undefined).map(typeToText)
+  return types.length === 0 ? [] : warning(`${types.join(', ')} of the input give way to the signer's own`)
+}
+
+const SIGNER_OWNED = [TYPE.DNSKEY, TYPE.CDS, TYPE.CDNSKEY, TYPE.NSEC3PARAM] as const
 
 /** The NSEC3 tree of content that is served as it is: its RRsets of the chain of `nsec3param`, by raw hash. */
 export function moveNsec3(store: Store, root: number, nsec3param: Uint8Array): TreeDraft {

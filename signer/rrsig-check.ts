@@ -37,6 +37,8 @@ export type SignatureSink = (
 export interface RrsigRules {
   readonly canonicalApex: Uint8Array
   readonly keys: readonly ZoneKey[]
+  /** Keys that sign already and are published later (RFC 6781 §4.1.4: an algorithm's signatures come first). */
+  readonly unpublished?: readonly ZoneKey[]
   /** Unix seconds; undefined: times are not looked at. */
   readonly at: number | undefined
   readonly validForSeconds: number
@@ -88,9 +90,10 @@ export class RrsigChecker {
       this.#faults.add('rrsig-malformed', spot, type, 'found an RRSIG that is not whole')
       return
     }
-    const keys = this.#rules.keys.filter(
-      key => key.algorithm === rrsig.algorithm && key.keyTag === rrsig.keyTag,
-    )
+    const { keys: published, unpublished = [] } = this.#rules
+    const keys = [...published, ...unpublished].filter(key => {
+      return key.algorithm === rrsig.algorithm && key.keyTag === rrsig.keyTag
+    })
     const named = `RRSIG ${typeToText(type)} by key ${u16(rdata, 16)}`
     const labels = rrsigLabels(owner)
     const before = this.#faults.list.errors.length

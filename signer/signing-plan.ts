@@ -118,6 +118,12 @@ export class SigningPlan {
     }
   }
 
+  /** DNSKEY RDATA of keys that sign and are not in the zone yet. */
+  unpublishedKeys(): Uint8Array[] {
+    const signers = [...this.keySigners, ...this.zoneSigners]
+    return signers.filter(({ key }) => !key.published).map(({ dnskey }) => dnskey)
+  }
+
   /** DNSKEY RDATA of all keys that are at hand. */
   heldKeys(): Uint8Array[] {
     return this.settings.keys.map(({ info }) => dnskeyRdata(info))

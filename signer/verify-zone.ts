@@ -66,8 +66,8 @@ export async function verifyZone(
       }
       const rrsigs = new RrsigChecker(rules, faults, verifier.take)
       const checker = new ZoneChecker({ store, roots, canonicalApex, soa, nsec3param }, faults, rrsigs)
-      checker.names(WHOLE_ZONE)
-      checker.allHashes()
+      await checker.names(WHOLE_ZONE)
+      await checker.allHashes()
       await verifier.end()
     }
     await checkDigest(store, roots, apex, faults)

@@ -18,6 +18,7 @@ import { type ContentRules, hasContent, keepsRRset } from './content.ts'
 import { soaSerial, writeOwner } from './nsec.ts'
 import { writeHashedOwner } from './nsec3.ts'
 import { type KeyRange, WHOLE_ZONE } from './ranges.ts'
+import { Turns } from './turns.ts'
 
 /** One side's node, or undefined where that side has none. Views, good during the visit. */
 export type VisitDifference = (
@@ -27,13 +28,14 @@ export type VisitDifference = (
 ) => void
 
 /** Visits the keys whose nodes differ between two trees (0: an empty one), in one range. */
-export function diffTrees(
+export async function diffTrees(
   store: Store,
   oldRoot: number,
   newRoot: number,
   range: KeyRange,
   visit: VisitDifference,
-): void {
+): Promise<void> {
+  const turns = new Turns()
   const old = new Side(store.readTree(), oldRoot, range)
   const now = new Side(store.readTree(), newRoot, range)
   while (old.key !== undefined || now.key !== undefined) {
@@ -41,6 +43,7 @@ export function diffTrees(
     if (order < 0) visit(old.key!, old.value, undefined)
     else if (order > 0) visit(now.key!, undefined, now.value)
     else if (!sameOctets(old, now)) visit(old.key!, old.value, now.value)
+    if (turns.due()) await turns.take()
     if (order <= 0) old.next()
     if (order >= 0) now.next()
   }
@@ -85,13 +88,14 @@ class Side {
 
 /** What turns the content of the published tree into that of the other. The apex counts as changed when more than its
  *  serial is. Undefined when there are more than `editsMax` differences: building whole is cheaper then. */
-export function diffContent(
+export async function diffContent(
   store: Store,
   contentRoot: number,
   publishedRoot: number,
   rules: ContentRules,
   editsMax: number = Number.POSITIVE_INFINITY,
-): ContentEdit[] | undefined {
+): Promise<ContentEdit[] | undefined> {
+  const turns = new Turns()
   const edits: ContentEdit[] = []
   const old = new Side(store.readTree(), publishedRoot, WHOLE_ZONE)
   const now = new Side(store.readTree(), contentRoot, WHOLE_ZONE)
@@ -104,6 +108,7 @@ export function diffContent(
       if (edits.length >= editsMax) return undefined
       edits.push({ key: key.slice(), node: newNode?.slice() ?? null })
     }
+    if (turns.due()) await turns.take()
     if (order <= 0) old.next()
     if (order >= 0) now.next()
   }

@@ -118,6 +118,10 @@ export class SignedWriter {
       messages.clear()
       this.#context.spare.push(messages)
     }
+    // Several keys answer in any order: sorted when all have (node I1).
+    for (const { requests } of chunk.batches) {
+      for (const { signatures } of requests) if (signatures.length > 1) signatures.sort(compareOctets)
+    }
     for (const node of chunk.nodes) this.#put(node)
   }
 
@@ -135,7 +139,10 @@ export class SignedWriter {
   #sign(nodes: readonly PlannedNode[], plan: SigningPlan): Chunk {
     const batches: Batch[] = []
     const signed = nodes.map(node => (node.remove ? node : this.#signNode(node, plan, batches)))
-    return { nodes: signed, batches, signed: Promise.all(batches.map(batch => this.#complete(batch))) }
+    const done = Promise.all(batches.map(batch => this.#complete(batch)))
+    // Its turn may come late or never; the failure is thrown where the chunk is awaited.
+    done.catch(() => {})
+    return { nodes: signed, batches, signed: done }
   }
 
   #signNode(node: PlannedNode, plan: SigningPlan, batches: Batch[]): PlannedNode {
@@ -184,7 +191,8 @@ export class SignedWriter {
       signatures.push(EMPTY)
       counts.made++
     }
-    return signatures
+    // Those that wait for others are sorted when all are there.
+    return signatures.includes(EMPTY) ? signatures : signatures.sort(compareOctets)
   }
 
   #noteExpiration(expirationUnix: number): void {
@@ -212,7 +220,6 @@ export class SignedWriter {
     requests.forEach(({ signatures: target, place }, index) => {
       target[place] = messages.rrsig(index, signatures[index]!)
     })
-    for (const { signatures: target } of requests) if (target.length > 1) target.sort(compareOctets)
     input.onProgress?.(counts.made)
   }
 

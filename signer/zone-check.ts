@@ -31,6 +31,7 @@ import { denialTtl, writeOwner } from './nsec.ts'
 import { decodeNsec3, FLAG_OPT_OUT, HASH_OCTETS, NSEC3_SHA1, nsec3Hash } from './nsec3.ts'
 import { APEX_KEY, currentKey, type KeyRange, keyAfter, labelsOfKey, startsWith } from './ranges.ts'
 import type { RrsigChecker } from './rrsig-check.ts'
+import { Turns } from './turns.ts'
 import type { ZoneFaults, ZoneSpot } from './zone-faults.ts'
 import type { ZoneRoots } from './zonemd.ts'
 
@@ -52,6 +53,7 @@ export class ZoneChecker {
   readonly #hashes: TreeCursor
   readonly #owner = new Uint8Array(512)
   readonly #denialTtl: number
+  readonly #turns = new Turns()
   /** NSEC3 that names lead to. */
   #matched = 0
   #occluder: Uint8Array | undefined
@@ -69,7 +71,7 @@ export class ZoneChecker {
   }
 
   /** Names of a range that starts and ends as ranges.ts I1 has it. */
-  names(range: KeyRange): void {
+  async names(range: KeyRange): Promise<void> {
     const { store, roots } = this.#facts
     const cursor = store.readTree()
     this.#occluder = undefined
@@ -84,12 +86,13 @@ export class ZoneChecker {
       const hasDescendant = placed && startsWith(currentKey(cursor), key)
       this.#name(key, node, hasDescendant)
       this.#previous = key
+      if (this.#turns.due()) await this.#turns.take()
     }
     this.#arrive(range.end ?? APEX_KEY)
   }
 
   /** The whole NSEC3 tree, after all names. */
-  allHashes(): void {
+  async allHashes(): Promise<void> {
     const { store, roots, nsec3param } = this.#facts
     if (nsec3param === undefined) return
     const cursor = store.readTree()
@@ -97,6 +100,7 @@ export class ZoneChecker {
     for (let placed = cursor.seekFirst(roots.nsec3Root); placed; placed = cursor.next()) {
       this.#hash(currentKey(cursor).slice(), cursor)
       count++
+      if (this.#turns.due()) await this.#turns.take()
     }
     if (count > this.#matched) this.#findExtra()
   }

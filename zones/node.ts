@@ -9,7 +9,8 @@
  *  I2  All records of an RRset have the same TTL (RFC 2181 §5.2); its RRSIGs carry that TTL too (RFC 4034 §3).
  *  I3  RDATA is uncompressed and keeps its case; owner names are lower case in keys, and the optional labels after the
  *      counts (flag CASE) keep the spelling of the zone file.
- *  I4  cutLabels is not 0 exactly when OCCLUDED is set: the labels, below the apex, of the zone cut or DNAME above.
+ *  I4  cutLabels is 0 unless OCCLUDED is set: then the labels, below the apex, of the topmost zone cut or DNAME above,
+ *      0 for a DNAME at the apex.
  *  I5  In an NSEC3 tree the key is the raw hash and the node holds one NSEC3 RRset. */
 
 /** A zone cut: NS below the apex, and not itself below a cut (RFC 9499 §7). */

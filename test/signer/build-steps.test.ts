@@ -324,6 +324,67 @@ test('input signed by others is refused; by a key that we hold it is signed agai
   t.is(asItIs.kind === 'built' && asItIs.record.records, zone.last!.record.records)
 })
 
+test("records that are the signer's give way with a warning; without keys nothing is signed", async t => {
+  const zone = new TestZone('example.', settingsOf(cskOf(apex).keys))
+  const text = `${zoneText('')}\n@ 60 CDS 0 0 0 00\nx 60 CDS 0 0 0 00\n`
+  const built = await zone.load(text)
+  t.deepEqual(
+    built.warnings.map(({ what }) => what),
+    ["CDS of the input give way to the signer's own"],
+  )
+  t.regex(textOf(zone), /^x\.example\.\t60\tIN\tCDS\t0 0 0 00$/m)
+  zone.signing = settingsOf([])
+  const content = contentOf(zone.store, text, 'example.')
+  const result = await zone.build({ edits: { kind: 'all', content } })
+  t.is(result.kind === 'refused' && result.code, 'NO_KEYS')
+})
+
+test('RFC 6781 §4.1.4: a new algorithm signs before its DNSKEY is published', async t => {
+  const first = cskOf(apex).keys
+  const next = cskOf(apex, 15, 1).keys.map(key => ({ ...key, published: false, cds: false }))
+  const zone = new TestZone('example.', settingsOf(first))
+  await zone.load(zoneText(''))
+  zone.signing = settingsOf([...first, ...next])
+  const result = await zone.build({ edits: { kind: 'refresh' } })
+  t.is(result.kind, 'built', JSON.stringify(result))
+  t.regex(textOf(zone), /RRSIG\tA 15 /)
+  t.is([...textOf(zone).matchAll(/\tDNSKEY\t/g)].length, 1)
+})
+
+test('the root zone', async t => {
+  const root = nameFromText('.')
+  for (const denial of DENIALS) {
+    const zone = new TestZone('.', settingsOf(cskOf(root).keys, { denial }))
+    await zone.load(
+      '. 60 SOA ns.a. h.a. 1 2 3 4 60\n. 60 NS ns.a.\na. 60 NS ns.a.\nns.a. 60 A 192.0.2.1\nb. 60 NS ns.a.\n',
+    )
+    await zone.load(
+      '. 60 SOA ns.a. h.a. 1 2 3 4 60\n. 60 NS ns.a.\na. 60 NS ns.a.\nns.a. 60 A 192.0.2.1\nc. 60 NS ns.a.\n',
+    )
+    t.deepEqual((await verifyZone(zone.store, zone.last!.record, root, { pool, at: NOW })).faults, [])
+    t.is(zone.last!.record.serial, 2)
+  }
+})
+
+test('a DNAME at the apex: all below is occluded', async t => {
+  for (const denial of DENIALS) {
+    const zone = new TestZone('example.', settingsOf(cskOf(apex).keys, { denial }))
+    await zone.load(zoneText(''))
+    const key = relativeKeyOf(apex, keyOf(apex))!
+    const before = decodeNode(apexNode(zone.store, zone.last!.record.namesRoot)!)
+    const kept = before.rrsets.filter(({ type }) => type === TYPE.SOA || type === TYPE.NS)
+    const dname = { type: TYPE.DNAME, source: 0, ttl: 60, rdata: [nameFromText('other.')], signatures: [] }
+    const rrsets = [...kept, dname].sort((a, b) => a.type - b.type)
+    const edits = [{ key, node: encodeNode({ flags: 0, cutLabels: 0, rrsets }) }]
+    t.is((await zone.build({ edits: { kind: 'some', edits } })).kind, 'built')
+    t.deepEqual((await verifyZone(zone.store, zone.last!.record, apex, { pool, at: NOW })).faults, [])
+    t.is([...textOf(zone).matchAll(/\tNSEC3?\t/g)].length, 1)
+    const back = [{ key, node: encodeNode({ flags: 0, cutLabels: 0, rrsets: kept }) }]
+    t.is((await zone.build({ edits: { kind: 'some', edits: back } })).kind, 'built')
+    t.deepEqual((await verifyZone(zone.store, zone.last!.record, apex, { pool, at: NOW })).faults, [])
+  }
+})
+
 test('changes are what IXFR needs: SOAs first, then what went and what came', async t => {
   const { zone } = await zoneWith('nsec3')
   const lines = (text: string): string[] => text.split('\n').sort()
@@ -364,14 +425,14 @@ test('the gate around a change finds what it finds from end to end', async t => 
       const zone = new TestZone('example.', settingsOf(cskOf(apex).keys, { denial, zonemd: 'none' }))
       await zone.load(new RandomZone(seed, 15).text())
       const roots = { namesRoot: zone.last!.names.root, nsec3Root: zone.last!.nsec3?.root ?? 0 }
-      t.deepEqual(rulesFound(zone, roots, undefined), [])
+      t.deepEqual(await rulesFound(zone, roots, undefined), [])
       const draft = zone.store.editTree(roots.namesRoot)
       const key = spoil(draft, seed)
       if (key !== undefined) {
         const spoiled = { ...roots, namesRoot: draft.root }
-        const whole = rulesFound(zone, spoiled, undefined)
+        const whole = await rulesFound(zone, spoiled, undefined)
         t.true(whole.length > 0, `seed ${seed}`)
-        t.deepEqual(rulesFound(zone, spoiled, key), whole, `seed ${seed}`)
+        t.deepEqual(await rulesFound(zone, spoiled, key), whole, `seed ${seed}`)
       }
       draft.discard()
     }
@@ -402,11 +463,11 @@ function spoil(draft: TreeDraft, seed: number): Uint8Array | undefined {
   return key
 }
 
-function rulesFound(
+async function rulesFound(
   zone: TestZone,
   roots: { namesRoot: number; nsec3Root: number },
   key: Uint8Array | undefined,
-): string[] {
+): Promise<string[]> {
   const canonicalApex = canonicalName(apex)
   const faults = new ZoneFaults(canonicalApex)
   const node = apexNode(zone.store, roots.namesRoot)!
@@ -432,6 +493,6 @@ function rulesFound(
           { key, uncovers: false },
           { key: APEX_KEY, uncovers: false },
         ])
-  for (const range of ranges) checker.names(range)
+  for (const range of ranges) await checker.names(range)
   return faults.list.errors.map(({ rule, place }) => `${rule} ${place.record}`)
 }
