@@ -4,7 +4,7 @@
 
 import { type ContentOutcome, readContent, type ZoneContent } from './content.ts'
 import { type Fault, FaultList } from './fault.ts'
-import { lint } from './lint.ts'
+import { type LintOptions, lint } from './lint.ts'
 import { canonicalName, type Name, nameToText } from './name.ts'
 import type { Store } from './store/store.ts'
 import { typeToText } from './types.ts'
@@ -12,11 +12,15 @@ import { type ParseOptions, parseZone, type RecordPlace } from './zonefile.ts'
 
 /** Reads and lints a zone file; `content.warnings` has the warnings of both.
  *  @throws ConclaveError STORE_FULL */
-export function checkZone(store: Store, text: Uint8Array, options: ParseOptions): ContentOutcome {
+export function checkZone(
+  store: Store,
+  text: Uint8Array,
+  options: ParseOptions & LintOptions,
+): ContentOutcome {
   const outcome = readContent(store, text, options)
   if (outcome.kind === 'faults') return outcome
   const { content } = outcome
-  const found = lintContent(store, content)
+  const found = lintContent(store, content, options)
   if (found.length === 0) return outcome
   const faults = new FaultList()
   faults.addAll(content.warnings)
@@ -27,8 +31,8 @@ export function checkZone(store: Store, text: Uint8Array, options: ParseOptions)
 }
 
 /** Lint of content that is not published yet. */
-export function lintContent(store: Store, content: ZoneContent): Fault[] {
-  return lint(() => store.readTree(), { apex: content.apex, namesRoot: content.tree.root })
+export function lintContent(store: Store, content: ZoneContent, options: LintOptions = {}): Fault[] {
+  return lint(() => store.readTree(), { apex: content.apex, namesRoot: content.tree.root }, options)
 }
 
 /** The faults with file and line, as far as the text has a record of that owner and type: the first such. */

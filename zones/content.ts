@@ -10,6 +10,7 @@
 
 import type { Place } from '../base/index.ts'
 import { type Fault, FaultList } from './fault.ts'
+import { KeyGap } from './key-gap.ts'
 import {
   asName,
   isAtOrBelow,
@@ -215,11 +216,7 @@ class ContentBuilder {
   #ownerOctets = 0
   readonly #key = new Uint8Array(KEY_OCTETS_MAX)
   #keyOctets = 0
-  /** Views of the relative key, one for each length, made once. */
-  readonly #keyViews: (Uint8Array | undefined)[] = []
-  /** The greatest key put so far: what is greater cannot be in the tree yet. */
-  readonly #greatest = new Uint8Array(KEY_OCTETS_MAX)
-  #greatestOctets = -1
+  readonly #gap: KeyGap
   #outside = false
   #recordCount = 0
   #soaSeen = false
@@ -229,6 +226,7 @@ class ContentBuilder {
 
   constructor(tree: TreeDraft, source: number, faults: FaultList) {
     this.#tree = tree
+    this.#gap = new KeyGap(tree)
     this.#source = source
     this.#faults = faults
   }
@@ -287,42 +285,18 @@ class ContentBuilder {
   #flush(): void {
     const records = this.#records
     if (records.count === 0) return
-    const key = this.#relativeKey()
-    if (this.#isGreatest(key)) this.#setGreatest(key)
-    else this.#merge(key)
+    if (this.#gap.has(this.#key, this.#apexKeyOctets, this.#keyOctets)) this.#merge()
     const labels = this.#ownerOctets - this.#apex.length
-    const owner = this.#owner.subarray(0, this.#ownerOctets)
-    const spellingEnd = hasCapital(owner, labels) ? labels : 0
-    this.#tree.put(key, records.write(this.#source, owner, spellingEnd, this.#report))
+    const spellingEnd = hasCapital(this.#owner, labels) ? labels : 0
+    const octets = records.write(this.#source, this.#owner, this.#ownerOctets, spellingEnd, this.#report)
+    this.#tree.putRange(this.#key, this.#apexKeyOctets, this.#keyOctets, records.out, 0, octets)
     this.#recordCount += records.written
     records.clear()
   }
 
-  #relativeKey(): Uint8Array {
-    const length = this.#keyOctets - this.#apexKeyOctets
-    const view = this.#keyViews[length] ?? this.#key.subarray(this.#apexKeyOctets, this.#keyOctets)
-    this.#keyViews[length] = view
-    return view
-  }
-
-  #isGreatest(key: Uint8Array): boolean {
-    const greatest = this.#greatest
-    const shorter = Math.min(key.length, this.#greatestOctets)
-    for (let at = 0; at < shorter; at++) {
-      if (key[at] !== greatest[at]) return key[at]! > greatest[at]!
-    }
-    return key.length > this.#greatestOctets
-  }
-
-  #setGreatest(key: Uint8Array): void {
-    for (let at = 0; at < key.length; at++) this.#greatest[at] = key[at]!
-    this.#greatestOctets = key.length
-  }
-
   /** Adds the records that the owner has in the tree already, and takes the spelling that it has there. */
-  #merge(key: Uint8Array): void {
-    const node = this.#tree.get(key)
-    if (node === undefined) return
+  #merge(): void {
+    const node = this.#tree.get(this.#key.subarray(this.#apexKeyOctets, this.#keyOctets))!
     this.#recordCount -= this.#records.addNode(node)
     const cased = (node[0]! & NODE_CASE) !== 0
     const labels = this.#ownerOctets - this.#apex.length

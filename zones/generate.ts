@@ -12,6 +12,8 @@
  *  I1  RDATA that is one quoted string is taken without its quotes, as BIND does: "10 mail$" is two fields. */
 
 import { GENERATE_LINE_OCTETS_MAX, GENERATE_VALUE_MAX, GENERATE_WIDTH_MAX } from './limits.ts'
+import { Scanner } from './scanner.ts'
+import { typeFromOctets } from './types.ts'
 
 export interface GenerateRange {
   readonly start: number
@@ -45,11 +47,39 @@ export function rangeCount(range: GenerateRange): number {
 
 const DOLLAR = 0x24
 const BACKSLASH = 0x5c
+const QUOTE = 0x22
 const OPEN_BRACE = 0x7b
 const CLOSE_BRACE = 0x7d
 const ESCAPED_DOLLAR = new Uint8Array([BACKSLASH, DOLLAR])
 /** `${-2147483648,1020,x}` is the longest modifier. */
 const MODIFIER_OCTETS_MAX = 24
+
+/** The rest of the scanner's line, behind the range (I1). */
+export function templateLine(scanner: Scanner): Uint8Array {
+  const line = scanner.restOfLine()
+  if (line.length === 0) scanner.fault('the end of the line', 'an owner, a type and RDATA')
+  const tokens = new Scanner(line, scanner.file)
+  tokens.fixedPlace = scanner.place()
+  let typeSeen = false
+  for (let index = 0; !typeSeen && tokens.next(); index++) {
+    typeSeen = index > 0 && typeFromOctets(line, tokens.start, tokens.end) >= 0
+  }
+  if (!tokens.next() || !tokens.quoted) return line
+  const { start, end } = tokens
+  return tokens.next() ? line : withoutQuotes(line, start, end)
+}
+
+/** The line with the quoted string line[start..end) out of its quotes: its escaped quotes are quotes of the RDATA. */
+function withoutQuotes(line: Uint8Array, start: number, end: number): Uint8Array {
+  const out: number[] = [...line.subarray(0, start - 1)]
+  for (let at = start; at < end; at++) {
+    const escaping = line[at] === BACKSLASH
+    if (escaping && line[at + 1] !== QUOTE) out.push(line[at]!)
+    if (escaping) at++
+    out.push(line[at]!)
+  }
+  return Uint8Array.from(out)
+}
 
 /** Parts of a line. A string tells which modifier is bad. */
 export function parseTemplate(line: Uint8Array): Template | string {

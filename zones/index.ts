@@ -9,6 +9,7 @@ export {
   type ZoneContent,
 } from './content.ts'
 export { type Fault, FaultList, faultText, type Severity } from './fault.ts'
+export type { ReadFile } from './include.ts'
 export { type LintedZone, type LintOptions, lint } from './lint.ts'
 export * from './name.ts'
 export * from './node.ts'
@@ -31,7 +32,6 @@ export {
   type ParseOptions,
   type ParseResult,
   parseZone,
-  type ReadFile,
   type RecordPlace,
   type RecordSink,
 } from './zonefile.ts'

@@ -43,9 +43,10 @@ export class OwnerRecords {
   #order = new Uint32Array(FIRST_RECORDS)
   #data = new Uint8Array(FIRST_OCTETS)
   #dataEnd = 0
-  #out = new Uint8Array(FIRST_OCTETS)
 
-  /** Records written by the last `write`. */
+  /** The node that `write` wrote, from the start of these octets. */
+  out: Uint8Array = new Uint8Array(FIRST_OCTETS)
+  /** Records in it. */
   written = 0
 
   clear(): void {
@@ -85,14 +86,22 @@ export class OwnerRecords {
     return this.count - before
   }
 
-  /** Writes the node: scratch that is good until the next call. `spellingEnd` is 0, or the octets of the owner's
+  /** Writes the node into `out` and returns its length. `spellingEnd` is 0, or the octets of the owner's
    *  labels that have capitals to keep. */
-  write(source: number, owner: Uint8Array, spellingEnd: number, report: ReportRecord): Uint8Array {
+  write(
+    source: number,
+    owner: Uint8Array,
+    ownerOctets: number,
+    spellingEnd: number,
+    report: ReportRecord,
+  ): number {
     this.#sort()
     // Every record has a header, every RRset one more, and at worst each record is an RRset.
     const most = 512 + this.#dataEnd + this.count * (RECORD_HEADER_OCTETS + RRSET_HEADER_OCTETS)
-    if (this.#out.length < most) this.#out = new Uint8Array(2 * most)
-    const out = this.#out
+    if (this.out.length < most) {
+      this.out = new Uint8Array(2 * most)
+    }
+    const { out } = this
     this.written = 0
     out[0] = spellingEnd === 0 ? 0 : NODE_CASE
     out[1] = 0
@@ -104,7 +113,7 @@ export class OwnerRecords {
     let rrsets = 0
     for (let from = 0; from < this.count; rrsets++) {
       const to = this.#rrsetEnd(from)
-      at = this.#writeRRset(source, from, to, at, rrsetOctetsMax(owner.length), report)
+      at = this.#writeRRset(source, from, to, at, rrsetOctetsMax(ownerOctets), report)
       from = to
     }
     if (rrsets > RRSETS_PER_NAME_MAX) {
@@ -113,7 +122,7 @@ export class OwnerRecords {
       report('types-per-name', what, this.#types[last]!, last)
     }
     out[2] = rrsets
-    return out.subarray(0, at)
+    return at
   }
 
   /** Behind the last record, in order, of the type that `from` has, RRSIGs included. */
@@ -132,7 +141,7 @@ export class OwnerRecords {
     octetsMax: number,
     report: ReportRecord,
   ): number {
-    const out = this.#out
+    const { out } = this
     const type = this.#keys[this.#order[from]!]! >>> 1
     const ttl = this.#lowestTtl(type, from, to, report)
     let at = start + RRSET_HEADER_OCTETS
@@ -220,7 +229,7 @@ export class OwnerRecords {
   }
 
   #writeRecord(index: number, ttl: number, start: number): number {
-    const out = this.#out
+    const { out } = this
     const data = this.#data
     const type = this.#types[index]!
     const from = this.#starts[index]!

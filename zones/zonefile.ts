@@ -11,7 +11,6 @@
  *  I3  TTL of a record: its own; else $TTL's, also one of an included file (as BIND and NSD have it); else that of the
  *      last record that had one (RFC 1035 §5.1); else the SOA's MINIMUM; else TTL_DEFAULT, with a warning. */
 
-import { dirname, isAbsolute, join } from 'node:path'
 import { ConclaveError, type Place } from '../base/index.ts'
 import { type Fault, FaultList } from './fault.ts'
 import {
@@ -21,15 +20,10 @@ import {
   parseTemplate,
   rangeCount,
   type Template,
+  templateLine,
 } from './generate.ts'
-import {
-  GENERATE_LINE_OCTETS_MAX,
-  GENERATE_RECORDS_MAX,
-  INCLUDE_DEPTH_MAX,
-  INCLUDES_MAX,
-  TTL_DEFAULT,
-  TTL_MAX,
-} from './limits.ts'
+import { Includes, type ReadFile } from './include.ts'
+import { GENERATE_LINE_OCTETS_MAX, GENERATE_RECORDS_MAX, TTL_DEFAULT, TTL_MAX } from './limits.ts'
 import { asName, NAME_OCTETS_MAX, type Name, nameFromText, rootName } from './name.ts'
 import { u32 } from './node.ts'
 import { readName } from './rdata-name.ts'
@@ -63,9 +57,6 @@ export interface RecordSink {
   readonly done?: boolean
 }
 
-/** Octets of a file; `path` is relative to the working directory or absolute, `from` is the including file. */
-export type ReadFile = (path: string, from: string) => Uint8Array
-
 export interface ParseOptions {
   /** Names the text in places; $INCLUDE is relative to its directory. */
   readonly file: string
@@ -93,7 +84,7 @@ export function parseZone(text: Uint8Array, options: ParseOptions, sink: RecordS
   return {
     errors: faults.full ? faults.all().filter(isError) : errors,
     warnings,
-    includes: [...parser.includes],
+    includes: parser.included,
   }
 }
 
@@ -135,9 +126,8 @@ function ownerScratch(): OwnerScratch {
 }
 
 class ZoneParser implements RecordPlace {
-  readonly includes = new Set<string>()
   line = 0
-  readonly #options: ParseOptions
+  readonly #includes: Includes
   readonly #sink: RecordSink
   readonly #faults: FaultList
   readonly #scanner: Scanner
@@ -156,8 +146,6 @@ class ZoneParser implements RecordPlace {
   #ttlDefault = -1
   #ttlLast = -1
   #column = 0
-  #including: readonly string[]
-  #includeCount = 0
   #generated = 0
 
   constructor(
@@ -168,12 +156,16 @@ class ZoneParser implements RecordPlace {
     scratch: Uint8Array,
   ) {
     this.#rdata = scratch
-    this.#options = options
     this.#sink = sink
     this.#faults = faults
     this.#scanner = new Scanner(text, options.file)
     this.#origin = options.origin ?? originOfFile(options.file)
-    this.#including = [options.file]
+    this.#includes = new Includes(options.file, options.read)
+  }
+
+  /** Files included so far, each once. */
+  get included(): string[] {
+    return [...this.#includes.paths]
   }
 
   get file(): string {
@@ -377,56 +369,24 @@ class ZoneParser implements RecordPlace {
   #includeDirective(place: Place): void {
     const scanner: Scanner = this.#scanner
     this.#argument('a file to include')
-    const path = this.#includePath()
+    const path = this.#includes.path(scanner)
     const origin = scanner.next() ? this.#nameHere('an origin') : this.#origin
     if (scanner.next()) scanner.fault(shownToken(scanner), 'the end of the line')
-    const octets = this.#readInclude(path, place)
+    const octets = this.#includes.enter(path, scanner.file, place)
     const state = scanner.save()
-    const before = {
-      origin: this.#origin,
-      owner: asName(this.#owner.slice()),
-      owned: this.#owned,
-      including: this.#including,
-    }
+    const before = { origin: this.#origin, owner: asName(this.#owner.slice()), owned: this.#owned }
     this.#origin = origin
     this.#owned = false
-    this.#including = [...this.#including, path]
     scanner.read(octets, path)
     this.lines()
+    this.#includes.leave()
     scanner.restore(state)
     this.#origin = before.origin
-    this.#including = before.including
     this.#owned = before.owned
     // RFC 1035 §5.1: what follows has the owner it would have had without the include.
     this.#ownerNew = true
     this.#ownerFaulty = false
     this.#owner = before.owner
-  }
-
-  #includePath(): string {
-    const scanner: Scanner = this.#scanner
-    const text = new TextDecoder().decode(scanner.octets.subarray(scanner.start, scanner.end))
-    const path = scanner.escaped ? text.replace(/\\(.)/g, '$1') : text
-    return isAbsolute(path) ? path : join(dirname(scanner.file), path)
-  }
-
-  #readInclude(path: string, place: Place): Uint8Array {
-    const { read } = this.#options
-    const refuse = (found: string, expected: string): never => {
-      throw new ZoneSyntaxError(`${found}; expected ${expected}`, place)
-    }
-    if (read === undefined) return refuse('$INCLUDE', 'a text without it: no files are read here')
-    if (this.#including.includes(path)) return refuse(`$INCLUDE of ${path} inside itself`, 'another file')
-    if (this.#including.length > INCLUDE_DEPTH_MAX)
-      return refuse(`$INCLUDE ${this.#including.length} files deep`, `at most ${INCLUDE_DEPTH_MAX}`)
-    if (++this.#includeCount > INCLUDES_MAX) return refuse('too many $INCLUDE', `at most ${INCLUDES_MAX}`)
-    this.includes.add(path)
-    try {
-      return read(path, this.#scanner.file)
-    } catch (error) {
-      const reason = error instanceof Error ? error.message : String(error)
-      return refuse(`$INCLUDE: ${reason}`, 'a file that can be read')
-    }
   }
 
   #generateDirective(place: Place): void {
@@ -438,28 +398,12 @@ class ZoneParser implements RecordPlace {
     if (this.#generated > GENERATE_RECORDS_MAX) {
       scanner.fault(`$GENERATE of ${this.#generated} records`, `at most ${GENERATE_RECORDS_MAX} in a zone`)
     }
-    const template = parseTemplate(this.#templateText())
+    const template = parseTemplate(templateLine(scanner))
     if (typeof template === 'string') {
       const expected = `\${offset,width,base} with base d, o, x, X, n or N`
       throw new ZoneSyntaxError(`the modifier ${JSON.stringify(template)}; expected ${expected}`, place)
     }
     this.#generate(range, template, place)
-  }
-
-  /** The line behind the range; RDATA that is one quoted string loses its quotes (generate.ts I1). */
-  #templateText(): Uint8Array {
-    const scanner: Scanner = this.#scanner
-    const line = scanner.restOfLine()
-    if (line.length === 0) scanner.fault('the end of the line', 'an owner, a type and RDATA')
-    const tokens = new Scanner(line, scanner.file)
-    tokens.fixedPlace = scanner.place()
-    let typeSeen = false
-    for (let index = 0; !typeSeen && tokens.next(); index++) {
-      typeSeen = index > 0 && typeFromOctets(line, tokens.start, tokens.end) >= 0
-    }
-    if (!tokens.next() || !tokens.quoted) return line
-    const { start, end } = tokens
-    return tokens.next() ? line : withoutQuotes(line, start, end)
   }
 
   #generate(range: GenerateRange, template: Template, place: Place): void {
@@ -490,16 +434,4 @@ class ZoneParser implements RecordPlace {
       scanner.restore(state)
     }
   }
-}
-
-/** The line with the quoted string line[start..end) out of its quotes: its escaped quotes are quotes of the RDATA. */
-function withoutQuotes(line: Uint8Array, start: number, end: number): Uint8Array {
-  const out: number[] = [...line.subarray(0, start - 1)]
-  for (let at = start; at < end; at++) {
-    const escaping = line[at] === BACKSLASH
-    if (escaping && line[at + 1] !== 0x22) out.push(line[at]!)
-    if (escaping) at++
-    out.push(line[at]!)
-  }
-  return Uint8Array.from(out)
 }
