@@ -80,6 +80,8 @@ export interface AnswererOptions {
   readonly udpOctetsMax?: number
   /** This thread's block (counters.ts); a private one otherwise. */
   readonly counters?: Float64Array
+  /** Told of each exception caught while answering (I2), for the log. */
+  readonly onBug?: (error: unknown) => void
 }
 
 export interface Answerer {
@@ -120,10 +122,12 @@ class ThreadAnswerer implements Answerer {
   readonly #reader: SnapshotReader
   readonly #state: AnswerState
   readonly #udpOctetsMax: number
+  readonly #onBug: ((error: unknown) => void) | undefined
 
   constructor(reader: SnapshotReader, options: AnswererOptions) {
     this.#reader = reader
     this.#state = new AnswerState(reader)
+    this.#onBug = options.onBug
     this.counters = options.counters ?? new Float64Array(COUNTERS)
     const wanted = options.udpOctetsMax ?? UDP_OCTETS_DEFAULT
     this.#udpOctetsMax = Math.max(UDP_OCTETS_MIN, Math.min(UDP_OCTETS_MAX, wanted))
@@ -164,8 +168,9 @@ class ThreadAnswerer implements Answerer {
     try {
       failure = resolve(state)
       if (failure === FAILURE_NONE) return this.#finish()
-    } catch {
+    } catch (error) {
       this.counters[COUNTER_BUGS]!++
+      this.#onBug?.(error)
       failure = FAILURE_INTERNAL
     }
     // What the attempt left in the message is forgotten.

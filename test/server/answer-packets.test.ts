@@ -473,6 +473,28 @@ test('a zone without a version is SERVFAIL with the reason, and no zones are REF
   t.is(asker.ask('a.test.', 'SOA').rcode, 0)
 })
 
+test('a bug while answering costs one SERVFAIL, and is told', t => {
+  const reader = new StoreReader(storeOf('a.test. SOA ns. x. 1 2 3 4 5\na.test. NS ns.').handle)
+  const bugs: unknown[] = []
+  const answerer = createAnswerer(reader, { onBug: error => bugs.push(error) })
+  const query = queryOf('a.test.', 'SOA', EDNS)
+  // A catalogue root that does not exist stands for damage of any kind.
+  const announce = reader.announce.bind(reader)
+  reader.announce = () => announce() + 0x3fff0000
+  answerer.begin()
+  const length = answerer.answer(query, query.length, TRANSPORT_UDP, out)
+  const message = readMessage(out.slice(0, length))
+  t.is(message.rcode, 2)
+  t.deepEqual(message.ede, [0])
+  t.is(bugs.length, 1)
+  t.is(answerer.counters[COUNTER_NAMES.indexOf('bugs')], 1)
+  reader.announce = announce
+  answerer.begin()
+  answerer.answer(query, query.length, TRANSPORT_UDP, out)
+  t.is(out[3]! & 15, 0)
+  answerer.close()
+})
+
 test('a new version is answered from the next begin on', t => {
   const store = storeOf('a.test. SOA ns. x. 1 2 3 4 5\na.test. NS ns.')
   const answerer = createAnswerer(new StoreReader(store.handle))
