@@ -1,5 +1,5 @@
 /** `conclave keys`: the key files of a state directory, or any directory of keys. */
-import { readdirSync, statSync } from 'node:fs'
+import { mkdirSync, readdirSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { type Command, Option } from 'commander'
 import { ConclaveError } from '../base/index.ts'
@@ -176,7 +176,9 @@ function exportKeys(zone: string, directory: string, words: DirectoryWords, comm
   const name = zoneName(zone)
   return withKeys(words, command, async (store, output) => {
     const written: KeyInfo[] = []
-    for (const info of await zoneKeys(store, name)) {
+    const keys = await zoneKeys(store, name)
+    mkdirSync(directory, { recursive: true, mode: 0o700 })
+    for (const info of keys) {
       const { algorithm, role, createdUnix } = info
       written.push(
         (

@@ -24,6 +24,16 @@ export function usage(what: string, remedy: string): ConclaveError {
   return new ConclaveError('USAGE', what, { remedy })
 }
 
+/** Reads a word that a room below judges: what it refuses is wrong usage here. */
+export function wordOf<T>(read: () => T): T {
+  try {
+    return read()
+  } catch (cause) {
+    if (!(cause instanceof ConclaveError)) throw cause
+    throw usage(cause.message, cause.remedy ?? '')
+  }
+}
+
 export function signingPolicy(words: SigningWords): SigningPolicy {
   const iterations = Number(words.nsec3Iterations)
   if (!Number.isInteger(iterations) || iterations < 0 || iterations > ITERATIONS_MAX) {
@@ -49,22 +59,12 @@ export function signingPolicy(words: SigningWords): SigningPolicy {
 }
 
 export function algorithmNumber(text: string): number {
-  try {
-    return algorithmFromText(text).number
-  } catch (cause) {
-    if (!(cause instanceof ConclaveError)) throw cause
-    throw usage(cause.message, cause.remedy ?? '')
-  }
+  return wordOf(() => algorithmFromText(text).number)
 }
 
 /** A name given on the command line is absolute, with or without its last dot. */
 export function zoneName(text: string): Name {
-  try {
-    return nameFromText(text.endsWith('.') ? text : `${text}.`)
-  } catch (cause) {
-    if (!(cause instanceof ConclaveError)) throw cause
-    throw usage(cause.message, 'Give a domain name.')
-  }
+  return wordOf(() => nameFromText(text.endsWith('.') ? text : `${text}.`))
 }
 
 /** YYYYMMDDHHmmSS, Unix seconds, or +DURATION after `now`. */

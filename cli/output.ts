@@ -36,6 +36,20 @@ function errorFields(error: unknown): Record<string, unknown> {
   return { code: error.code, message: error.message, ...error.place, remedy: error.remedy }
 }
 
+/** Writes results as fast as whoever reads takes them.
+ *  @throws ConclaveError FILE_WRITE when nobody does any more */
+export async function writeStandardOutput(parts: Iterable<string | Uint8Array>): Promise<void> {
+  const closed = (): ConclaveError => new ConclaveError('FILE_WRITE', 'standard output was closed')
+  for (const part of parts) {
+    if (process.stdout.errored !== null) throw closed()
+    if (process.stdout.write(part)) continue
+    const full = await new Promise<boolean>(resolve => {
+      process.stdout.once('drain', () => resolve(true)).once('error', () => resolve(false))
+    })
+    if (!full) throw closed()
+  }
+}
+
 /** Rows of cells under a heading, columns as wide as their widest cell; numbers stand to the right. */
 export function table(heading: readonly string[], rows: readonly (readonly (string | number)[])[]): string {
   const texts = rows.map(row =>

@@ -11,28 +11,32 @@ import {
   dropPrivileges,
   type KeyEvent,
   type Nameserver,
+  parseListenAddress,
   parseSource,
+  prefixMatcher,
+  probeAddresses,
   type RefusedEvent,
   type SourceArgument,
   serveControl,
 } from '../server/index.ts'
 import { policyWarnings } from '../signer/index.ts'
 import { faultText } from '../zones/index.ts'
-import { type SigningWords, signingPolicy } from './options.ts'
+import { type SigningWords, signingPolicy, usage, wordOf } from './options.ts'
 import { createOutput, type Output, progressBar } from './output.ts'
 import { zoneTable } from './zone-table.ts'
 
 interface ServeWords extends SigningWords {
-  readonly listen: readonly string[]
+  readonly listen?: readonly string[]
   readonly state?: string
   /** commander: false with `--no-sign`. */
   readonly sign: boolean
   readonly workers?: number
   readonly udp?: 'batch' | 'dgram'
-  readonly axfrAllow: readonly string[]
+  readonly axfrAllow?: readonly string[]
   readonly user?: string
 }
 
+const LISTEN_DEFAULT = ['127.0.0.1@5300']
 /** Zones being signed at once when a server starts: enough to share the disk's flushes among many small zones. */
 const ZONES_AT_ONCE = 64
 const DRAIN_SECONDS = 5
@@ -48,31 +52,45 @@ export async function serveCommand(
   const output = createOutput(command.optsWithGlobals()['json'] === true)
   const policy = signingPolicy(options)
   if (options.sign) for (const warning of policyWarnings(policy)) output.note(`warning: ${warning}`)
-  const sources = words.map(parseSource)
+  const { axfrAllow, listen = LISTEN_DEFAULT } = options
+  wordOf(() => [listen.map(parseListenAddress), prefixMatcher(axfrAllow ?? [])])
+  const sources = words.map(sourceOf)
+  await probeAddresses(listen)
   const log = createLogger({ readable: output.terminal, level: output.terminal ? 'warn' : 'info' })
   const server = await createNameserver({
     state: options.state ?? defaultStateDirectory(sources[0]!.path),
     signing: options.sign ? policy : false,
-    axfrAllow: options.axfrAllow,
     log,
+    ...(axfrAllow === undefined ? {} : { axfrAllow }),
     ...(options.workers === undefined ? {} : { workers: options.workers }),
     ...(options.udp === undefined ? {} : { udp: options.udp }),
   })
   try {
-    await start(server, sources, options, output, log)
+    await start(server, sources, { ...options, listen }, output, log)
   } catch (error) {
     await server.close()
     throw error
   }
 }
 
+/** A name that is none is wrong usage; a file that is not there is a fault. */
+function sourceOf(word: string): SourceArgument {
+  try {
+    return parseSource(word)
+  } catch (cause) {
+    if (!(cause instanceof ConclaveError) || cause.code !== 'NAME_SYNTAX') throw cause
+    throw usage(cause.message, 'Name zone files, directories of *.zone files, or NAME=ZONEFILE.')
+  }
+}
+
 async function start(
   server: Nameserver,
   sources: readonly SourceArgument[],
-  options: ServeWords,
+  options: ServeWords & { readonly listen: readonly string[] },
   output: Output,
   log: Logger,
 ): Promise<void> {
+  process.on('SIGHUP', () => void server.reload())
   const keys: KeyEvent[] = []
   const refused: RefusedEvent[] = []
   const noteKey = (event: KeyEvent): void => void keys.push(event)
@@ -81,7 +99,8 @@ async function start(
   await addSources(server, sources, output)
   server.off('key', noteKey).off('refused', noteRefused)
   for (const event of refused) tellRefused(event, output)
-  if (server.zones().every(zone => zone.serial === undefined)) {
+  const awaited = refused.length === 0 && sources.some(source => source.kind === 'directory')
+  if (!awaited && server.zones().every(zone => zone.serial === undefined)) {
     throw new ConclaveError('NO_ZONES', 'no zone can be served', {
       remedy: 'Mend the faults above and start again.',
     })
@@ -89,8 +108,8 @@ async function start(
   await server.listen(options.listen)
   if (options.user !== undefined) dropPrivileges(options.user)
   const control = await openControl(server, log)
-  tellStart(server, keys, output)
   stopOnSignals(server, () => control.close())
+  tellStart(server, keys, output)
 }
 
 async function addSources(
@@ -154,7 +173,9 @@ function tellStart(server: Nameserver, keys: readonly KeyEvent[], output: Output
   if (stateFresh) output.line('It was empty: serials start at those of the files.')
   const parents = keys.flatMap(({ ds }) => (ds === undefined ? [] : [ds]))
   if (parents.length > 0) output.line(`\nFor the parent of each zone with a new key:\n${parents.join('\n')}`)
-  output.line(`\nAnswering on ${addresses.join(', ')}. Try:\n${digLine(addresses[0]!, zones[0]!.zone)}`)
+  output.line(`\nAnswering on ${addresses.join(', ')}.`)
+  const served = zones.find(zone => zone.serial !== undefined)
+  if (served !== undefined) output.line(`Try:\n${digLine(addresses[0]!, served.zone)}`)
 }
 
 function digLine(address: string, zone: string): string {
@@ -164,10 +185,9 @@ function digLine(address: string, zone: string): string {
 
 function stopOnSignals(server: Nameserver, closeControl: () => Promise<void>): void {
   const stop = async (): Promise<void> => {
-    process.off('SIGTERM', stop).off('SIGINT', stop).off('SIGHUP', reload)
+    process.off('SIGTERM', stop).off('SIGINT', stop)
     await closeControl()
     await server.close({ drainSeconds: DRAIN_SECONDS })
   }
-  const reload = (): void => void server.reload()
-  process.on('SIGTERM', stop).on('SIGINT', stop).on('SIGHUP', reload)
+  process.on('SIGTERM', stop).on('SIGINT', stop)
 }

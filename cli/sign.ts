@@ -8,10 +8,16 @@ import {
   type BuiltVersion,
   buildVersion,
   CryptoPool,
+  DIGEST_SHA256,
+  defaultSigningPolicy,
+  dnskeyRdata,
+  dsRdata,
+  dsText,
   type ExplicitKey,
   ExplicitKeyStore,
   ensureKeys,
   FileKeyStore,
+  type KeyInfo,
   type KeyStore,
   keysOfZone,
   policyWarnings,
@@ -22,7 +28,7 @@ import {
 } from '../signer/index.ts'
 import { type Name, type PrintedZone, printZone, type Store } from '../zones/index.ts'
 import { type SigningWords, signingPolicy, timeUnix, typeSet, usage } from './options.ts'
-import { createOutput, type Output, progressBar } from './output.ts'
+import { createOutput, type Output, progressBar, writeStandardOutput } from './output.ts'
 import { type InputZone, keysDirectoryBeside, readZone, tellFaults } from './zone-input.ts'
 
 interface SignWords extends SigningWords {
@@ -42,25 +48,49 @@ export async function signCommand(path: string, words: SignWords, command: Comma
   const policy = signingPolicy(words)
   const generic = typeSet(words.generic)
   const now = Date.now() / 1000
-  const times = {
-    ...(words.inception === undefined ? {} : { inceptionUnix: timeUnix(words.inception, now) }),
-    ...(words.expiration === undefined ? {} : { expirationUnix: timeUnix(words.expiration, now) }),
-  }
+  const times = validity(words, now)
+  checkKeyWords(path, words)
   for (const warning of policyWarnings(policy)) output.note(`warning: ${warning}`)
   const input = readZone(path, words.origin, output)
   if (input === undefined) return fail()
   const pool = new CryptoPool()
   try {
     const store = await openKeys(path, words, input.content.apex, pool)
-    const settings = await settingsOf(store, input, policy, times, now)
+    const { settings, made } = await settingsOf(store, input, policy, times, now)
     const built = await build(input, settings, words, pool, output)
     if (built === undefined) return fail()
     const zone = { apex: built.record.apex, namesRoot: built.names.root, nsec3Root: built.nsec3?.root ?? 0 }
     await writeZone(input.store, zone, words.output, generic)
-    tellSigned(input, built, words.output, output)
+    tellSigned(input, built, made, words.output, output)
   } finally {
     await pool.close()
   }
+}
+
+/** RFC 4034 §3.1.5: a signature is valid from its inception to its expiration. */
+function validity(words: SignWords, now: number): Pick<SigningSettings, 'inceptionUnix' | 'expirationUnix'> {
+  const inception = words.inception === undefined ? undefined : timeUnix(words.inception, now)
+  const expiration = words.expiration === undefined ? undefined : timeUnix(words.expiration, now)
+  if ((expiration ?? now + defaultSigningPolicy.signatureValiditySeconds) <= (inception ?? now)) {
+    throw usage(
+      inception === undefined
+        ? `--expiration ${words.expiration} has passed`
+        : 'the expiration is not after the inception',
+      'Give a later --expiration; for a window that has passed, give --inception too.',
+    )
+  }
+  return {
+    ...(inception === undefined ? {} : { inceptionUnix: inception }),
+    ...(expiration === undefined ? {} : { expirationUnix: expiration }),
+  }
+}
+
+function checkKeyWords(path: string, { keys, ksk, zsk }: SignWords): void {
+  const named = ksk !== undefined || zsk !== undefined
+  if (named && keys !== undefined)
+    throw usage('--keys beside --ksk or --zsk', 'Give a directory or files, not both.')
+  if (!named && keys === undefined && path === '-')
+    throw usage('no place for keys', 'With standard input, give --keys DIR, or --ksk and --zsk.')
 }
 
 function fail(): void {
@@ -70,12 +100,7 @@ function fail(): void {
 /** Named key files, a directory of BIND pairs, or a directory of ours. */
 async function openKeys(path: string, words: SignWords, apex: Name, pool: CryptoPool): Promise<KeyStore> {
   if (words.ksk !== undefined || words.zsk !== undefined) {
-    if (words.keys !== undefined)
-      throw usage('--keys beside --ksk or --zsk', 'Give a directory or files, not both.')
     return ExplicitKeyStore.open(apex, explicitKeys(words), { pool })
-  }
-  if (words.keys === undefined && path === '-') {
-    throw usage('no place for keys', 'With standard input, give --keys DIR, or --ksk and --zsk.')
   }
   const directory = words.keys ?? keysDirectoryBeside(path)
   const open = hasBindPairs(directory) ? BindKeyStore : FileKeyStore
@@ -107,13 +132,13 @@ async function settingsOf(
   policy: SigningPolicy,
   times: Pick<SigningSettings, 'inceptionUnix' | 'expirationUnix'>,
   now: number,
-): Promise<SigningSettings> {
+): Promise<{ readonly settings: SigningSettings; readonly made: readonly KeyInfo[] }> {
   const { apex, presigned } = input.content
   const existing = await keysOfZone(store, apex)
   const others = presigned && existing.length === 0 && !policy.replaceKeys
-  const { keys } = others ? { keys: [] } : await ensureKeys(store, apex, policy)
+  const { keys, made } = others ? { keys: [], made: [] } : await ensureKeys(store, apex, policy)
   const { denial, nsec3, zonemd, signatureValiditySeconds, refreshSeconds } = policy
-  return {
+  const settings = {
     keys: signingKeysOf(keys, store),
     denial,
     nsec3,
@@ -124,6 +149,7 @@ async function settingsOf(
     seed: input.zone,
     ...times,
   }
+  return { settings, made }
 }
 
 async function build(
@@ -141,7 +167,8 @@ async function build(
     edits: { kind: 'all', content },
     signing,
     replaceKeys: words.replaceKeys ?? false,
-    serial: { policy: words.serial },
+    // Nothing is known of versions served before, except the input: the serial moves on from its own.
+    serial: { policy: words.serial, lastServed: content.soaSerial },
     gate: words.gate,
     pool,
     onProgress: made => bar.update(made, Math.max(made, content.records)),
@@ -164,17 +191,25 @@ async function writeZone(
 ): Promise<void> {
   const text = printZone(store.readTree(), zone, { generic })
   if (file !== undefined && file !== '-') return writeFileWhole(file, text)
-  for (const part of text) {
-    if (!process.stdout.write(part)) await new Promise(resolve => process.stdout.once('drain', resolve))
-  }
+  return writeStandardOutput(text)
 }
 
-function tellSigned(input: InputZone, built: BuiltVersion, file: string | undefined, output: Output): void {
-  const { serial, records } = built.record
+function tellSigned(
+  input: InputZone,
+  built: BuiltVersion,
+  made: readonly KeyInfo[],
+  file: string | undefined,
+  output: Output,
+): void {
+  const { serial, records, apex } = built.record
   const { signaturesMade, signaturesReused } = built
   const figures = { zone: input.zone, serial, records, signaturesMade, signaturesReused }
-  if (output.json && file !== undefined && file !== '-') output.value(figures)
+  const parents = made.filter(key => key.role !== 'zsk')
+  const ds = parents.map(key => dsText(apex, dsRdata(apex, dnskeyRdata(key), DIGEST_SHA256)))
+  if (output.json && file !== undefined && file !== '-') output.value({ ...figures, ds })
   else {
+    for (const key of made) output.note(`key made: ${key.where}`)
+    for (const record of ds) output.note(`for the parent: ${record}`)
     output.note(
       `${input.zone} serial ${serial}: ${records} records, ${signaturesMade} signatures made, ${signaturesReused} kept`,
     )
@@ -195,5 +230,10 @@ export async function digestCommand(path: string, words: DigestWords, command: C
   if (input === undefined) return fail()
   const { store, content } = input
   await addZonemd(store, content, words.zonemd)
-  await writeZone(store, { apex: content.apex, namesRoot: content.tree.root }, words.output, generic)
+  const { output: file, zonemd } = words
+  await writeZone(store, { apex: content.apex, namesRoot: content.tree.root }, file, generic)
+  const { soaSerial, records } = content
+  if (output.json && file !== undefined && file !== '-')
+    output.value({ zone: input.zone, serial: soaSerial, records, zonemd })
+  else output.note(`${input.zone} serial ${soaSerial}: ${records} records, ZONEMD ${zonemd}`)
 }

@@ -1,7 +1,7 @@
 /** Zone files as the one-shot commands read them: a path, or `-` for standard input. */
 import { readFileSync } from 'node:fs'
 import { dirname, resolve } from 'node:path'
-import { ConclaveError, placeText } from '../base/index.ts'
+import { ConclaveError, isErrno, placeText } from '../base/index.ts'
 import { checkZone, type Fault, faultText, nameToText, Store, type ZoneContent } from '../zones/index.ts'
 import { zoneName } from './options.ts'
 import type { Output } from './output.ts'
@@ -19,9 +19,15 @@ export function readOctets(path: string): Uint8Array {
   try {
     return readFileSync(path === '-' ? STANDARD_INPUT : path)
   } catch (cause) {
-    const what = cause instanceof Error ? cause.message : String(cause)
-    throw new ConclaveError('FILE_READ', `cannot read: ${what}`, { place: { file: path }, cause })
+    throw new ConclaveError('FILE_READ', whyUnread(cause), { place: { file: path }, cause })
   }
+}
+
+function whyUnread(cause: unknown): string {
+  if (isErrno(cause, 'ENOENT')) return 'there is no such file'
+  if (isErrno(cause, 'EISDIR')) return 'this is a directory; expected a zone file'
+  if (isErrno(cause, 'EACCES')) return 'no permission to read the file'
+  return `cannot read: ${cause instanceof Error ? cause.message : String(cause)}`
 }
 
 /** Reads and checks a zone; undefined when it has errors, which are told. Warnings are told too. */

@@ -247,6 +247,8 @@ export class FileSources {
       this.#settle(file, { kind: 'unchanged' })
       return
     }
+    // The refusal that stands has the place of the $INCLUDE, if it is not about something else: either says more.
+    if (missing !== path && file.lastRefusal !== undefined) return
     const error = new ConclaveError('SOURCE_GONE', 'the file is not there', {
       place: { file: missing },
       remedy: 'Put it back; it is read as soon as it appears.',

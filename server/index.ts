@@ -16,7 +16,13 @@ export {
   serveControl,
 } from './control.ts'
 export * from './counters.ts'
-export { type ListenCounters, type Listeners, type ListenOptions, openListeners } from './listen.ts'
+export {
+  type ListenCounters,
+  type Listeners,
+  type ListenOptions,
+  openListeners,
+  probeAddresses,
+} from './listen.ts'
 export { createLogger, type LogLevel, type LogOptions } from './log.ts'
 export * from './nameserver.ts'
 export { dropPrivileges } from './privileges.ts'

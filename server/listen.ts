@@ -3,6 +3,8 @@
  *  I2  An address has the same port for UDP and TCP (RFC 7766 §5); port 0 is one that is free for both.
  *  I3  TCP is bound first, exclusively; UDP is then asked for without SO_REUSEPORT: what another program has is found.
  *  I4  Nothing of the process changes: no signal handler, no listener, no environment. Two servers do not meet. */
+import { createSocket } from 'node:dgram'
+import { createServer } from 'node:net'
 import type { Clock, Logger } from '../base/index.ts'
 import { ConclaveError } from '../base/index.ts'
 import type { StoreHandle } from '../zones/index.ts'
@@ -82,7 +84,33 @@ export async function openListeners(options: ListenOptions): Promise<Listeners> 
   return listeners
 }
 
-function checkAddresses(options: ListenOptions): ListenAddress[] {
+/** Binds each address for a moment, so that what stands in the way is told before zones are read and signed.
+ *  @throws ConclaveError LISTEN_… */
+export async function probeAddresses(addresses: ListenOptions['addresses']): Promise<void> {
+  for (const address of checkAddresses({ addresses })) {
+    await probe(address, 'TCP')
+    await probe(address, 'UDP')
+  }
+}
+
+function probe(address: ListenAddress, transport: 'UDP' | 'TCP'): Promise<void> {
+  const ipv6Only = address.host.includes(':')
+  const server =
+    transport === 'TCP'
+      ? createServer()
+      : createSocket(ipv6Only ? { type: 'udp6', ipv6Only } : { type: 'udp4' })
+  return new Promise((resolve, reject) => {
+    const options = { port: address.port, exclusive: true }
+    server.once('error', (error: NodeJS.ErrnoException) =>
+      reject(listenFailure(error.code ?? error.message, address, transport)),
+    )
+    server.once('listening', () => server.close(() => resolve()))
+    if ('listen' in server) server.listen({ ...options, host: address.host, ipv6Only })
+    else server.bind({ ...options, address: address.host })
+  })
+}
+
+function checkAddresses(options: Pick<ListenOptions, 'addresses'>): ListenAddress[] {
   const addresses = options.addresses.map(one => (typeof one === 'string' ? parseListenAddress(one) : one))
   const seen = new Set<string>()
   for (const address of addresses) {

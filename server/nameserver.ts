@@ -31,6 +31,7 @@ import {
   checkZone,
   contentFromRecords,
   type Fault,
+  faultText,
   lintContent,
   type Name,
   nameFromText,
@@ -132,6 +133,8 @@ export interface ZoneEntry {
 
 /** Failed refreshes and absent keys are tried again after this, unless the key store says otherwise. */
 const RETRY_SECONDS = 60
+/** Of a refused version; `status` has them all. */
+const FAULTS_LOGGED_MAX = 10
 /** A refresh that fell due while the last one ran waits so long, so that many due signatures go together. */
 const REFRESH_SPACING_SECONDS = 60
 const packageFile = new URL('../../package.json', import.meta.url)
@@ -488,7 +491,8 @@ export class Nameserver extends EventEmitter<NameserverEvents> {
       source,
       code,
       what,
-      faults: faults.length,
+      faults: faults.slice(0, FAULTS_LOGGED_MAX).map(faultText),
+      ...(faults.length > FAULTS_LOGGED_MAX ? { faultsInAll: faults.length } : {}),
     })
     this.emit('refused', { ...(life === undefined ? {} : { zone: life.zone }), source, refusal })
   }

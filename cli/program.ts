@@ -1,0 +1,174 @@
+/** The command `conclave`: reads the words, calls a command, turns its outcome into an exit code.
+ *  I1  Exit code 0: done. 1: a fault was found or met. 2: wrong usage.
+ *  I2  Results go to standard output, everything else to standard error; nothing is half-written. */
+import { readFileSync } from 'node:fs'
+import { Command, CommanderError, InvalidArgumentError, Option } from 'commander'
+import { ConclaveError } from '../base/index.ts'
+import { checkCommand } from './check.ts'
+import { controlCommand } from './control.ts'
+import { keysCommands } from './keys.ts'
+import { createOutput } from './output.ts'
+import { serveCommand } from './serve.ts'
+import { digestCommand, signCommand } from './sign.ts'
+import { verifyCommand } from './verify.ts'
+
+const EXIT_FAULT = 1
+const EXIT_USAGE = 2
+
+const version = (
+  JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as { version: string }
+).version
+
+function workersNumber(text: string): number {
+  const value = Number(text)
+  if (!Number.isInteger(value) || value < 1 || value > 64)
+    throw new InvalidArgumentError('A number from 1 to 64.')
+  return value
+}
+
+/** For options that may be repeated and may hold several words joined by commas: never the words after the option,
+ *  which would swallow the sources. */
+function words(text: string, before: readonly string[] = []): readonly string[] {
+  return [...before, ...text.split(',')]
+}
+
+/** Options that say how a zone is signed; the same words for `serve` and `sign`. */
+function signingOptions(command: Command): Command {
+  return command
+    .option(
+      '--algorithm <name>',
+      'algorithm of new keys: ecdsap256sha256, ed25519, rsasha256 …',
+      'ecdsap256sha256',
+    )
+    .addOption(
+      new Option('--denial <kind>', 'proofs of what does not exist')
+        .choices(['nsec', 'nsec3', 'opt-out'])
+        .default('nsec'),
+    )
+    .option('--nsec3-iterations <number>', 'extra NSEC3 hash rounds (RFC 9276: leave it at 0)', '0')
+    .option('--nsec3-salt <hex>', 'NSEC3 salt (RFC 9276: leave it empty)', '')
+    .addOption(
+      new Option('--zonemd <hash>', 'digest of the whole zone')
+        .choices(['sha384', 'sha512', 'none'])
+        .default('sha384'),
+    )
+    .addOption(
+      new Option('--gate <mode>', 'verify every new signature, or samples of each key')
+        .choices(['full', 'keys'])
+        .default('full'),
+    )
+    .option('--split-keys', 'new zones get a KSK and a ZSK instead of one CSK')
+    .option('--replace-keys', 'sign a zone anew that others have signed: its old signatures are dropped')
+}
+
+function buildProgram(): Command {
+  const program = new Command('conclave')
+    .description('An authoritative DNS nameserver that signs what it serves.')
+    .version(version)
+    .option('--json', 'JSON for machines instead of words')
+    .exitOverride()
+    .showHelpAfterError()
+    .configureHelp({ showGlobalOptions: true })
+
+  signingOptions(program.command('serve'))
+    .description('serve zone files (ZONEFILE, NAME=ZONEFILE) and directories of *.zone files, signed')
+    .argument('<sources...>', 'zone files and directories')
+    .option('--listen <address@port>', 'address to answer on, or several (default: 127.0.0.1@5300)', words)
+    .option('--state <dir>', 'keys, signatures, serials; default: .conclave beside the first source')
+    .option('--no-sign', 'serve files as they are, signed ones too')
+    .option('--workers <number>', 'threads that answer UDP', workersNumber)
+    .addOption(
+      new Option('--udp <path>', 'system calls in batches, or node:dgram').choices(['batch', 'dgram']),
+    )
+    .option('--axfr-allow <prefix>', 'who may transfer zones (default: loopback)', words)
+    .option('--user <name>', 'run as this user once the addresses are bound')
+    .action(serveCommand)
+
+  signingOptions(program.command('sign'))
+    .description('sign a zone file; the output appears whole or not at all')
+    .argument('<zonefile>', 'a path, or - for standard input')
+    .option('-o, --output <file>', 'where to write; default: standard output')
+    .option('--origin <name>', 'the zone, where the file does not say it')
+    .option(
+      '--keys <dir>',
+      'keys of the zone: K*.key/.private pairs or PEM files; default: .conclave/keys beside the file',
+    )
+    .option('--ksk <pem>', 'private key that signs DNSKEY, CDS and CDNSKEY')
+    .option('--zsk <pem>', 'private key that signs everything else')
+    .option('--inception <time>', 'YYYYMMDDHHmmSS or Unix seconds; default: an hour ago')
+    .option(
+      '--expiration <time>',
+      'YYYYMMDDHHmmSS, Unix seconds or +DURATION; default: in 14 days, with jitter',
+    )
+    .addOption(
+      new Option('--serial <policy>', 'serial of the signed zone')
+        .choices(['keep', 'increment', 'unixtime', 'dateserial'])
+        .default('keep'),
+    )
+    .option('--generic <types>', 'types, joined by commas, to write in the form of RFC 3597')
+    .action(signCommand)
+
+  program
+    .command('verify')
+    .description('check signatures, denial chain and ZONEMD of a signed zone file; every fault is listed')
+    .argument('<zonefile>', 'a path, or - for standard input')
+    .option('--origin <name>', 'the zone, where the file does not say it')
+    .option('--at <time>', 'as if it were then: YYYYMMDDHHmmSS or Unix seconds')
+    .option('--valid-for <duration>', 'signatures must last this much longer, for example 7d')
+    .option(
+      '--ds <rdata>',
+      'DS record of the parent that a key must match, as `TAG ALGORITHM DIGEST-TYPE DIGEST`, or several',
+      words,
+    )
+    .action(verifyCommand)
+
+  program
+    .command('digest')
+    .description('write the zone with a ZONEMD record made anew (RFC 8976)')
+    .argument('<zonefile>', 'a path, or - for standard input')
+    .option('-o, --output <file>', 'where to write; default: standard output')
+    .option('--origin <name>', 'the zone, where the file does not say it')
+    .addOption(new Option('--zonemd <hash>', 'hash').choices(['sha384', 'sha512']).default('sha384'))
+    .option('--generic <types>', 'types, joined by commas, to write in the form of RFC 3597')
+    .action(digestCommand)
+
+  program
+    .command('check')
+    .description('lint a zone file')
+    .argument('<zonefile>', 'a path, or - for standard input')
+    .option('--origin <name>', 'the zone, where the file does not say it')
+    .action(checkCommand)
+
+  keysCommands(program.command('keys').description('keys kept in files'))
+
+  for (const [name, description] of [
+    ['status', 'what a running server does, and how its zones are'],
+    ['zones', 'the zones of a running server'],
+    ['reload', 'have a running server read its files again'],
+    ['stats', 'counters of a running server'],
+  ] as const) {
+    const command = program.command(name).description(description)
+    if (name === 'reload') command.argument('[zone]', 'only this zone')
+    command.option('--state <dir>', 'state directory of the server', '.conclave').action(controlCommand)
+  }
+  return program
+}
+
+/** Runs one command line to its end; a server goes on after it has resolved. Gives the exit code. */
+export async function runCommand(words: readonly string[]): Promise<number> {
+  const output = createOutput(words.includes('--json'))
+  // Whoever reads may go away (`| head`): that is no reason to stop, and nothing to tell anybody.
+  for (const stream of [process.stdout, process.stderr]) stream.on('error', () => {})
+  try {
+    await buildProgram().parseAsync([...words], { from: 'user' })
+    return Number(process.exitCode ?? 0)
+  } catch (error) {
+    if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : EXIT_USAGE
+    if (error instanceof ConclaveError && error.code === 'USAGE') {
+      output.fault(error)
+      return EXIT_USAGE
+    }
+    output.fault(error)
+    return EXIT_FAULT
+  }
+}
