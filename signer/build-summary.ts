@@ -25,7 +25,7 @@ export interface SummaryContext {
 
 export class Summary {
   /** Something besides the apex differs from the previous version. */
-  differs = false
+  differs: boolean
   records = 0
   /** Names that differ; collected when built in place. */
   readonly changedKeys: Uint8Array[] = []
@@ -42,6 +42,7 @@ export class Summary {
     this.#context = context
     this.#store = input.store
     const { previous } = input
+    this.differs = previous === undefined
     if (!whole) this.records = previous!.record.records
     this.#oldApex = previous === undefined ? undefined : apexNode(input.store, previous.record.namesRoot)
     this.#changes =
@@ -56,13 +57,17 @@ export class Summary {
     return this.#hash?.toString()
   }
 
+  /** Nothing to compare with, and no signatures to keep. */
+  get #isFirst(): boolean {
+    const { input, plan } = this.#context
+    return input.previous === undefined && (plan === undefined || input.onSignatures === undefined)
+  }
+
   /** Takes in the names tree; the apex is compared later, when it is done. */
   async names(root: number, ranges: readonly KeyRange[]): Promise<void> {
     const { rules, whole, input } = this.#context
-    if (whole) {
-      await this.#countAll(root)
-      await this.#hashAll(root)
-    }
+    if (whole) await this.#takeAll(root)
+    if (this.#isFirst) return
     const oldRoot = input.previous?.record.namesRoot ?? 0
     for (const range of ranges) {
       await diffTrees(this.#store, oldRoot, root, range, (key, old, now) => {
@@ -77,6 +82,7 @@ export class Summary {
   async nsec3(root: number, hashes: readonly Uint8Array[] | undefined): Promise<void> {
     const { whole, input } = this.#context
     if (whole) await this.#countAll(root)
+    if (this.#isFirst) return
     const oldRoot = input.previous?.record.nsec3Root ?? 0
     const ranges = hashes?.map(hash => ({ start: hash, end: keyAfter(hash) })) ?? [WHOLE_ZONE]
     for (const range of ranges) {
@@ -138,10 +144,12 @@ export class Summary {
     }
   }
 
-  async #hashAll(root: number): Promise<void> {
+  /** Counts and hashes every name. */
+  async #takeAll(root: number): Promise<void> {
     const { rules } = this.#context
     const cursor = this.#store.readTree()
     for (let placed = cursor.seekFirst(root); placed; placed = cursor.next()) {
+      this.records += countRecords(cursor.bytes, cursor.valueStart)
       const key = cursor.key.subarray(0, cursor.loadKey())
       this.#hash!.add(rules, key, cursor.bytes.subarray(cursor.valueStart, cursor.valueEnd))
       if (this.#turns.due()) await this.#turns.take()

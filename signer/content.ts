@@ -42,6 +42,11 @@ export function keepsRRset(rules: ContentRules, key: Uint8Array, octets: Uint8Ar
   return !isSignersType(type, key.length === 0)
 }
 
+/** Whether every RRset of a node of that key is content, whatever it is, without looking at it. */
+export function keepsAll(rules: ContentRules, key: Uint8Array): boolean {
+  return !rules.signs && (rules.nsec3param === undefined || key.length !== HASHED_KEY_OCTETS)
+}
+
 /** Types that only the signer makes in a zone that we sign. RFC 9615 has CDS and CDNSKEY below the apex too. */
 export function isSignersType(type: number, apex: boolean): boolean {
   switch (type) {

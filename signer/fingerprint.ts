@@ -2,7 +2,7 @@
  *  The fingerprint of a zone's content is the sum of its nodes', so an edit moves it by what it took and what it brought.
  *  I1  Content alone counts: owner, type, TTL, RDATA; of the SOA all but the serial. */
 
-import { decodeRRset, firstRRsetAt, type NodeRRset, nextRRsetAt, TYPE } from '../zones/index.ts'
+import { firstRRsetAt, type NodeRRset, nextRRsetAt, RRSET_HEADER_OCTETS, TYPE, u16 } from '../zones/index.ts'
 import { type ContentRules, keepsRRset } from './content.ts'
 
 const FNV_PRIME = 0x01000193
@@ -90,23 +90,22 @@ export class ContentHash {
     for (let left = node[2]!; left > 0; left--) {
       if (keepsRRset(rules, key, node, at)) {
         found = true
-        this.#takeRRset(rules, decodeRRset(node, at))
+        this.#takeRRset(rules, node, at)
       }
       at = nextRRsetAt(node, at)
     }
     return found
   }
 
-  #takeRRset(rules: ContentRules, rrset: NodeRRset): void {
-    if (rrset.type === TYPE.SOA && rules.signs) {
-      const soa = rrset.rdata[0]!
-      const serial = soa.length - SOA_SERIAL_FROM_END
-      this.#one
-        .number(rrset.ttl)
-        .octets(soa, 0, serial)
-        .octets(soa, serial + 4)
-    } else this.#one.rrset(rrset)
-    if (!rules.signs) for (const signature of rrset.signatures) this.#one.octets(signature)
+  /** The records as they are stored: owner's place, type, class, TTL, RDATA; and signatures that are content. */
+  #takeRRset(rules: ContentRules, node: Uint8Array, at: number): void {
+    const start = at + RRSET_HEADER_OCTETS
+    const end = start + u16(node, at + 6)
+    if (u16(node, at) === TYPE.SOA && rules.signs) {
+      const serial = end - SOA_SERIAL_FROM_END
+      this.#one.octets(node, start, serial).octets(node, serial + 4, end)
+    } else this.#one.octets(node, start, end)
+    if (!rules.signs) this.#one.octets(node, end, end + u16(node, at + 8))
   }
 
   toString(): string {

@@ -12,6 +12,7 @@ import {
   compareOctets,
   decodeNode,
   NODE_APEX,
+  NODE_CASE,
   NODE_DELEGATION,
   NODE_EMPTY_NON_TERMINAL,
   NODE_OCCLUDED,
@@ -21,7 +22,7 @@ import {
   type TreeCursor,
   TYPE,
 } from '../zones/index.ts'
-import { type ContentRules, contentRRsets, hasContent, occludes } from './content.ts'
+import { type ContentRules, contentRRsets, hasContent, keepsAll, occludes } from './content.ts'
 import { hasNsec, nsecBitmap, nsecRdata } from './nsec.ts'
 import {
   APEX_KEY,
@@ -43,6 +44,9 @@ export interface PlannedNode {
   readonly flags: number
   readonly cutLabels: number
   readonly spelling?: Uint8Array
+  /** The content node itself, when nothing is added to it or taken from it but flags: a zone that is served as it is. */
+  readonly stored?: Uint8Array
+  /** Empty beside `stored`. */
   readonly rrsets: NodeRRset[]
 }
 
@@ -175,20 +179,22 @@ export class NamesPlanner {
   ): void {
     const { rules, apexRRsets } = this.#options
     const apex = key.length === 0
-    const content = contentRRsets(rules, key, octets)
+    const stored = !apex && keepsAll(rules, key) ? octets : undefined
+    const content = stored === undefined ? contentRRsets(rules, key, octets) : []
     const occluding = occluded ? 0 : occludes(octets, 0, apex)
     const wildcardChild = !occluded && hasDescendants && hasWildcardChild(ahead, key)
     const flags =
       (apex ? NODE_APEX : 0) |
       (occluded ? NODE_OCCLUDED : occluding) |
       (wildcardChild ? NODE_WILDCARD_CHILD : 0)
-    const { spelling } = decodeNode(octets)
+    const spelling = (octets[0]! & NODE_CASE) === 0 ? undefined : decodeNode(octets).spelling
     const node: PlannedNode = {
       key,
       remove: false,
       flags,
       cutLabels: occluded ? labelsOfKey(this.#occluder!) : 0,
       ...(spelling !== undefined && { spelling }),
+      ...(stored !== undefined && { stored }),
       rrsets: apex ? apexRRsets(content) : content,
     }
     if (hasNsec(flags)) {

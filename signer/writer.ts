@@ -12,6 +12,7 @@
 import {
   compareOctets,
   encodeNode,
+  NODE_CASE,
   type NodeRRset,
   nameToText,
   type TreeDraft,
@@ -130,7 +131,7 @@ export class SignedWriter {
       this.#output.delete(node.key)
       return
     }
-    const octets = encodeNode(node)
+    const octets = node.stored === undefined ? encodeNode(node) : annotated(node.stored, node)
     const old = this.#previous?.octetsOf(node.key)
     const same = old !== undefined && compareOctets(old, octets) === 0
     if (!same || !this.#previous!.isCopiedFrom) this.#output.put(node.key, octets)
@@ -329,4 +330,11 @@ function takeSigned(outcomes: readonly SignOutcome[], count: number): Uint8Array
 function refusal(code: string, by: string): BuildResult {
   const what = `the key store refuses to sign (${by})`
   return { kind: 'refused', code, faults: [{ place: {}, what, severity: 'error', rule: 'sign-refused' }] }
+}
+
+/** The node's octets under other flags. */
+function annotated(octets: Uint8Array, { flags, cutLabels }: PlannedNode): Uint8Array {
+  octets[0] = (octets[0]! & NODE_CASE) | flags
+  octets[1] = cutLabels
+  return octets
 }
