@@ -52,9 +52,12 @@ export function memoryOctets(pid: number): number {
   return kibibytes * 1024
 }
 
-/** The most memory a process ever had resident, octets. */
+/** The most memory that any one process of a tree ever had resident, octets: children that were forked share most. */
 export function peakMemoryOctets(pid: number): number {
-  return Number(/^VmHWM:\s+(\d+)/m.exec(processFile(pid, 'status') ?? '')?.[1] ?? 0) * 1024
+  const peaks = processTree(pid).map(one =>
+    Number(/^VmHWM:\s+(\d+)/m.exec(processFile(one, 'status') ?? '')?.[1] ?? 0),
+  )
+  return Math.max(...peaks) * 1024
 }
 
 export function median(values: readonly number[]): number {

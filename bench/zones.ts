@@ -87,7 +87,7 @@ const QUERIES = 40_000
 
 function queriesFor(random: () => number, hosts: readonly string[], cuts: readonly string[]): string {
   const lines: string[] = []
-  const pick = (from: readonly string[]): string => from[Math.floor(random() * from.length)]!
+  const pick = (from: readonly string[]): string => from[Math.floor(random() * from.length)] ?? 'ns1'
   for (let index = 0; index < QUERIES; index++) {
     const kind = index & 3
     if (kind === 0) lines.push(`${pick(hosts)}.bench.test A`)

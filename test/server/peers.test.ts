@@ -7,7 +7,7 @@ import { askerOf } from '../support/ask.ts'
 import { queryOf } from '../support/message.ts'
 import { type Comparable, comparable, type Question, questionsOf } from '../support/peer-questions.ts'
 import { childText, mixedText, signedText } from '../support/peer-zones.ts'
-import { hasProgram, type Peer, startKnot, startNsd, type ZoneFile } from '../support/peers.ts'
+import { hasProgram, type Peer, startKnot, startNsd, type TextZone } from '../support/peers.ts'
 import { parseRecords, storeOf } from '../support/zone.ts'
 
 const QUESTIONS_A_ZONE = 900
@@ -100,7 +100,7 @@ const DIFFERENCES: readonly Difference[] = [
   },
 ]
 
-function zoneFiles(): ZoneFile[] {
+function zoneFiles(): TextZone[] {
   return [
     { name: 'plain.test.', text: mixedText('plain.test.') },
     { name: 'served.plain.test.', text: childText('served.plain.test.') },

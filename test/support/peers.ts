@@ -1,23 +1,41 @@
-/** NSD and Knot DNS of Debian as peers: the same zone files, served on a free loopback port out of a temporary directory.
+/** Servers for tests and benchmarks: NSD and Knot DNS of Debian as peers, and ours as a process of its own. All serve the
+ *  same zone files on a free loopback port out of a temporary directory.
  *  I1  Every process started here is ended by `stop`, by its own id. */
 
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
 import { createSocket, type Socket } from 'node:dgram'
 import { once } from 'node:events'
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
 import { queryOf } from './message.ts'
 
-export interface ZoneFile {
+export interface TextZone {
   /** With its final dot. */
   readonly name: string
   readonly text: string
 }
 
+/** A file that is there already is served from its path. */
+export type ZoneFile = TextZone | { readonly name: string; readonly path: string }
+
+export interface ServerOptions {
+  /** Threads or processes that answer. */
+  readonly threads?: number
+  /** Sign what the files hold, with one new P-256 key a zone, and follow their changes. */
+  readonly signing?: boolean
+}
+
 export interface Peer {
   readonly name: string
+  readonly pid: number
+  readonly port: number
+  /** Where its configuration and its control socket are. */
+  readonly directory: string
+  /** From the start of the process until it answered for every zone. */
+  readonly startSeconds: number
   /** The response's octets over UDP. @throws after several tries without one. */
   ask(query: Uint8Array): Promise<Uint8Array>
   stop(): Promise<void>
@@ -28,17 +46,20 @@ export function hasProgram(program: string): boolean {
   return spawnSync('sh', ['-c', `PATH=$PATH:/usr/sbin command -v ${program}`]).status === 0
 }
 
-export async function startNsd(zones: readonly ZoneFile[]): Promise<Peer> {
+export async function startNsd(zones: readonly ZoneFile[], options: ServerOptions = {}): Promise<Peer> {
   const directory = temporaryDirectory('nsd', zones)
   const port = await freePort()
   const config = [
     'server:',
     `  ip-address: 127.0.0.1@${port}`,
-    '  server-count: 1',
+    `  server-count: ${options.threads ?? 1}`,
     '  username: ""',
     '  database: ""',
     '  do-ip6: no',
     '  hide-version: yes',
+    // Its response rate limiting would drop nearly all answers to one address.
+    '  rrl-ratelimit: 0',
+    '  rrl-whitelist-ratelimit: 0',
     '  ipv4-edns-size: 4096',
     '  minimal-responses: yes',
     `  zonesdir: "${directory}"`,
@@ -49,20 +70,40 @@ export async function startNsd(zones: readonly ZoneFile[]): Promise<Peer> {
     `  logfile: "${directory}/log"`,
     'remote-control:',
     '  control-enable: no',
-    ...zones.flatMap(({ name }) => ['zone:', `  name: "${name}"`, `  zonefile: "${fileOf(name)}"`]),
+    ...zones.flatMap(({ name }) => [
+      'zone:',
+      `  name: "${name}"`,
+      `  zonefile: "${fileOf(name)}"`,
+      '  provide-xfr: 127.0.0.1 NOKEY',
+    ]),
   ]
   writeFileSync(join(directory, 'nsd.conf'), `${config.join('\n')}\n`)
-  return startPeer('NSD', '/usr/sbin/nsd', ['-d', '-c', join(directory, 'nsd.conf')], directory, port, zones)
+  return startServer(
+    'NSD',
+    ['/usr/sbin/nsd', '-d', '-c', join(directory, 'nsd.conf')],
+    directory,
+    port,
+    zones,
+  )
 }
 
-export async function startKnot(zones: readonly ZoneFile[]): Promise<Peer> {
+/** What Knot's template says of zone files it only serves, and of those it signs. */
+const KNOT_SERVING = ['    zonefile-load: whole', '    journal-content: none']
+const KNOT_SIGNING = [
+  '    zonefile-load: difference-no-serial',
+  '    journal-content: all',
+  '    dnssec-signing: on',
+  '    dnssec-policy: p256',
+]
+
+export async function startKnot(zones: readonly ZoneFile[], options: ServerOptions = {}): Promise<Peer> {
   const directory = temporaryDirectory('knot', zones)
   const port = await freePort()
   const config = [
     'server:',
     `  listen: 127.0.0.1@${port}`,
     `  rundir: "${directory}"`,
-    '  udp-workers: 1',
+    `  udp-workers: ${options.threads ?? 1}`,
     '  tcp-workers: 1',
     '  background-workers: 1',
     'database:',
@@ -70,32 +111,86 @@ export async function startKnot(zones: readonly ZoneFile[]): Promise<Peer> {
     'log:',
     '  - target: stderr',
     '    any: error',
+    'acl:',
+    '  - id: loopback',
+    '    address: 127.0.0.1',
+    '    action: transfer',
+    'policy:',
+    '  - id: p256',
+    '    algorithm: ecdsap256sha256',
+    '    single-type-signing: on',
     'template:',
     '  - id: default',
     `    storage: "${directory}"`,
-    '    zonefile-load: whole',
+    '    acl: loopback',
     '    zonefile-sync: -1',
-    '    journal-content: none',
+    ...(options.signing === true ? KNOT_SIGNING : KNOT_SERVING),
     'zone:',
     ...zones.flatMap(({ name }) => [`  - domain: "${name}"`, `    file: "${fileOf(name)}"`]),
   ]
   writeFileSync(join(directory, 'knot.conf'), `${config.join('\n')}\n`)
-  return startPeer('Knot', '/usr/sbin/knotd', ['-c', join(directory, 'knot.conf')], directory, port, zones)
+  return startServer('Knot', ['/usr/sbin/knotd', '-c', join(directory, 'knot.conf')], directory, port, zones)
 }
 
-function fileOf(name: string): string {
+/** BIND, signing inline; it answers before it has signed everything. */
+export async function startBind(zones: readonly ZoneFile[]): Promise<Peer> {
+  const directory = temporaryDirectory('named', zones)
+  const port = await freePort()
+  const config = [
+    'options {',
+    `  directory "${directory}";`,
+    `  pid-file "${directory}/named.pid";`,
+    `  session-keyfile "${directory}/session.key";`,
+    `  listen-on port ${port} { 127.0.0.1; };`,
+    '  listen-on-v6 { none; };',
+    '  recursion no;',
+    '  allow-transfer { none; };',
+    '};',
+    'controls { };',
+    'dnssec-policy p256 { keys { csk lifetime unlimited algorithm ecdsap256sha256; }; };',
+    ...zones.map(
+      ({ name }) =>
+        `zone "${name}" { type primary; file "${fileOf(name)}"; dnssec-policy p256; inline-signing yes; };`,
+    ),
+  ]
+  writeFileSync(join(directory, 'named.conf'), `${config.join('\n')}\n`)
+  return startServer(
+    'BIND',
+    ['/usr/sbin/named', '-g', '-c', join(directory, 'named.conf')],
+    directory,
+    port,
+    zones,
+  )
+}
+
+/** `conclave serve`, as people start it. */
+export async function startConclave(zones: readonly ZoneFile[], options: ServerOptions = {}): Promise<Peer> {
+  const directory = temporaryDirectory('serve', zones)
+  const port = await freePort()
+  const command = fileURLToPath(new URL('../../cli/main.js', import.meta.url))
+  const words = [process.execPath, command, 'serve', '--listen', `127.0.0.1@${port}`, '--json']
+  words.push('--state', join(directory, 'state'), '--workers', String(options.threads ?? 1))
+  if (options.signing !== true) words.push('--no-sign')
+  return startServer('Conclave', [...words, directory], directory, port, zones)
+}
+
+/** Of a zone in the directory of its server. */
+export function fileOf(name: string): string {
   return `${name}zone`
 }
 
-function temporaryDirectory(kind: string, zones: readonly ZoneFile[]): string {
+export function temporaryDirectory(kind: string, zones: readonly ZoneFile[]): string {
   const directory = mkdtempSync(join(tmpdir(), `conclave-${kind}-`))
-  mkdirSync(directory, { recursive: true })
-  for (const { name, text } of zones) writeFileSync(join(directory, fileOf(name)), text)
+  for (const zone of zones) {
+    const path = join(directory, fileOf(zone.name))
+    if ('path' in zone) symlinkSync(zone.path, path)
+    else writeFileSync(path, zone.text)
+  }
   return directory
 }
 
 /** A TCP port that is free now; UDP of the same number nearly always is, too. */
-async function freePort(): Promise<number> {
+export async function freePort(): Promise<number> {
   const server = createServer().listen(0, '127.0.0.1')
   await once(server, 'listening')
   const address = server.address()
@@ -105,16 +200,18 @@ async function freePort(): Promise<number> {
   return address.port
 }
 
-async function startPeer(
+/** Starts a server and waits until it answers for every zone. `directory` is removed when it stops. */
+export async function startServer(
   name: string,
-  program: string,
-  programArguments: readonly string[],
+  words: readonly string[],
   directory: string,
   port: number,
   zones: readonly ZoneFile[],
 ): Promise<Peer> {
-  const child = spawn(program, programArguments, { stdio: ['ignore', 'pipe', 'pipe'] })
+  const began = performance.now()
+  const child = spawn(words[0]!, words.slice(1), { stdio: ['ignore', 'pipe', 'pipe'] })
   let said = ''
+  child.on('error', error => (said += String(error)))
   child.stdout.on('data', data => (said += String(data)))
   child.stderr.on('data', data => (said += String(data)))
   const socket = createSocket('udp4')
@@ -131,20 +228,38 @@ async function startPeer(
     await stop()
     throw new Error(`${name} does not serve: ${said}`, { cause: error })
   }
-  return { name, ask: query => asker.ask(query), stop }
+  const startSeconds = (performance.now() - began) / 1000
+  return { name, pid: child.pid!, port, directory, startSeconds, ask: query => asker.ask(query), stop }
 }
 
+/** Long enough to sign a large zone. */
+const START_SECONDS_MAX = 180
+const POLL_MILLISECONDS = 10
+
+/** Asks every few milliseconds, so that the moment of the first answer is known, and takes late answers too. */
 async function untilServed(asker: UdpAsker, zone: string, child: ChildProcess): Promise<void> {
-  for (let left = 50; left > 0 && child.exitCode === null; left--) {
-    const response = await asker.ask(queryOf(zone, 'SOA'), 1, 200).catch(() => undefined)
-    if (response !== undefined && (response[3]! & 15) === 0) return
-    await new Promise(resolve => setTimeout(resolve, 100))
+  const query = queryOf(zone, 'SOA')
+  const deadline = performance.now() + START_SECONDS_MAX * 1000
+  let served = false
+  while (child.exitCode === null && child.pid !== undefined && performance.now() < deadline) {
+    const asked = asker.ask(query, 1, 1000).then(
+      response => {
+        served = served || (response[3]! & 15) === 0
+      },
+      () => undefined,
+    )
+    let timer: NodeJS.Timeout | undefined
+    await Promise.race([asked, new Promise(resolve => (timer = setTimeout(resolve, POLL_MILLISECONDS)))])
+    clearTimeout(timer)
+    if (served) return
+    // An answer that the zone is not there yet comes at once.
+    await new Promise(resolve => setTimeout(resolve, POLL_MILLISECONDS / 2))
   }
   throw new Error(`${zone} is not answered`)
 }
 
 async function end(child: ChildProcess): Promise<void> {
-  if (child.exitCode !== null || child.signalCode !== null) return
+  if (child.pid === undefined || child.exitCode !== null || child.signalCode !== null) return
   const ended = once(child, 'exit')
   child.kill('SIGTERM')
   const kill = setTimeout(() => child.kill('SIGKILL'), 5000)

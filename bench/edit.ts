@@ -1,0 +1,143 @@
+/** One record of a large signed zone is edited: from the moment the new file is in its place until the new record is
+ *  answered with its signature. Also a program's own zone, changed through the embedding API without a file. */
+
+import { spawnSync } from 'node:child_process'
+import { renameSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { createNameserver } from '../server/index.ts'
+import { queryOf, readMessage } from '../test/support/message.ts'
+import { fileOf, type Peer, startBind, startConclave, startKnot } from '../test/support/peers.ts'
+import { toolPath } from '../test/support/tools.ts'
+import { cpuSeconds } from './measure.ts'
+import { OURS, type Result } from './report.ts'
+import { isThere, settle, Values, type Workbench } from './workbench.ts'
+import { type BenchZone, benchZone } from './zones.ts'
+
+const ANSWER_SECONDS_MAX = 120
+const POLL_MILLISECONDS = 5
+const API_EDITS = 20
+/** What came before has come to rest. */
+const QUIET_SECONDS = 0.5
+
+interface Editable {
+  readonly name: string
+  readonly program: string | undefined
+  start(zone: BenchZone): Promise<Peer>
+  /** Tells it of the new file; ours sees for itself. */
+  reload(server: Peer): void
+}
+
+const EDITABLES: readonly Editable[] = [
+  {
+    name: OURS,
+    program: undefined,
+    start: zone => startConclave([asFile(zone)], { signing: true }),
+    reload: () => undefined,
+  },
+  {
+    name: 'knot',
+    program: 'knotd',
+    start: zone => startKnot([asFile(zone)], { signing: true }),
+    reload: server => {
+      spawnSync(toolPath('knotc')!, ['-s', join(server.directory, 'knot.sock'), 'zone-reload'])
+    },
+  },
+  {
+    name: 'bind',
+    program: 'named',
+    start: zone => startBind([asFile(zone)]),
+    reload: server => {
+      process.kill(server.pid, 'SIGHUP')
+    },
+  },
+]
+
+function asFile({ apex, text }: BenchZone): { name: string; text: string } {
+  return { name: apex, text }
+}
+
+export async function benchEdit(bench: Workbench): Promise<Result[]> {
+  const zone = benchZone(bench.names, 'hosts')
+  const [wall, cpu] = [new Values(), new Values()]
+  for (const editable of EDITABLES) {
+    if (editable.program !== undefined && !isThere(bench, editable.program)) continue
+    bench.tell(`${editable.name} signs ${zone.records} records first`)
+    const server = await editable.start(zone)
+    try {
+      await untilSigned(server, 'ns2.bench.test.', '192.0.2.2')
+      for (let run = 1; run <= bench.runs; run++) {
+        const { wallSeconds, cpuSeconds } = await editFile(server, editable, zone, run)
+        wall.add(editable.name, wallSeconds * 1000)
+        cpu.add(editable.name, cpuSeconds * 1000)
+      }
+    } finally {
+      await server.stop()
+    }
+  }
+  const api = await apiEdits(zone)
+  const what = `zone file of ${zone.records.toLocaleString('en')} records`
+  return [
+    { quantity: `${what}: renamed until answered`, unit: 'ms', values: wall.all, goal: 0.5 },
+    { quantity: `${what}: CPU`, unit: 'ms', values: cpu.all },
+    { quantity: `API, ${zone.records.toLocaleString('en')} records: change`, unit: 'ms', values: api.all },
+  ]
+}
+
+async function editFile(
+  server: Peer,
+  editable: Editable,
+  zone: BenchZone,
+  run: number,
+): Promise<{ wallSeconds: number; cpuSeconds: number }> {
+  const path = join(server.directory, fileOf(zone.apex))
+  const address = `198.51.100.${run}`
+  // Only ours makes a serial of its own; the others want a new one in the file.
+  const text = zone.text
+    .replace('hostmaster 1 ', `hostmaster ${1 + run} `)
+    .replace('ns2 A 192.0.2.2', `ns2 A ${address}`)
+  writeFileSync(`${path}.new`, text)
+  await settle(QUIET_SECONDS)
+  const before = cpuSeconds(server.pid)
+  const began = performance.now()
+  renameSync(`${path}.new`, path)
+  editable.reload(server)
+  await untilSigned(server, 'ns2.bench.test.', address)
+  return { wallSeconds: (performance.now() - began) / 1000, cpuSeconds: cpuSeconds(server.pid) - before }
+}
+
+/** Asks every few milliseconds until that address and an RRSIG are answered. */
+async function untilSigned(server: Peer, name: string, address: string): Promise<void> {
+  const query = queryOf(name, 'A', { udpOctets: 1232, dnssecOk: true })
+  const deadline = performance.now() + ANSWER_SECONDS_MAX * 1000
+  while (performance.now() < deadline) {
+    const { answer } = readMessage(await server.ask(query))
+    if (answer.some(line => line.endsWith(` A ${address}`)) && answer.some(line => / RRSIG /.test(line)))
+      return
+    await settle(POLL_MILLISECONDS / 1000)
+  }
+  throw new Error(`${server.name} does not answer ${address} signed`)
+}
+
+/** Milliseconds of each change, from the call until it is signed and published. */
+async function apiEdits(zone: BenchZone): Promise<Values> {
+  const values = new Values()
+  const server = await createNameserver({ signing: { gate: 'keys', zonemd: 'none' } })
+  try {
+    const records = zone.text
+      .split('\n')
+      .filter(line => line !== '' && !line.startsWith('$'))
+      .map(line => {
+        const [name, type, ...data] = line.split(' ')
+        return { name: name!, type: type!, data: data.join(' ') }
+      })
+    const program = await server.addZone(zone.apex, records)
+    for (let edit = 0; edit < API_EDITS; edit++) {
+      const before = performance.now()
+      await program.change({ add: [{ name: 'new', type: 'A', data: `192.0.2.${edit}` }] })
+      values.add(OURS, performance.now() - before)
+    }
+  } finally {
+    await server.close()
+  }
+  return values
+}
