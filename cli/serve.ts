@@ -18,6 +18,7 @@ import {
   type RefusedEvent,
   type SourceArgument,
   serveControl,
+  type ZoneOutcome,
 } from '../server/index.ts'
 import { policyWarnings } from '../signer/index.ts'
 import { faultText } from '../zones/index.ts'
@@ -90,7 +91,7 @@ async function start(
   output: Output,
   log: Logger,
 ): Promise<void> {
-  process.on('SIGHUP', () => void server.reload())
+  process.on('SIGHUP', () => void reload(server, log))
   const keys: KeyEvent[] = []
   const refused: RefusedEvent[] = []
   const noteKey = (event: KeyEvent): void => void keys.push(event)
@@ -181,6 +182,16 @@ function tellStart(server: Nameserver, keys: readonly KeyEvent[], output: Output
 function digLine(address: string, zone: string): string {
   const at = address.lastIndexOf('@')
   return `dig @${address.slice(0, at)} -p ${address.slice(at + 1)} ${zone} SOA +dnssec`
+}
+
+async function reload(server: Nameserver, log: Logger): Promise<void> {
+  const outcomes = await server.reload()
+  const count = (kind: ZoneOutcome['kind']): number => outcomes.filter(one => one.kind === kind).length
+  log.info('files read again', {
+    published: count('published'),
+    unchanged: count('unchanged'),
+    refused: count('refused'),
+  })
 }
 
 function stopOnSignals(server: Nameserver, closeControl: () => Promise<void>): void {

@@ -5,7 +5,7 @@
  *  I1  Of one file one reading is under way; of those that come meanwhile only the newest is taken.
  *  I2  A reading that fails leaves the zone as it is served.
  *  I3  A version that loses more than half of its names waits for a second stable reading with the same content. */
-import { readdirSync } from 'node:fs'
+import { existsSync, readdirSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { type Clock, ConclaveError, type Logger } from '../base/index.ts'
 import { checkZone, type Fault, type Name, nameToText, type Store, type ZoneContent } from '../zones/index.ts'
@@ -100,7 +100,8 @@ export class FileSources {
       files.map(file => {
         const outcome = this.#outcome(file)
         if (this.#watcher === undefined) this.#readNow(file.path)
-        else this.#watcher.reread(file.path)
+        else if (existsSync(file.path)) this.#watcher.reread(file.path)
+        else this.#gone(file.path, file.path)
         return outcome
       }),
     )

@@ -32,6 +32,7 @@ import {
   contentFromRecords,
   type Fault,
   faultText,
+  keyOf,
   lintContent,
   type Name,
   nameFromText,
@@ -375,11 +376,10 @@ export class Nameserver extends EventEmitter<NameserverEvents> {
 
   /** Stops serving a zone. Its keys and its state stay; false when there is no such zone. */
   async removeZone(name: string): Promise<boolean> {
-    const apex = nameFromText(name.endsWith('.') ? name : `${name}.`)
-    const text = nameToText(apex).toLowerCase()
-    const found = [...this.#zones].find(([, entry]) => entry.life.zone.toLowerCase() === text)
+    const key = entryKey(keyOf(nameFromText(name.endsWith('.') ? name : `${name}.`)))
+    const found = this.#zones.get(key)
     if (found === undefined) return false
-    const [key, { life, source }] = found
+    const { life, source } = found
     this.#zones.delete(key)
     this.#scheduler.cancel(life.zone)
     this.#files.forget(source)
@@ -388,16 +388,21 @@ export class Nameserver extends EventEmitter<NameserverEvents> {
     return true
   }
 
-  /** Reads files again that changed, whether or not the watcher noticed. */
-  reload(zone?: string): Promise<ZoneOutcome[]> {
-    return this.#files.reload(
-      zone === undefined ? undefined : path => this.#zoneOfPath(path) === nameToText(nameFromText(zone)),
-    )
+  /** Reads files again, of all zones or of one, whether or not the watcher noticed a change.
+   *  @throws ConclaveError ZONE_UNKNOWN */
+  async reload(zone?: string): Promise<ZoneOutcome[]> {
+    if (zone === undefined) return this.#files.reload()
+    const { source } = this.#entryOf(zone)
+    return this.#files.reload(path => path === source)
   }
 
-  #zoneOfPath(path: string): string | undefined {
-    for (const { life, source } of this.#zones.values()) if (source === path) return life.zone
-    return undefined
+  #entryOf(zone: string): ZoneEntry {
+    const apex = nameFromText(zone.endsWith('.') ? zone : `${zone}.`)
+    const entry = this.#zones.get(entryKey(keyOf(apex)))
+    if (entry !== undefined) return entry
+    throw new ConclaveError('ZONE_UNKNOWN', `there is no zone ${nameToText(apex)} here`, {
+      remedy: 'List the zones with `conclave zones`.',
+    })
   }
 
   /** What is served, and how it is, in the order of names. */
