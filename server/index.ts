@@ -39,18 +39,10 @@ export {
   type StateOptions,
 } from './state.ts'
 export type { JournalEntry, JournalLimits } from './state-journal.ts'
-export type { SignatureWalk } from './state-keys.ts'
+export type { SignatureChange, SignatureKind, SignatureWalk } from './state-keys.ts'
 export type { RefusedVersion, ServedVersion, StoredKey } from './state-record.ts'
-export * from './state-signatures.ts'
 export type { Publication, ZoneState } from './state-zone.ts'
 export { type SourceWatcher, type WatchOptions, watchSources } from './watch.ts'
 export { readSource, type SourceStamp, type StableRead } from './watch-read.ts'
 export type { PublishedVersion, Refusal, ZoneOutcome } from './zone-life.ts'
-export {
-  type BuildOutcome,
-  type FinalOutcome,
-  type ZoneQueueOptions,
-  type ZoneQueueState,
-  ZoneQueues,
-} from './zone-queue.ts'
 export type { ZoneStatus } from './zone-status.ts'

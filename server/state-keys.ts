@@ -1,14 +1,26 @@
 /** Keys of the state's databases, and ordered reading and removal of ranges of them.
  *
  *    zones       z apexKey                        the zone's record (state-record.ts); LMDB has no empty keys, and the root's is empty
- *    signatures  id:u32 kind:u8 nodeKey           a block (state-signatures.ts): nodeKey has at most 510 octets, LMDB allows 1978
+ *    signatures  id:u32 kind:u8 nodeKey           a block (signer/signature-pack.ts): nodeKey has at most 510 octets, LMDB allows 1978
  *    journal     id:u32 sequence:u32              an entry (state-journal.ts)
  *    meta        text                             format version and the like (state.ts)
  *
  *  I1  Big-endian numbers in front keep a zone's keys together, and node keys in canonical order. */
 
 import type { Database } from 'lmdb'
-import type { SignatureKind } from './state-signatures.ts'
+import type { TreeKind } from '../signer/index.ts'
+
+/** Which tree of the zone a block belongs to: the names, or the NSEC3 hashes. */
+export type SignatureKind = TreeKind
+
+/** A block put (octets) or deleted (null). Octets must not change until `publish` has resolved. */
+export interface SignatureChange {
+  readonly kind: SignatureKind
+  /** The node's key relative to the apex, or the NSEC3 hash. */
+  readonly key: Uint8Array
+  /** Opaque here; a block that is older or newer than the version it is read for does no harm (signature-pack.ts I1). */
+  readonly block: Uint8Array | null
+}
 
 export type OctetsDatabase = Database<Uint8Array, Uint8Array>
 

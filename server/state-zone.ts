@@ -5,7 +5,7 @@
  *                                              promise resolves ─▶ the store commits the version ─▶ queries see it
  *
  *  I1  The record and the journal change in one transaction, the last of a publication; before it the zone's old
- *      version stands. Signature blocks may be ahead of the record (state-signatures.ts I2).
+ *      version stands. Signature blocks may be ahead of the record (signature-pack.ts I1).
  *  I2  Writes of one zone happen one after the other, in the order they were asked for; memory follows disk: what
  *      `served` says is durable.
  *  I3  Reading copies: what is handed out stays valid, and no read transaction outlives a call. */
@@ -20,6 +20,8 @@ import {
   RangeWalk,
   recordKey,
   removeRange,
+  type SignatureChange,
+  type SignatureKind,
   type SignatureWalk,
   signatureKey,
   zoneRange,
@@ -31,7 +33,6 @@ import {
   type StoredKey,
   type ZoneStateRecord,
 } from './state-record.ts'
-import type { SignatureChange, SignatureKind } from './state-signatures.ts'
 
 export interface Publication extends ServedVersion {
   /** Blocks put and deleted; read once, in order, in parts. */
