@@ -89,7 +89,7 @@ export class BindKeyStore extends LocalKeyStore {
     }
     for (const pair of pairs) {
       const key = keyOfPair(directory, pair, roleOf(pair, pairs))
-      store.keys.set(key.info.id, key)
+      store.keys.set(key)
     }
     return store
   }

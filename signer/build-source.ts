@@ -22,6 +22,7 @@ import {
 import { NO_NSEC3_PARAMETERS } from './apex.ts'
 import type { BuildInput, ContentEdit, DenialMode } from './build-types.ts'
 import { type ContentRules, contentRRsets, occludes } from './content.ts'
+import { type Expirations, scanExpirations } from './expirations.ts'
 import { denialTtl } from './nsec.ts'
 import { rrsetOfType } from './previous.ts'
 import { APEX_KEY, type ChangedName, type KeyRange, rangesOf, WHOLE_ZONE } from './ranges.ts'
@@ -43,6 +44,9 @@ export interface BuildSource {
   readonly soa: NodeRRset
   /** Hashes whose signatures are due. */
   readonly dueHashes: readonly Uint8Array[]
+  /** Of a refresh built in place: when the signatures that stay end first, in Unix seconds; the apex, signed anew if
+   *  anything is, is apart. */
+  readonly staying?: { readonly firstUnix: number; readonly apexUnix: number }
 }
 
 /** Beyond so many edits, and a share of the zone, building whole is cheaper. */
@@ -90,13 +94,13 @@ function wholeSource(input: BuildInput, rules: ContentRules, root: number, soa: 
   return { rules, whole: true, ranges: [WHOLE_ZONE], root, names: input.store.newTree(), soa, dueHashes: [] }
 }
 
-function editedSource(
+async function editedSource(
   input: BuildInput,
   plan: SigningPlan | undefined,
   rules: ContentRules,
   edits: readonly ContentEdit[],
   contentSoa?: NodeRRset,
-): BuildSource {
+): Promise<BuildSource> {
   const { store, previous } = input
   if (previous === undefined) throw new Error('build: edits need a previous version')
   const draft = store.editTree(previous.record.namesRoot)
@@ -107,12 +111,10 @@ function editedSource(
       return { ...wholeSource(input, rules, draft.root, soa), scratch: draft }
     }
     if (!rules.signs && previous.record.signed) throw new Error('build: a zone signed elsewhere has no edits')
-    const due = input.edits.kind === 'refresh' && plan !== undefined
-    if (due)
-      changed.push(...dueKeys(input, plan, previous.record.namesRoot).map(key => ({ key, uncovers: false })))
+    const refresh = input.edits.kind === 'refresh' ? await scanDue(input, plan) : undefined
+    for (const key of refresh?.names.due ?? []) changed.push({ key, uncovers: false })
     changed.push({ key: APEX_KEY, uncovers: false })
     const tree = { cursor: store.readTree(), root: draft.root, rules }
-    const dueHashes = due ? dueKeys(input, plan, previous.record.nsec3Root) : []
     return {
       rules,
       whole: false,
@@ -120,12 +122,28 @@ function editedSource(
       root: draft.root,
       names: draft,
       soa,
-      dueHashes,
+      dueHashes: refresh?.hashes.due ?? [],
+      ...(refresh === undefined ? {} : { staying: refresh.staying }),
     }
   } catch (error) {
     draft.discard()
     throw error
   }
+}
+
+interface Due {
+  readonly names: Expirations
+  readonly hashes: Expirations
+  readonly staying: { readonly firstUnix: number; readonly apexUnix: number }
+}
+
+async function scanDue({ store, previous }: BuildInput, plan: SigningPlan | undefined): Promise<Due> {
+  const { namesRoot, nsec3Root } = previous!.record
+  const isDue = (rrsig: Uint8Array): boolean => plan !== undefined && !plan.isFresh(rrsig)
+  const names = await scanExpirations(store, namesRoot, isDue)
+  const hashes = await scanExpirations(store, nsec3Root, isDue)
+  const firstUnix = Math.min(names.firstUnix, hashes.firstUnix)
+  return { names, hashes, staying: { firstUnix, apexUnix: names.apexUnix } }
 }
 
 /** Puts the edits into the draft; what they did to the names below them is in `uncovers`. */
@@ -140,19 +158,6 @@ function applyEdits(input: BuildInput, draft: TreeDraft, edits: readonly Content
     else draft.put(key, node)
     return { key, uncovers: had && !has }
   })
-}
-
-/** Keys of a tree with a signature that is not fresh. */
-function dueKeys(input: BuildInput, plan: SigningPlan, root: number): Uint8Array[] {
-  const due: Uint8Array[] = []
-  const cursor = input.store.readTree()
-  let placed = root !== 0 && cursor.seekFirst(root)
-  while (placed) {
-    const node = cursor.bytes.subarray(cursor.valueStart, cursor.valueEnd)
-    if (plan.hasDueSignature(node)) due.push(cursor.key.slice(0, cursor.loadKey()))
-    placed = cursor.next()
-  }
-  return due
 }
 
 function takePreviousKeys(input: BuildInput, plan: SigningPlan): void {

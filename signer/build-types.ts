@@ -149,15 +149,18 @@ export interface BuiltVersion {
   readonly contentHash?: string
   readonly signaturesMade: number
   readonly signaturesReused: number
-  /** Unix seconds: the first expiration among the nodes that were built; none when nothing there is signed. */
+  /** Unix seconds: when the first of the zone's signatures expires; after edits the first of those around them, and the
+   *  others are as they were. None when nothing is signed. */
   readonly firstExpirationUnix?: number
+  readonly expirationOf: 'zone' | 'edits'
   readonly changes?: Changes
   readonly warnings: readonly Fault[]
 }
 
 export type BuildResult =
   | BuiltVersion
-  | { readonly kind: 'unchanged'; readonly warnings: readonly Fault[] }
+  /** `firstExpirationUnix`: that of the zone, after a refresh. */
+  | { readonly kind: 'unchanged'; readonly warnings: readonly Fault[]; readonly firstExpirationUnix?: number }
   | { readonly kind: 'refused'; readonly code: string; readonly faults: readonly Fault[] }
   | { readonly kind: 'pending'; readonly tickets: readonly string[]; readonly needs: string }
   | { readonly kind: 'unavailable'; readonly code: string; readonly retryAfterSeconds: number }

@@ -22,6 +22,7 @@ import { finishApex } from './build-apex.ts'
 import { type BuildSource, denialOf, openSource } from './build-source.ts'
 import { Summary } from './build-summary.ts'
 import type { BuildInput, BuildResult, BuiltVersion } from './build-types.ts'
+import { scanExpirations } from './expirations.ts'
 import { gateFaults } from './gate.ts'
 import { denialTtl, soaSerial } from './nsec.ts'
 import { hashAllNames, linkAll, type Nsec3Options, relink } from './nsec3-builder.ts'
@@ -113,9 +114,12 @@ class Build {
     })
     if (finished.kind === 'unchanged') {
       await this.abandon()
-      return { kind: 'unchanged', warnings: this.#warnings }
+      const { staying } = source
+      const first = staying === undefined ? undefined : finite(Math.min(staying.firstUnix, staying.apexUnix))
+      const warnings = this.#warnings
+      return { kind: 'unchanged', warnings, ...(first !== undefined && { firstExpirationUnix: first }) }
     }
-    const version = this.#version(source, summary, finished.serial)
+    const version = await this.#version(source, summary, finished.serial)
     if (plan !== undefined) {
       const faults = await gateFaults(input, plan, source, version.record, hashes)
       if (faults.length > 0) throw new BuildStop({ kind: 'refused', code: 'GATE', faults })
@@ -243,7 +247,7 @@ class Build {
     })
   }
 
-  #version(source: BuildSource, summary: Summary, serial: number): BuiltVersion {
+  async #version(source: BuildSource, summary: Summary, serial: number): Promise<BuiltVersion> {
     const { input, counts } = { input: this.#input, counts: this.#context.counts }
     const names = source.names
     const nsec3 = this.#nsec3
@@ -254,7 +258,7 @@ class Build {
     }
     const changes = summary.changes()
     const { contentHash } = summary
-    const first = counts.firstExpirationUnix
+    const first = await this.#firstExpiration(source)
     return {
       kind: 'built',
       names,
@@ -265,10 +269,23 @@ class Build {
       ...(contentHash !== undefined && { contentHash }),
       signaturesMade: counts.made,
       signaturesReused: counts.reused,
-      ...(first !== Number.POSITIVE_INFINITY && { firstExpirationUnix: first }),
+      ...(first !== undefined && { firstExpirationUnix: first }),
+      expirationOf: source.whole || source.staying !== undefined ? 'zone' : 'edits',
       ...(changes !== undefined && { changes }),
       warnings: this.#warnings,
     }
+  }
+
+  /** Undefined: nothing is signed. Signatures of a zone that is served as it is are looked at when it is all there. */
+  async #firstExpiration({ names, staying }: BuildSource): Promise<number | undefined> {
+    const { plan, counts } = this.#context
+    const made = Math.min(counts.firstExpirationUnix, staying?.firstUnix ?? Number.POSITIVE_INFINITY)
+    if (plan !== undefined) return finite(made)
+    const { store } = this.#input
+    if (!isSignedContent(apexNode(store, names.root)!)) return undefined
+    const all = await scanExpirations(store, names.root, () => false)
+    const hashes = await scanExpirations(store, this.#nsec3?.root ?? 0, () => false)
+    return finite(Math.min(all.firstUnix, all.apexUnix, hashes.firstUnix))
   }
 
   #record({ names, soa }: BuildSource, summary: Summary, serial: number): ZoneRecord {
@@ -289,6 +306,10 @@ class Build {
       apex: input.apex,
     }
   }
+}
+
+function finite(unix: number): number | undefined {
+  return unix === Number.POSITIVE_INFINITY ? undefined : unix
 }
 
 function hex(octets: Uint8Array): string {

@@ -32,7 +32,7 @@ export class ExplicitKeyStore extends LocalKeyStore {
     const store = new ExplicitKeyStore(options.pool)
     for (const file of files) {
       const key = await readExplicit(zone, file, options.log ?? silentLogger)
-      store.keys.set(key.info.id, key)
+      store.keys.set(key)
     }
     return store
   }

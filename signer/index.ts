@@ -8,7 +8,14 @@ export * from './dnskey.ts'
 export { type ExplicitKey, type ExplicitKeyOptions, ExplicitKeyStore } from './explicit-keys.ts'
 export { type FileKeyOptions, FileKeyStore } from './file-keys.ts'
 export * from './keystore.ts'
-export { defaultSigningPolicy, ensureKeys, keysOfZone, policyWarnings, type SigningPolicy } from './policy.ts'
+export {
+  defaultSigningPolicy,
+  ensureKeys,
+  keysOfZone,
+  policyWarnings,
+  type SigningPolicy,
+  signingPolicyOf,
+} from './policy.ts'
 export * from './rrsig.ts'
 export { Secret } from './secret.ts'
 export { isSerialAfter, nextSerial, serialAfter } from './serial.ts'

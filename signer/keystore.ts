@@ -78,6 +78,9 @@ export type SignOutcome =
 export interface KeyStore {
   capabilities(): Capabilities
   list(): Promise<KeyInfo[]>
+  /** The keys of one zone, cheap among many; for stores that can do better than `list`. Keys that were added elsewhere
+   *  are found when the zone had none; to have all of them noticed, `list`. */
+  keysOf?(zone: Name): Promise<KeyInfo[]>
   /** Resolves when the key is durable. */
   generate(spec: GenerateSpec): Promise<KeyInfo>
   sign(batch: SignBatch, options: SignOptions): Promise<SignOutcome[]>

@@ -18,6 +18,7 @@ import {
   signatureOctetsOf,
 } from './algorithms.ts'
 import { dnskeyRdata, flagsOfRole, keyTagOf, keyTagsOf } from './dnskey.ts'
+import { KeyRing } from './key-ring.ts'
 import {
   type Capabilities,
   type GenerateSpec,
@@ -76,7 +77,7 @@ export function localKey(facts: KeyFacts, key: KeyObject): LocalKey {
 
 /** Keys made in another form of file are still of one store: what differs is where a new one goes. */
 export abstract class LocalKeyStore implements KeyStore {
-  protected readonly keys: Map<string, LocalKey> = new Map()
+  protected readonly keys: KeyRing = new KeyRing()
   readonly #pool: CryptoPool
   /** Key tags of keys being made, as `zone/tag`. */
   readonly #reserved = new Set<string>()
@@ -96,7 +97,11 @@ export abstract class LocalKeyStore implements KeyStore {
   }
 
   list(): Promise<KeyInfo[]> {
-    return Promise.resolve([...this.keys.values()].map(key => key.info))
+    return Promise.resolve(Array.from(this.keys.values(), key => key.info))
+  }
+
+  keysOf(zone: Name): Promise<KeyInfo[]> {
+    return Promise.resolve(this.keys.ofZone(zone).map(key => key.info))
   }
 
   /** The private key itself, to write it elsewhere.
@@ -123,7 +128,7 @@ export abstract class LocalKeyStore implements KeyStore {
       for (const tag of reserved) this.#reserved.add(tag)
       try {
         const kept = await this.keep(spec, key, tags[0])
-        this.keys.set(kept.info.id, kept)
+        this.keys.set(kept)
         return kept.info
       } finally {
         for (const tag of reserved) this.#reserved.delete(tag)
@@ -137,9 +142,8 @@ export abstract class LocalKeyStore implements KeyStore {
 
   #tagsOf(spec: GenerateSpec): Set<number> {
     const tags = new Set(spec.avoidTags)
-    const zone = nameToText(canonicalName(spec.zone))
-    for (const { info } of this.keys.values()) {
-      if (nameToText(info.zone) === zone) for (const tag of keyTagsOf(info)) tags.add(tag)
+    for (const { info } of this.keys.ofZone(spec.zone)) {
+      for (const tag of keyTagsOf(info)) tags.add(tag)
     }
     return tags
   }

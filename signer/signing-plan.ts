@@ -5,18 +5,7 @@
  *  I3  Expirations depend on seed, owner and type alone, so that a zone's signatures never come due all at once and two
  *      builds agree. */
 
-import {
-  canonicalName,
-  compareOctets,
-  firstRRsetAt,
-  type Name,
-  type NodeRRset,
-  nextRRsetAt,
-  RECORD_HEADER_OCTETS,
-  TYPE,
-  u16,
-  u32,
-} from '../zones/index.ts'
+import { canonicalName, compareOctets, type Name, type NodeRRset, TYPE, u16, u32 } from '../zones/index.ts'
 import type { SigningKey, SigningSettings } from './build-types.ts'
 import { dnskeyRdata, keyTagOf } from './dnskey.ts'
 import { Fingerprint } from './fingerprint.ts'
@@ -92,22 +81,6 @@ export class SigningPlan {
     const left = (u32(rrsig, 8) - Math.floor(now)) | 0
     const age = (Math.floor(now) - u32(rrsig, 12)) >>> 0
     return left > this.refreshSeconds && age < TIME_HALF
-  }
-
-  /** Whether a node has a signature that is to be made anew. */
-  hasDueSignature(node: Uint8Array): boolean {
-    let at = firstRRsetAt(node, 0)
-    for (let left = node[2]!; left > 0; left--) {
-      const end = nextRRsetAt(node, at)
-      for (let record = end - u16(node, at + 8); record < end; ) {
-        const rdata = record + RECORD_HEADER_OCTETS
-        const recordEnd = rdata + u16(node, record + 10)
-        if (!this.isFresh(node.subarray(rdata, recordEnd))) return true
-        record = recordEnd
-      }
-      at = end
-    }
-    return false
   }
 
   /** Which keys the previous version's signatures may be by. */
