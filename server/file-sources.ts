@@ -1,18 +1,24 @@
 /** Zone files of a nameserver: from stable octets on disk to content, with what went wrong on the way.
  *
- *    watcher ─onStable─▶ parse + lint ─▶ life of its zone ─▶ published │ refused
+ *    watcher ─onStable─▶ a slot ─▶ parse + lint ─▶ life of its zone ─▶ published │ refused
  *
  *  I1  Of one file one reading is under way; of those that come meanwhile only the newest is taken.
  *  I2  A reading that fails leaves the zone as it is served.
- *  I3  A version that loses more than half of its names waits for a second stable reading with the same content. */
-import { existsSync, readdirSync } from 'node:fs'
+ *  I3  A version that loses more than half of its names waits for a second stable reading with the same content.
+ *  I4  What goes on at once is bounded by the size of the files: many small zones share the disk's flushes, large ones
+ *      do not pile up in memory.
+ *  I5  A file that was forgotten is not followed, nor found again in its directory, until it is added or has gone. */
+import { createHash } from 'node:crypto'
+import { existsSync, readdirSync, statSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { type Clock, ConclaveError, type Logger } from '../base/index.ts'
 import { checkZone, type Fault, type Name, nameToText, type Store, type ZoneContent } from '../zones/index.ts'
-import type { RefusedEvent } from './nameserver.ts'
+import type { RefusedEvent } from './nameserver-types.ts'
+import { type Refusal, refusalOfError } from './refusal.ts'
+import { Slots } from './slots.ts'
 import { type SourceWatcher, watchSources } from './watch.ts'
 import { readSource, type SourceStamp, type StableRead } from './watch-read.ts'
-import type { Refusal, ZoneLife, ZoneOutcome } from './zone-life.ts'
+import type { ZoneLife, ZoneOutcome } from './zone-life.ts'
 
 export interface FileSourcesOptions {
   readonly store: Store
@@ -22,6 +28,10 @@ export interface FileSourcesOptions {
   /** The life of the zone of that name, which this path may own.
    *  @throws ConclaveError ZONE_TWICE */
   lifeOf(apex: Name, path: string): ZoneLife
+  /** The source of the zone of that name; undefined when the server has none. */
+  knows(apex: Name): string | undefined
+  /** The file is of another zone now, and this one was never served. */
+  abandon(life: ZoneLife): void
   /** The file of a served zone has gone. */
   lost(life: ZoneLife, path: string): void
   /** A file gave no version. */
@@ -30,16 +40,21 @@ export interface FileSourcesOptions {
 
 /** Zones smaller than this may shrink as they like: halving a handful of names is an ordinary edit. */
 const GUARDED_NAMES = 20
+/** I4: a file takes one slot, and one more for each MiB. */
+const SLOTS = 64
+const SLOT_OCTETS: number = 1 << 20
 
 interface FileSource {
   readonly path: string
-  readonly origin?: Name
+  origin?: Name
   life?: ZoneLife
   newest?: StableRead
   reading?: Promise<void>
   /** Digest of content that loses more than half of the names, once seen (I3). */
   doubted?: string
   lastRefusal?: Refusal
+  /** I5. */
+  forgotten: boolean
   /** Whoever waits for the next outcome. */
   waiting: ((outcome: ZoneOutcome) => void)[]
 }
@@ -49,6 +64,9 @@ export class FileSources {
   readonly #watcher: SourceWatcher | undefined
   readonly #files = new Map<string, FileSource>()
   readonly #directories = new Set<string>()
+  /** I5. */
+  readonly #forgotten = new Set<string>()
+  readonly #slots = new Slots(SLOTS)
   #closed = false
 
   constructor(options: FileSourcesOptions) {
@@ -59,30 +77,45 @@ export class FileSources {
       log: options.log,
       onStable: (path, read) => this.#take(path, read),
       onGone: (path, missing) => this.#gone(path, missing),
-      onUnreadable: (path, error) => this.#failed(this.#source(path), error),
+      onUnreadable: (path, error) => {
+        if (!this.#forgotten.has(path)) this.#failed(this.#source(path), error)
+      },
       onNew: path => options.log.info('a new zone file', { file: path }),
     })
   }
 
-  /** Reads the file and follows it; resolves with the first outcome. */
+  /** Reads the file, again if it is known, and follows it; resolves with the first outcome. */
   addFile(path: string, origin?: Name): Promise<ZoneOutcome> {
     const file = resolve(path)
-    if (!this.#files.has(file)) {
-      this.#files.set(file, { path: file, ...(origin === undefined ? {} : { origin }), waiting: [] })
-    }
-    const outcome = this.#outcome(this.#source(file))
+    this.#forgotten.delete(file)
+    const known = this.#files.has(file)
+    const source = this.#source(file)
+    if (origin !== undefined) source.origin = origin
+    if (known) return this.#readAgain(source)
+    const outcome = this.#outcome(source)
     if (this.#watcher === undefined) this.#readNow(file)
+    // One that its directory's watcher has held on to (I5) is not reported for being added.
+    else if (this.#watcher.files().includes(file)) this.#watcher.reread(file)
     else this.#watcher.addFile(file)
     return outcome
   }
 
-  /** Every `*.zone` file there; later ones too when watching. */
-  addDirectory(path: string): Promise<ZoneOutcome[]> {
+  /** Every `*.zone` file there; later ones too when watching.
+   *  @throws ConclaveError SOURCE_NOT_FOUND */
+  async addDirectory(path: string): Promise<ZoneOutcome[]> {
     const directory = resolve(path)
+    if (statSync(directory, { throwIfNoEntry: false })?.isDirectory() !== true) {
+      throw new ConclaveError('SOURCE_NOT_FOUND', 'there is no such directory', {
+        place: { file: directory },
+      })
+    }
     this.#directories.add(directory)
+    const before = new Set(this.#files.keys())
     const found = this.#watcher?.addDirectory(directory) ?? zoneFilesOf(directory)
+    const files = found.filter(file => !this.#forgotten.has(file))
     return Promise.all(
-      found.map(file => {
+      files.map(file => {
+        if (before.has(file)) return this.#readAgain(this.#source(file))
         const outcome = this.#outcome(this.#source(file))
         if (this.#watcher === undefined) this.#readNow(file)
         return outcome
@@ -93,24 +126,36 @@ export class FileSources {
   /** Reads files again, also those that seem unchanged; `chosen` tells which, all of them without it. */
   reload(chosen?: (path: string) => boolean): Promise<ZoneOutcome[]> {
     if (this.#watcher === undefined) {
-      for (const directory of this.#directories) for (const file of zoneFilesOf(directory)) this.#source(file)
+      const found = [...this.#directories].flatMap(zoneFilesOf)
+      for (const file of found) if (!this.#forgotten.has(file)) this.#source(file)
     }
     const files = [...this.#files.values()].filter(({ path }) => chosen?.(path) ?? true)
-    return Promise.all(
-      files.map(file => {
-        const outcome = this.#outcome(file)
-        if (this.#watcher === undefined) this.#readNow(file.path)
-        else if (existsSync(file.path)) this.#watcher.reread(file.path)
-        else this.#gone(file.path, file.path)
-        return outcome
-      }),
-    )
+    return Promise.all(files.map(file => this.#readAgain(file)))
   }
 
-  /** No longer follows the file. */
+  /** Reads a file again because what stood in the way may have gone. */
+  retry(path: string): void {
+    const file = this.#files.get(path)
+    if (file !== undefined && !this.#closed) void this.#readAgain(file)
+  }
+
+  #readAgain(file: FileSource): Promise<ZoneOutcome> {
+    const outcome = this.#outcome(file)
+    if (this.#watcher === undefined) this.#readNow(file.path)
+    else if (existsSync(file.path)) this.#watcher.reread(file.path)
+    else this.#gone(file.path, file.path)
+    return outcome
+  }
+
+  /** No longer follows the file (I5). */
   forget(path: string): void {
-    this.#watcher?.removeFile(path)
+    const file = this.#files.get(path)
+    if (file === undefined) return
+    file.forgotten = true
+    this.#forgotten.add(path)
     this.#files.delete(path)
+    this.#watcher?.removeFile(path)
+    this.#settle(file, { kind: 'unchanged' })
   }
 
   /** Files that have given no zone so far, and why. */
@@ -130,7 +175,7 @@ export class FileSources {
   #source(path: string): FileSource {
     const known = this.#files.get(path)
     if (known !== undefined) return known
-    const file: FileSource = { path, waiting: [] }
+    const file: FileSource = { path, forgotten: false, waiting: [] }
     this.#files.set(path, file)
     return file
   }
@@ -155,22 +200,30 @@ export class FileSources {
   }
 
   #take(path: string, read: StableRead): void {
+    if (this.#forgotten.has(path)) return
     const file = this.#source(path)
     file.newest = read
-    file.reading ??= this.#readAll(file).finally(() => {
-      delete file.reading
-    })
+    file.reading ??= this.#readAll(file)
   }
 
   async #readAll(file: FileSource): Promise<void> {
-    for (let read = file.newest; read !== undefined && !this.#closed; read = file.newest) {
-      delete file.newest
-      try {
-        const outcome = await this.#read(file, read)
-        if (outcome !== undefined && file.newest === undefined) this.#settle(file, outcome)
-      } catch (error) {
-        this.#failed(file, error)
-      }
+    while (file.newest !== undefined && !this.#closed && !file.forgotten) {
+      const slots = 1 + Math.floor(file.newest.octets.length / SLOT_OCTETS)
+      await this.#slots.run(slots, () => this.#readNewest(file))
+    }
+    // In the same turn as the test above, so that what comes next starts another reading.
+    delete file.reading
+  }
+
+  async #readNewest(file: FileSource): Promise<void> {
+    const read = file.newest
+    if (read === undefined || this.#closed || file.forgotten) return
+    delete file.newest
+    try {
+      const outcome = await this.#read(file, read)
+      if (outcome !== undefined && file.newest === undefined) this.#settle(file, outcome)
+    } catch (error) {
+      this.#failed(file, error)
     }
   }
 
@@ -188,9 +241,10 @@ export class FileSources {
       },
     })
     this.#watcher?.setDependencies(file.path, [...includes.values()])
-    if (outcome.kind === 'faults')
+    if (outcome.kind === 'faults') {
       return this.#refuse(file, faultsRefusal(outcome.faults, this.#options.clock.now()))
-    return this.#publish(file, outcome.content, Buffer.from(read.digest).toString('hex'))
+    }
+    return this.#publish(file, outcome.content, digestOf([read, ...includes.values()]))
   }
 
   async #publish(file: FileSource, content: ZoneContent, digest: string): Promise<ZoneOutcome | undefined> {
@@ -212,15 +266,19 @@ export class FileSources {
   }
 
   #lifeOf(file: FileSource, content: ZoneContent): ZoneLife {
-    const life = this.#options.lifeOf(content.apex, file.path)
-    if (file.life !== undefined && file.life !== life) {
+    const { life } = file
+    const renamed = life !== undefined && this.#options.knows(content.apex) !== file.path
+    if (renamed && life.record !== undefined) {
       throw new ConclaveError('ZONE_RENAMED', `the file's SOA is now of ${nameToText(content.apex)}`, {
-        place: { file: file.path, zone: file.life.zone },
-        remedy: `Put the new zone into a file of its own; ${file.life.zone} is served as it was.`,
+        place: { file: file.path, zone: life.zone },
+        remedy: `Put the new zone into a file of its own; ${life.zone} is served as it was.`,
       })
     }
-    file.life = life
-    return life
+    // The old name was a mistake that nobody has seen.
+    if (renamed) this.#options.abandon(life)
+    delete file.life
+    file.life = this.#options.lifeOf(content.apex, file.path)
+    return file.life
   }
 
   #isDoubtful(file: FileSource, life: ZoneLife, content: ZoneContent, digest: string): boolean {
@@ -242,6 +300,13 @@ export class FileSources {
   }
 
   #gone(path: string, missing: string): void {
+    if (this.#forgotten.has(path)) {
+      if (missing !== path) return
+      // A file that comes back is a new one.
+      this.#forgotten.delete(path)
+      this.#watcher?.removeFile(path)
+      return
+    }
     const file = this.#source(path)
     if (file.life !== undefined && missing === path) {
       this.#options.lost(file.life, path)
@@ -261,12 +326,9 @@ export class FileSources {
     if (!(error instanceof ConclaveError)) {
       this.#options.log.error('a zone file could not be taken in', { file: file.path, error })
     }
-    const { clock } = this.#options
-    const code = error instanceof ConclaveError ? error.code : 'INTERNAL'
-    const what = error instanceof Error ? error.message : String(error)
-    const place = { file: file.path, ...(error instanceof ConclaveError ? error.place : {}) }
-    const fault: Fault = { place, what, severity: 'error', rule: code }
-    this.#settle(file, this.#refuse(file, { code, what, faults: [fault], atUnix: clock.now() }))
+    const refusal = refusalOfError(error, this.#options.clock.now(), file.path)
+    const faults = refusal.faults.map(fault => ({ ...fault, place: { file: file.path, ...fault.place } }))
+    this.#settle(file, this.#refuse(file, { ...refusal, faults }))
   }
 
   #refuse(file: FileSource, refusal: Refusal): ZoneOutcome {
@@ -274,6 +336,7 @@ export class FileSources {
     const { life } = file
     if (life !== undefined) {
       life.lastRefusal = refusal
+      // It never rejects.
       void life.inTurn(() => life.noteRefusal(refusal))
     }
     this.#options.refused(file.path, refusal, life)
@@ -285,6 +348,13 @@ function faultsRefusal(faults: readonly Fault[], atUnix: number): Refusal {
   const errors = faults.filter(fault => fault.severity === 'error')
   const what = errors.length === 1 ? errors[0]!.what : `${errors.length} errors in the zone file`
   return { code: 'ZONE_FAULTS', what, faults, atUnix }
+}
+
+/** Of a file with all that it includes. */
+function digestOf(parts: readonly (SourceStamp | string)[]): string {
+  const hash = createHash('sha256')
+  for (const part of parts) hash.update(typeof part === 'string' ? part : part.digest)
+  return hash.digest('hex')
 }
 
 function zoneFilesOf(directory: string): string[] {

@@ -25,9 +25,11 @@ export {
 } from './listen.ts'
 export { createLogger, type LogLevel, type LogOptions } from './log.ts'
 export * from './nameserver.ts'
+export * from './nameserver-types.ts'
 export { dropPrivileges } from './privileges.ts'
 export type { RecordText, ZoneChange } from './program-zone.ts'
 export * from './rcode.ts'
+export type { Refusal } from './refusal.ts'
 export { type DueJob, Scheduler, type SchedulerOptions, spreadOf, spreadTime } from './scheduler.ts'
 export { parseSource, type SourceArgument } from './sources.ts'
 export {
@@ -44,5 +46,5 @@ export type { RefusedVersion, ServedVersion, StoredKey } from './state-record.ts
 export type { Publication, ZoneState } from './state-zone.ts'
 export { type SourceWatcher, type WatchOptions, watchSources } from './watch.ts'
 export { readSource, type SourceStamp, type StableRead } from './watch-read.ts'
-export type { PublishedVersion, Refusal, ZoneOutcome } from './zone-life.ts'
+export type { PublishedVersion, ZoneOutcome } from './zone-life.ts'
 export type { ZoneStatus } from './zone-status.ts'

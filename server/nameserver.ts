@@ -7,7 +7,7 @@
  *
  *  I1  No process-wide effects: no signal handlers, no output, no exit; several servers live in one process.
  *  I2  A zone has one source: a file, a text or a program; another source for the same name is refused.
- *  I3  A fault of one zone stays with that zone. */
+ *  I3  A fault of one zone stays with that zone, and one of an event's listener with that listener. */
 import { EventEmitter } from 'node:events'
 import { readFileSync } from 'node:fs'
 import { mkdtemp, rm } from 'node:fs/promises'
@@ -17,222 +17,193 @@ import { type Clock, ConclaveError, type Logger, silentLogger, systemClock } fro
 import {
   CryptoPool,
   DIGEST_SHA256,
-  defaultSigningPolicy,
   dnskeyRdata,
   dsRdata,
   dsText,
   FileKeyStore,
   type KeyInfo,
   type KeyStore,
-  type SerialPolicy,
   type SigningPolicy,
+  signingPolicyOf,
 } from '../signer/index.ts'
 import {
+  canonicalName,
   checkZone,
+  compareOctets,
   contentFromRecords,
   type Fault,
   faultText,
-  keyOf,
   lintContent,
   type Name,
   nameFromText,
   nameToText,
+  rootName,
   Store,
   StoreReader,
-  type StoreStats,
   type ZoneContent,
 } from '../zones/index.ts'
 import { listenAddressText } from './address.ts'
 import { type Answerer, createAnswerer, DROP } from './answerer.ts'
 import { TRANSPORT_TCP, TRANSPORT_UDP } from './counters.ts'
 import { FileSources } from './file-sources.ts'
-import { type ListenCounters, type Listeners, openListeners } from './listen.ts'
-import { editsOf, type RecordText, recordFromText, type ZoneChange } from './program-zone.ts'
-import { Scheduler } from './scheduler.ts'
+import { type Listeners, openListeners } from './listen.ts'
+import type {
+  NameserverEvents,
+  NameserverOptions,
+  ProgramZone,
+  ServerStats,
+  ServerStatus,
+} from './nameserver-types.ts'
+import { ProgramChanges } from './program-changes.ts'
+import { checkSigner, type RecordText, recordFromText } from './program-zone.ts'
+import { type Refusal, refusalError } from './refusal.ts'
 import { openState, type State } from './state.ts'
-import {
-  type PublishedVersion,
-  type Refusal,
-  type ZoneEnvironment,
-  ZoneLife,
-  type ZoneOutcome,
-} from './zone-life.ts'
+import { Upkeep } from './upkeep.ts'
+import { type PublishedVersion, type ZoneEnvironment, ZoneLife, type ZoneOutcome } from './zone-life.ts'
 import { type ZoneStatus, zoneStatus } from './zone-status.ts'
 
-export interface NameserverOptions {
-  /** `ADDRESS@PORT`; port 0 takes a free one for UDP and TCP. Default: none, `answer` works all the same. */
-  readonly listen?: readonly string[]
-  /** State directory. Default: a temporary one that `close` removes, keys included. */
-  readonly state?: string
-  /** False: zones are served as they are. */
-  readonly signing?: false | Partial<SigningPolicy>
-  readonly serialPolicy?: SerialPolicy
-  /** Threads that answer UDP; default min(cores, 2). */
-  readonly workers?: number
-  readonly udp?: 'batch' | 'dgram'
-  /** Address prefixes that may transfer zones; default loopback. */
-  readonly axfrAllow?: readonly string[]
-  /** Follow changes of zone files; default true. */
-  readonly watch?: boolean
-  readonly clock?: Clock
-  readonly log?: Logger
-}
+/** What is not a path says who owns the zone. */
+const TEXT = 'text'
+const PROGRAM = 'program'
 
-export interface RefusedEvent {
-  /** Absent when the source did not say which zone it is. */
-  readonly zone?: string
-  readonly source: string
-  readonly refusal: Refusal
-}
-
-export interface KeyEvent {
-  readonly zone: string
-  readonly key: KeyInfo
-  /** The DS record for the parent; absent for a ZSK. */
-  readonly ds?: string
-}
-
-export interface NameserverEvents {
-  published: [PublishedVersion]
-  refused: [RefusedEvent]
-  /** Signatures could not be refreshed, or are not ours to refresh, and the first ends soon. */
-  expiring: [{ readonly zone: string; readonly firstExpirationUnix: number }]
-  key: [KeyEvent]
-  progress: [{ readonly zone: string; readonly signaturesMade: number }]
-}
-
-/** A zone that this program owns. */
-export interface ProgramZone {
-  readonly name: string
-  /** Resolves when the change is signed and live; changes made meanwhile share a version. Refused: nothing changed.
-   *  @throws ConclaveError */
-  change(change: ZoneChange): Promise<ZoneOutcome>
-}
-
-export interface ServerStats {
-  /** Absent before the server listens. */
-  readonly listeners?: ListenCounters
-  readonly store: StoreStats
-}
-
-export interface ServerStatus {
-  readonly version: string
-  readonly pid: number
-  readonly upSeconds: number
-  readonly addresses: readonly string[]
-  readonly state: string
-  readonly zones: readonly ZoneStatus[]
-  /** Sources that gave no zone so far. */
-  readonly refusedSources: readonly RefusedEvent[]
-}
-
-export interface ZoneEntry {
+interface ZoneEntry {
   readonly life: ZoneLife
-  /** A path, `text` or `program`. */
+  /** A path, TEXT or PROGRAM. */
   readonly source: string
+  readonly program?: ProgramZone
 }
 
-/** Failed refreshes and absent keys are tried again after this, unless the key store says otherwise. */
-const RETRY_SECONDS = 60
-/** Of a refused version; `status` has them all. */
-const FAULTS_LOGGED_MAX = 10
-/** A refresh that fell due while the last one ran waits so long, so that many due signatures go together. */
-const REFRESH_SPACING_SECONDS = 60
 const packageFile = new URL('../../package.json', import.meta.url)
 const VERSION = (JSON.parse(readFileSync(packageFile, 'utf8')) as { version: string }).version
 const REPLY_OCTETS_MAX = 65_535
 const UDP_WORKERS_DEFAULT = 2
+const DRAIN_SECONDS_DEFAULT = 1
+/** Of a refused version; `status` has them all. */
+const FAULTS_LOGGED_MAX = 10
 
-/** @throws ConclaveError STATE_…, KEY_UNREADABLE, LISTEN_… */
+/** @throws ConclaveError SIGNING_POLICY, STATE_…, KEY_UNREADABLE, LISTEN_… */
 export async function createNameserver(options: NameserverOptions = {}): Promise<Nameserver> {
-  const temporary = options.state === undefined ? await mkdtemp(join(tmpdir(), 'conclave-')) : undefined
   const log = options.log ?? silentLogger
   const clock = options.clock ?? systemClock
-  const state = await openState(options.state ?? temporary!)
-  const pool = new CryptoPool({ clock })
-  let server: Nameserver | undefined
+  const policy = options.signing === false ? undefined : signingPolicyOf(options.signing)
+  const temporary = options.state === undefined ? await mkdtemp(join(tmpdir(), 'conclave-')) : undefined
+  // What was opened is closed again, the last first, should anything after it fail.
+  const opened: (() => Promise<unknown>)[] = []
   try {
-    const keys =
-      options.signing === false
-        ? undefined
-        : await FileKeyStore.open(state.keysDirectory, { pool, clock, log })
-    server = new Nameserver(options, { state, pool, keys, temporary, clock, log })
-    if (options.listen !== undefined && options.listen.length > 0) await server.listen(options.listen)
-    return server
-  } catch (error) {
-    if (server !== undefined) await server.close()
-    else {
-      await pool.close()
-      await state.close()
-      if (temporary !== undefined) await rm(temporary, { recursive: true, force: true })
+    if (temporary !== undefined) opened.push(() => rm(temporary, { recursive: true, force: true }))
+    const state = await openState(options.state ?? temporary!)
+    opened.push(() => state.close())
+    const pool = new CryptoPool({ clock })
+    opened.push(() => pool.close())
+    let keys = policy === undefined ? undefined : options.keys
+    if (policy !== undefined && keys === undefined) {
+      const own = await FileKeyStore.open(state.keysDirectory, { pool, clock, log })
+      opened.push(() => own.close())
+      keys = own
     }
+    const server = new Nameserver(options, { state, pool, keys, policy, clock, log, opened })
+    opened.length = 0
+    try {
+      if (options.listen !== undefined && options.listen.length > 0) await server.listen(options.listen)
+      return server
+    } catch (error) {
+      await server.close()
+      throw error
+    }
+  } catch (error) {
+    await closeAll(opened)
     throw error
   }
+}
+
+/** Closes everything, whatever one of them says; the first fault is thrown when all is closed. */
+async function closeAll(opened: readonly (() => Promise<unknown>)[]): Promise<void> {
+  const faults: unknown[] = []
+  for (const close of [...opened].reverse()) await close().catch(fault => faults.push(fault))
+  if (faults.length > 0) throw faults[0]
 }
 
 interface Parts {
   readonly state: State
   readonly pool: CryptoPool
   readonly keys: KeyStore | undefined
-  readonly temporary: string | undefined
+  readonly policy: SigningPolicy | undefined
   readonly clock: Clock
   readonly log: Logger
+  /** Closes state, pool and the rest. */
+  readonly opened: readonly (() => Promise<unknown>)[]
 }
 
 export class Nameserver extends EventEmitter<NameserverEvents> {
   readonly #options: NameserverOptions
   readonly #parts: Parts
+  readonly #opened: readonly (() => Promise<unknown>)[]
   readonly #store = new Store()
+  /** By name in lower case, as ZoneLife has it. */
   readonly #zones = new Map<string, ZoneEntry>()
-  readonly #scheduler: Scheduler
+  /** Zones that were removed, until nothing of them is under way. */
+  readonly #leaving = new Map<string, Promise<void>>()
+  readonly #upkeep: Upkeep
   readonly #files: FileSources
   readonly #answerer: Answerer
   readonly #reply = new Uint8Array(REPLY_OCTETS_MAX)
   readonly #environment: ZoneEnvironment
   readonly #startedUnix: number
+  /** Ends builds that take longer than a closing server waits. */
+  readonly #abort = new AbortController()
   #listeners: Listeners | undefined
+  #listening: Promise<void> | undefined
   #closing: Promise<void> | undefined
 
   /** Use `createNameserver`. */
   constructor(options: NameserverOptions, parts: Parts) {
     super()
+    const { clock, log, policy } = parts
     this.#options = options
     this.#parts = parts
-    this.#startedUnix = parts.clock.now()
-    this.#answerer = createAnswerer(new StoreReader(this.#store.handle), {})
+    this.#opened = [...parts.opened]
+    this.#startedUnix = clock.now()
+    this.#answerer = createAnswerer(new StoreReader(this.#store.handle), {
+      onBug: error => log.error('a query met a bug', { error }),
+    })
     this.#environment = this.#makeEnvironment()
-    this.#scheduler = new Scheduler({
-      clock: parts.clock,
-      log: parts.log,
-      run: ({ zone }) => this.#refresh(zone),
+    this.#upkeep = new Upkeep({
+      clock,
+      log,
+      refreshSeconds: (policy ?? signingPolicyOf()).refreshSeconds,
+      signs: policy !== undefined,
+      lifeOf: zone => this.#zones.get(zone)?.life,
+      retry: life => this.#files.retry(this.#zones.get(life.zone)?.source ?? ''),
+      expiring: (life, firstExpirationUnix) => this.#expiring(life, firstExpirationUnix),
     })
     this.#files = new FileSources({
       store: this.#store,
-      clock: parts.clock,
-      log: parts.log,
+      clock,
+      log,
       watch: options.watch ?? true,
       lifeOf: (apex, path) => this.#lifeOf(apex, path),
+      knows: apex => this.#zones.get(zoneText(apex))?.source,
+      abandon: life => void this.#remove(life),
       lost: (life, path) => this.#lost(life, path),
       refused: (source, refusal, life) => this.#refused(source, refusal, life),
     })
   }
 
   #makeEnvironment(): ZoneEnvironment {
-    const { signing } = this.#options
-    const { keys, state, pool, clock, log } = this.#parts
-    const policy = { ...defaultSigningPolicy, ...(signing === false ? {} : signing) }
+    const { keys, policy, state, pool, clock, log } = this.#parts
     return {
       store: this.#store,
       pool,
       clock,
       log,
-      ...(keys === undefined ? {} : { signing: { policy, keys } }),
+      ...(keys === undefined || policy === undefined ? {} : { signing: { policy, keys } }),
       serialPolicy: this.#options.serialPolicy ?? (keys === undefined ? 'keep' : 'increment'),
+      signal: this.#abort.signal,
       stateOf: apexKey => state.zone(apexKey),
       keysMade: (zone, made) => this.#keysMade(zone, made),
       published: (life, version) => this.#published(life, version),
-      refused: (life, refusal) => this.#zoneRefused(life, refusal),
-      progress: (life, signaturesMade) => this.emit('progress', { zone: life.zone, signaturesMade }),
+      refused: (life, refusal, edits) => this.#zoneRefused(life, refusal, edits === 'all'),
+      progress: (life, signaturesMade) => this.#tell('progress', { zone: life.zone, signaturesMade }),
     }
   }
 
@@ -254,7 +225,18 @@ export class Nameserver extends EventEmitter<NameserverEvents> {
   /** Binds and answers, once.
    *  @throws ConclaveError LISTEN_… */
   async listen(addresses: readonly string[]): Promise<void> {
-    if (this.#listeners !== undefined) throw new ConclaveError('LISTEN_TWICE', 'the server listens already')
+    this.#checkOpen()
+    if (this.#listening !== undefined) throw new ConclaveError('LISTEN_TWICE', 'the server listens already')
+    this.#listening = this.#listen(addresses)
+    try {
+      await this.#listening
+    } catch (error) {
+      this.#listening = undefined
+      throw error
+    }
+  }
+
+  async #listen(addresses: readonly string[]): Promise<void> {
     const { workers, udp, axfrAllow } = this.#options
     this.#listeners = await openListeners({
       handle: this.#store.handle,
@@ -268,147 +250,141 @@ export class Nameserver extends EventEmitter<NameserverEvents> {
     })
   }
 
-  /** Reads, signs and serves a zone file, and follows its changes. Resolves with the first outcome. */
-  addFile(path: string, origin?: Name | string): Promise<ZoneOutcome> {
-    return this.#files.addFile(path, typeof origin === 'string' ? nameFromText(origin) : origin)
+  #checkOpen(): void {
+    if (this.#closing === undefined) return
+    throw new ConclaveError('SERVER_CLOSED', 'the server is closing, or closed')
   }
 
-  /** The same for every `*.zone` of a directory, also those that appear later. */
-  addDirectory(path: string): Promise<ZoneOutcome[]> {
+  /** Reads, signs and serves a zone file, and follows its changes. Resolves with the first outcome. A file that was
+   *  added before is read again. */
+  async addFile(path: string, origin?: Name | string): Promise<ZoneOutcome> {
+    this.#checkOpen()
+    return this.#files.addFile(path, typeof origin === 'string' ? absoluteName(origin) : origin)
+  }
+
+  /** The same for every `*.zone` of a directory, also those that appear later.
+   *  @throws ConclaveError SOURCE_NOT_FOUND */
+  async addDirectory(path: string): Promise<ZoneOutcome[]> {
+    this.#checkOpen()
     return this.#files.addDirectory(path)
   }
 
-  /** Serves a zone from the text of a zone file. */
+  /** Serves a zone from the text of a zone file; again for the same zone, in place of the text before.
+   *  @throws ConclaveError when the text is not a sound zone, or cannot be signed */
   async addText(
     text: string,
     options: { readonly origin?: string; readonly name?: string } = {},
   ): Promise<ZoneOutcome> {
-    const file = options.name ?? 'text'
-    const origin = options.origin === undefined ? {} : { origin: nameFromText(options.origin) }
+    this.#checkOpen()
+    const file = options.name ?? TEXT
+    const origin = options.origin === undefined ? {} : { origin: absoluteName(options.origin) }
     const outcome = checkZone(this.#store, new TextEncoder().encode(text), { file, ...origin })
-    if (outcome.kind === 'faults') throw faultsError(outcome.faults, file)
-    return this.#addContent(outcome.content, 'text')
+    if (outcome.kind === 'faults') throw faultsError(outcome.faults, { file })
+    return this.#addContent(outcome.content, TEXT)
   }
 
-  /** Serves a zone that this program owns; the records must have a SOA and NS records of the apex.
-   *  @throws ConclaveError when the records are not a sound zone */
+  /** Serves a zone that this program owns; the records must have a SOA, and should have NS records, at the apex.
+   *  @throws ConclaveError when the records are not a sound zone, or cannot be signed */
   async addZone(name: string, records: readonly RecordText[]): Promise<ProgramZone> {
-    const apex = nameFromText(name.endsWith('.') ? name : `${name}.`)
+    this.#checkOpen()
+    const apex = absoluteName(name)
     const wire = records.map(record => recordFromText(record, apex))
+    if (this.#environment.signing !== undefined) for (const record of wire) checkSigner(record, apex)
     const outcome = contentFromRecords(this.#store, apex, wire)
-    if (outcome.kind === 'faults') throw faultsError(outcome.faults, nameToText(apex))
+    const place = { zone: nameToText(apex) }
+    if (outcome.kind === 'faults') throw faultsError(outcome.faults, place)
     const errors = lintContent(this.#store, outcome.content).filter(fault => fault.severity === 'error')
     if (errors.length > 0) {
       outcome.content.tree.discard()
-      throw faultsError(errors, nameToText(apex))
+      throw faultsError(errors, place)
     }
-    const published = await this.#addContent(outcome.content, 'program')
-    if (published.kind === 'refused') throw refusalError(published.refusal, nameToText(apex))
-    return this.#programZone(this.#zones.get(entryKey(outcome.content.apexKey))!.life)
+    await this.#addContent(outcome.content, PROGRAM)
+    return this.zone(name)!
   }
 
-  #addContent(content: ZoneContent, source: string): Promise<ZoneOutcome> {
+  /** A zone that this program owns; undefined when there is none of that name, or another source has it. */
+  zone(name: string): ProgramZone | undefined {
+    return this.#zones.get(zoneText(absoluteName(name)))?.program
+  }
+
+  async #addContent(content: ZoneContent, source: string): Promise<ZoneOutcome> {
+    let life: ZoneLife
     try {
-      const life = this.#lifeOf(content.apex, source)
-      return life.inTurn(() => life.publishContent(content, `added by ${source}`))
+      life = this.#lifeOf(content.apex, source)
     } catch (error) {
       content.tree.discard()
       throw error
     }
-  }
-
-  /** Changes of one turn of the event loop, and those made while a version is built, become one version. One that is
-   *  refused does not take the others with it: then each is tried alone. */
-  #programZone(life: ZoneLife): ProgramZone {
-    let waiting: {
-      change: ZoneChange
-      resolve: (outcome: ZoneOutcome) => void
-      reject: (error: unknown) => void
-    }[] = []
-    const apply = (changes: readonly ZoneChange[]): Promise<ZoneOutcome> => {
-      const edits = editsOf(changes, life.apex, life.apexKey, key => this.#node(life, key))
-      return life.publishEdits({ kind: 'some', edits }, 'changed by program')
-    }
-    const drain = async (): Promise<void> => {
-      const burst = waiting
-      waiting = []
-      if (burst.length === 0) return
-      const together = await settled(() => apply(burst.map(one => one.change)))
-      const whole = burst.length === 1 || ('value' in together && together.value.kind !== 'refused')
-      for (const one of burst) {
-        const result = whole ? together : await settled(() => apply([one.change]))
-        if ('value' in result) one.resolve(result.value)
-        else one.reject(result.error)
-      }
-    }
-    return {
-      name: life.zone,
-      change: change =>
-        new Promise((resolve, reject) => {
-          waiting.push({ change, resolve, reject })
-          void life.inTurn(drain)
-        }),
-    }
-  }
-
-  #node(life: ZoneLife, key: Uint8Array): Uint8Array | undefined {
-    const cursor = this.#store.readTree()
-    const root = life.record?.namesRoot ?? 0
-    if (root === 0 || !cursor.find(root, key, 0, key.length)) return undefined
-    return cursor.bytes.slice(cursor.valueStart, cursor.valueEnd)
+    const outcome = await life.inTurn(() => life.publishContent(content, `added by ${source}`))
+    if (outcome.kind !== 'refused') return outcome
+    // Nobody is left to mend it: what was served before goes on, and what was not is forgotten.
+    if (life.record === undefined) await this.#remove(life)
+    throw refusalError(outcome.refusal, life.zone)
   }
 
   /** The life of a zone, new or its source's own (I2).
    *  @throws ConclaveError ZONE_TWICE */
   #lifeOf(apex: Name, source: string): ZoneLife {
-    const life = new ZoneLife(apex, this.#environment)
-    const known = this.#zones.get(entryKey(life.apexKey))
+    const zone = zoneText(apex)
+    const known = this.#zones.get(zone)
     if (known === undefined) {
-      this.#zones.set(entryKey(life.apexKey), { life, source })
+      const life = new ZoneLife(apex, this.#environment, this.#leaving.get(zone))
+      const signs = this.#environment.signing !== undefined
+      const program = source === PROGRAM ? new ProgramChanges(life, this.#store, signs) : undefined
+      this.#zones.set(zone, { life, source, ...(program === undefined ? {} : { program }) })
       return life
     }
-    if (known.source === source && source !== 'program' && source !== 'text') return known.life
-    throw new ConclaveError('ZONE_TWICE', `the zone ${life.zone} is served from ${known.source} already`, {
-      place: { file: source, zone: life.zone },
+    if (known.source === source && source !== PROGRAM) return known.life
+    throw new ConclaveError('ZONE_TWICE', `the zone ${zone} is served from ${known.source} already`, {
+      place: { file: source, zone },
       remedy: 'A zone has one source: remove one of the two.',
     })
   }
 
-  /** Stops serving a zone. Its keys and its state stay; false when there is no such zone. */
+  /** Stops serving a zone, at once; resolves when nothing of it is under way. Its keys and its state stay, and its file
+   *  is not followed any more. False when there is no such zone. */
   async removeZone(name: string): Promise<boolean> {
-    const key = entryKey(keyOf(nameFromText(name.endsWith('.') ? name : `${name}.`)))
-    const found = this.#zones.get(key)
-    if (found === undefined) return false
-    const { life, source } = found
-    this.#zones.delete(key)
-    this.#scheduler.cancel(life.zone)
-    this.#files.forget(source)
-    await life.idle
-    life.remove()
+    this.#checkOpen()
+    const entry = this.#zones.get(zoneText(absoluteName(name)))
+    if (entry === undefined) return false
+    this.#files.forget(entry.source)
+    await this.#remove(entry.life)
     return true
   }
 
-  /** Reads files again, of all zones or of one, whether or not the watcher noticed a change.
-   *  @throws ConclaveError ZONE_UNKNOWN */
-  async reload(zone?: string): Promise<ZoneOutcome[]> {
-    if (zone === undefined) return this.#files.reload()
-    const { source } = this.#entryOf(zone)
-    return this.#files.reload(path => path === source)
+  #remove(life: ZoneLife): Promise<void> {
+    const { zone } = life
+    if (this.#zones.get(zone)?.life === life) this.#zones.delete(zone)
+    this.#upkeep.forget(life)
+    const left = life.remove().finally(() => {
+      if (this.#leaving.get(zone) === left) this.#leaving.delete(zone)
+    })
+    this.#leaving.set(zone, left)
+    return left
   }
 
-  #entryOf(zone: string): ZoneEntry {
-    const apex = nameFromText(zone.endsWith('.') ? zone : `${zone}.`)
-    const entry = this.#zones.get(entryKey(keyOf(apex)))
-    if (entry !== undefined) return entry
-    throw new ConclaveError('ZONE_UNKNOWN', `there is no zone ${nameToText(apex)} here`, {
-      remedy: 'List the zones with `conclave zones`.',
-    })
+  /** Reads files and keys again that changed, whether or not the watcher noticed.
+   *  @throws ConclaveError ZONE_UNKNOWN, KEY_UNREADABLE */
+  async reload(zone?: string): Promise<ZoneOutcome[]> {
+    this.#checkOpen()
+    const entry = zone === undefined ? undefined : this.#zones.get(zoneText(absoluteName(zone)))
+    if (zone !== undefined && entry === undefined) {
+      throw new ConclaveError('ZONE_UNKNOWN', `there is no zone ${zoneText(absoluteName(zone))} here`, {
+        remedy:
+          'List the zones with `conclave zones`; a file that was refused is read again with all others.',
+      })
+    }
+    // The list is not needed: asking for it makes the store look for keys that were added.
+    await this.#parts.keys?.list()
+    return this.#files.reload(entry === undefined ? undefined : path => path === entry.source)
   }
 
   /** What is served, and how it is, in the order of names. */
   zones(): ZoneStatus[] {
     const now = this.#parts.clock.now()
-    return [...this.#zones].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, entry]) => zoneStatus(entry, now))
+    return [...this.#zones.values()]
+      .sort((a, b) => compareOctets(a.life.apexKey, b.life.apexKey))
+      .map(({ life, source }) => zoneStatus(life, source, now))
   }
 
   /** The whole of it, for people and for cron. */
@@ -430,8 +406,9 @@ export class Nameserver extends EventEmitter<NameserverEvents> {
     return { ...(listeners === undefined ? {} : { listeners }), store: this.#store.stats() }
   }
 
-  /** The response to a query without a socket; undefined where none would be sent. */
+  /** The response to a query without a socket; undefined where none would be sent, and from a closed server. */
   answer(query: Uint8Array, transport: 'udp' | 'tcp' = 'udp'): Uint8Array | undefined {
+    if (this.#closing !== undefined) return undefined
     this.#answerer.begin()
     try {
       const number = transport === 'udp' ? TRANSPORT_UDP : TRANSPORT_TCP
@@ -442,91 +419,92 @@ export class Nameserver extends EventEmitter<NameserverEvents> {
     }
   }
 
-  /** Stops listening, lets answers under way go out, finishes what is being written, and leaves nothing running. */
+  /** Stops listening, lets answers and versions under way be finished for so long, and leaves nothing running. */
   close(options: { readonly drainSeconds?: number } = {}): Promise<void> {
-    this.#closing ??= this.#close(options.drainSeconds ?? 1)
+    this.#closing ??= this.#close(options.drainSeconds ?? DRAIN_SECONDS_DEFAULT)
     return this.#closing
   }
 
   async #close(drainSeconds: number): Promise<void> {
-    await this.#files.close()
-    await this.#scheduler.close()
-    await this.#listeners?.close({ drainSeconds })
-    await Promise.all([...this.#zones.values()].map(({ life }) => life.idle))
-    this.#answerer.close()
-    const { keys, pool, state, temporary } = this.#parts
-    await keys?.close()
-    await pool.close()
-    await state.close()
-    if (temporary !== undefined) await rm(temporary, { recursive: true, force: true })
+    const patience = this.#parts.clock.after(drainSeconds, () => this.#abort.abort())
+    const lives = [...this.#zones.values()].map(({ life }) => life)
+    const work = async (): Promise<void> => {
+      await this.#files.close()
+      await this.#upkeep.close()
+      await Promise.all([...lives.map(life => life.idle), ...this.#leaving.values()])
+      this.#abort.abort()
+      patience.cancel()
+    }
+    const transports = async (): Promise<void> => {
+      await this.#listening?.catch(() => {})
+      await this.#listeners?.close({ drainSeconds })
+    }
+    const both = Promise.allSettled([work(), transports()])
+    await closeAll([
+      ...this.#opened,
+      async () => this.#answerer.close(),
+      async () => {
+        for (const one of await both) if (one.status === 'rejected') throw one.reason
+      },
+    ])
+  }
+
+  /** I3: each listener is called, whatever another one throws. */
+  #tell<E extends keyof NameserverEvents>(event: E, ...values: NameserverEvents[E]): void {
+    for (const listener of this.rawListeners(event)) {
+      try {
+        Reflect.apply(listener, this, values)
+      } catch (error) {
+        this.#parts.log.error('a listener of an event failed', { event, error })
+      }
+    }
   }
 
   #keysMade(zone: Name, made: readonly KeyInfo[]): void {
     for (const key of made) {
       const ds = key.role === 'zsk' ? undefined : dsText(zone, dsRdata(zone, dnskeyRdata(key), DIGEST_SHA256))
-      this.#parts.log.info('key made', {
-        zone: nameToText(zone),
-        role: key.role,
-        tag: key.keyTag,
-        file: key.where,
-      })
-      this.emit('key', { zone: nameToText(zone), key, ...(ds === undefined ? {} : { ds }) })
+      const { role, keyTag: tag, where: file } = key
+      this.#parts.log.info('key made', { zone: zoneText(zone), role, tag, file })
+      this.#tell('key', { zone: zoneText(zone), key, ...(ds === undefined ? {} : { ds }) })
     }
   }
 
   #published(life: ZoneLife, version: PublishedVersion): void {
-    const { zone, serial, signaturesMade, reason } = version
-    this.#parts.log.info('published', { zone, serial, signaturesMade, reason })
-    for (const warning of version.warnings)
-      this.#parts.log.warn(warning.what, { ...warning.place, rule: warning.rule })
-    this.#scheduleRefresh(life)
-    this.emit('published', version)
+    const { zone, serial, signaturesMade, reason, warnings } = version
+    const { log } = this.#parts
+    log.info('published', { zone, serial, signaturesMade, reason })
+    for (const { what, place, rule } of warnings) log.warn(what, { ...place, rule })
+    this.#upkeep.published(life)
+    this.#tell('published', version)
   }
 
-  #zoneRefused(life: ZoneLife, refusal: Refusal): void {
-    const source = this.#zones.get(entryKey(life.apexKey))?.source ?? 'program'
+  #zoneRefused(life: ZoneLife, refusal: Refusal, ofSource: boolean): void {
+    const source = this.#zones.get(life.zone)?.source ?? PROGRAM
     this.#refused(source, refusal, life)
-    if (refusal.retryAfterSeconds !== undefined) this.#refreshAfter(life, refusal.retryAfterSeconds)
+    if (ofSource && source !== TEXT && source !== PROGRAM) this.#upkeep.refused(life, refusal)
   }
 
   #refused(source: string, refusal: Refusal, life?: ZoneLife): void {
     const { code, what, faults } = refusal
+    const zone = life === undefined ? {} : { zone: life.zone }
     this.#parts.log.error('version refused; what was served goes on', {
-      ...(life === undefined ? {} : { zone: life.zone }),
+      ...zone,
       source,
       code,
       what,
       faults: faults.slice(0, FAULTS_LOGGED_MAX).map(faultText),
       ...(faults.length > FAULTS_LOGGED_MAX ? { faultsInAll: faults.length } : {}),
     })
-    this.emit('refused', { ...(life === undefined ? {} : { zone: life.zone }), source, refusal })
+    this.#tell('refused', { ...zone, source, refusal })
   }
 
-  /** The next refresh: when the first signature comes into the last part of its life. */
-  #scheduleRefresh(life: ZoneLife): void {
-    const { firstExpirationUnix } = life
-    if (firstExpirationUnix === undefined) return
-    const { signing } = this.#environment
-    const refreshSeconds = (signing?.policy ?? defaultSigningPolicy).refreshSeconds
-    const due = firstExpirationUnix - refreshSeconds - this.#parts.clock.now()
-    this.#refreshAfter(life, Math.max(due, REFRESH_SPACING_SECONDS))
-  }
-
-  #refreshAfter(life: ZoneLife, seconds: number): void {
-    this.#scheduler.schedule(life.zone, this.#parts.clock.now() + seconds, 'refresh')
-  }
-
-  async #refresh(zone: string): Promise<void> {
-    const life = [...this.#zones.values()].find(entry => entry.life.zone === zone)?.life
-    if (life === undefined || this.#closing !== undefined) return
-    if (this.#environment.signing !== undefined && life.keys.length > 0) {
-      const outcome = await life.inTurn(() => life.publishEdits({ kind: 'refresh' }, 'signatures refreshed'))
-      if (outcome.kind === 'published') return
-      if (outcome.kind === 'unchanged') return this.#scheduleRefresh(life)
-      if (outcome.refusal.retryAfterSeconds === undefined) this.#refreshAfter(life, RETRY_SECONDS)
-    } else this.#refreshAfter(life, RETRY_SECONDS)
-    const { firstExpirationUnix } = life
-    if (firstExpirationUnix !== undefined) this.emit('expiring', { zone: life.zone, firstExpirationUnix })
+  #expiring({ zone }: ZoneLife, firstExpirationUnix: number): void {
+    const seconds = Math.floor(firstExpirationUnix - this.#parts.clock.now())
+    this.#parts.log.warn('signatures are due and were not made anew', {
+      zone,
+      firstExpiresInSeconds: seconds,
+    })
+    this.#tell('expiring', { zone, firstExpirationUnix })
   }
 
   /** A zone file has gone: it is served on until the server restarts. */
@@ -538,25 +516,18 @@ export class Nameserver extends EventEmitter<NameserverEvents> {
   }
 }
 
-function entryKey(apexKey: Uint8Array): string {
-  return Buffer.from(apexKey).toString('latin1')
+function zoneText(apex: Name): string {
+  return nameToText(canonicalName(apex))
 }
 
-async function settled<T>(work: () => Promise<T>): Promise<{ value: T } | { error: unknown }> {
-  try {
-    return { value: await work() }
-  } catch (error) {
-    return { error }
-  }
+/** With or without its last dot. */
+function absoluteName(text: string): Name {
+  return nameFromText(text, rootName)
 }
 
-function faultsError(faults: readonly Fault[], source: string): ConclaveError {
-  const first = faults[0]
+function faultsError(faults: readonly Fault[], place: Fault['place']): ConclaveError {
+  const first = faults.find(fault => fault.severity === 'error') ?? faults[0]
   return new ConclaveError('ZONE_REFUSED', first?.what ?? 'the zone is not sound', {
-    place: { file: source, ...first?.place },
+    place: { ...place, ...first?.place },
   })
-}
-
-function refusalError(refusal: Refusal, zone: string): ConclaveError {
-  return new ConclaveError('ZONE_REFUSED', refusal.what, { place: { zone, ...refusal.faults[0]?.place } })
 }

@@ -23,6 +23,10 @@ export class SignatureLog implements Iterable<LoggedSignatures> {
     return this.#end === 0
   }
 
+  clear(): void {
+    this.#end = 0
+  }
+
   add(key: Uint8Array, kind: TreeKind, pack: Uint8Array | null): void {
     const at = this.#room(HEADER_OCTETS + key.length + (pack?.length ?? 0))
     this.#octets[at] = kind === 'names' ? 0 : 1

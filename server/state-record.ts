@@ -46,9 +46,11 @@ export interface ZoneStateRecord {
 }
 
 export function encodeZoneRecord(record: ZoneStateRecord): Uint8Array {
-  const text = JSON.stringify(record, (_, value: unknown) =>
-    value instanceof Uint8Array ? { hex: Buffer.from(value).toString('hex') } : value,
-  )
+  // A Buffer has become something else by the time it is the value; the field itself is still octets.
+  const text = JSON.stringify(record, function (this: Record<string, unknown>, name, value: unknown) {
+    const field = this[name]
+    return field instanceof Uint8Array ? { hex: Buffer.from(field).toString('hex') } : value
+  })
   return new TextEncoder().encode(text)
 }
 

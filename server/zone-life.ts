@@ -6,8 +6,8 @@
  *
  *  I1  One build of a zone at a time; what is asked meanwhile waits its turn.
  *  I2  A version is durable before a query can see it, so a serial that was seen is never forgotten.
- *  I3  Any outcome but `published` leaves store, state and signatures as they were. */
-import { createHash } from 'node:crypto'
+ *  I3  Any outcome but `published` leaves store and what is served as they were; nothing that a build does is thrown.
+ *  I4  After a restart, what is signed and still valid is served even while keys cannot be had. */
 import { type Clock, ConclaveError, type Logger } from '../base/index.ts'
 import {
   type BuildResult,
@@ -16,6 +16,7 @@ import {
   type CryptoPool,
   type Edits,
   ensureKeys,
+  isSerialAfter,
   type KeyInfo,
   type KeyStore,
   keysOfZone,
@@ -23,8 +24,10 @@ import {
   type SigningPolicy,
   type SigningSettings,
   signingKeysOf,
+  type TreeKind,
 } from '../signer/index.ts'
 import {
+  canonicalName,
   encodeZoneRecord,
   type Fault,
   faultText,
@@ -35,7 +38,9 @@ import {
   type ZoneContent,
   type ZoneRecord,
 } from '../zones/index.ts'
+import { type Refusal, refusalOfError, refusalOfResult } from './refusal.ts'
 import { SignatureLog } from './signature-log.ts'
+import type { ServedVersion } from './state-record.ts'
 import type { ZoneState } from './state-zone.ts'
 
 const INCEPTION_OFFSET_SECONDS = 3600
@@ -48,11 +53,13 @@ export interface ZoneEnvironment {
   readonly signing?: { readonly policy: SigningPolicy; readonly keys: KeyStore }
   readonly serialPolicy: SerialPolicy
   readonly pool: CryptoPool
+  /** Ends builds that are under way; nothing is published afterwards. */
+  readonly signal: AbortSignal
   stateOf(apexKey: Uint8Array): ZoneState
   keysMade(zone: Name, keys: readonly KeyInfo[]): void
   published(life: ZoneLife, version: PublishedVersion): void
-  refused(life: ZoneLife, refusal: Refusal): void
-  progress?(life: ZoneLife, signaturesMade: number): void
+  refused(life: ZoneLife, refusal: Refusal, edits: Edits['kind']): void
+  progress(life: ZoneLife, signaturesMade: number): void
 }
 
 export interface PublishedVersion {
@@ -66,15 +73,6 @@ export interface PublishedVersion {
   readonly warnings: readonly Fault[]
 }
 
-/** Why a version was not published. `retryAfterSeconds`: the keys could not be had, and will be asked again. */
-export interface Refusal {
-  readonly code: string
-  readonly what: string
-  readonly faults: readonly Fault[]
-  readonly atUnix: number
-  readonly retryAfterSeconds?: number
-}
-
 export type ZoneOutcome =
   | { readonly kind: 'published'; readonly version: PublishedVersion }
   | { readonly kind: 'unchanged' }
@@ -83,27 +81,30 @@ export type ZoneOutcome =
 export class ZoneLife {
   readonly apex: Name
   readonly apexKey: Uint8Array
+  /** The zone's name in lower case. */
   readonly zone: string
   record: ZoneRecord | undefined
   keys: readonly KeyInfo[] = []
   lastRefusal: Refusal | undefined
   publishedUnix: number | undefined
-  /** When the first of the served signatures expires. */
+  /** When the first of the served signatures expires; after edits possibly one that is gone, until the next refresh. */
   firstExpirationUnix: number | undefined
   #contentHash: string | undefined
   #removed = false
-  #turn: Promise<unknown> = Promise.resolve()
+  #turn: Promise<unknown>
   readonly #environment: ZoneEnvironment
 
-  constructor(apex: Name, environment: ZoneEnvironment) {
+  /** Nothing begins before `after` has settled: the end of an earlier life of the same zone. */
+  constructor(apex: Name, environment: ZoneEnvironment, after: Promise<unknown> = Promise.resolve()) {
     this.apex = apex
     this.apexKey = keyOf(apex)
-    this.zone = nameToText(apex)
+    this.zone = nameToText(canonicalName(apex))
     this.#environment = environment
+    this.#turn = after
   }
 
   /** Runs when everything asked for before is done (I1). */
-  inTurn<T>(work: () => Promise<T>): Promise<T> {
+  inTurn<T>(work: () => Promise<T> | T): Promise<T> {
     const result = this.#turn.then(work)
     this.#turn = result.catch(() => undefined)
     return result
@@ -114,10 +115,14 @@ export class ZoneLife {
     return this.#turn
   }
 
+  get removed(): boolean {
+    return this.#removed
+  }
+
   /** Builds and publishes; call it in turn. The content's tree is discarded in any case. */
   async publishContent(content: ZoneContent, reason: string): Promise<ZoneOutcome> {
     try {
-      return await this.#advance({ kind: 'all', content }, reason, content)
+      return await this.#advance({ kind: 'all', content }, reason)
     } finally {
       content.tree.discard()
     }
@@ -128,49 +133,84 @@ export class ZoneLife {
     return this.#advance(edits, reason)
   }
 
-  /** Takes the zone out of what is served. Keys, and what the state knows, stay. */
-  remove(): void {
+  /** Takes the zone out of what is served, at once; resolves when its memory is given back. Keys, and what the state
+   *  knows, stay. */
+  remove(): Promise<void> {
+    const { store } = this.#environment
     this.#removed = true
-    const { record } = this
-    if (record === undefined) return
-    this.record = undefined
-    this.#environment.store.commit({
-      zones: [{ apexKey: this.apexKey, value: null }],
-      drafts: [],
-      dropped: [record.namesRoot, record.nsec3Root],
+    if (this.record !== undefined) {
+      store.commit({ zones: [{ apexKey: this.apexKey, value: null }], drafts: [], dropped: [] })
+    }
+    return this.inTurn(() => {
+      const { record } = this
+      this.record = undefined
+      if (record === undefined) return
+      store.commit({ zones: [], drafts: [], dropped: [record.namesRoot, record.nsec3Root] })
     })
   }
 
-  async #advance(edits: Edits, reason: string, content?: ZoneContent): Promise<ZoneOutcome> {
-    if (this.#removed) return { kind: 'unchanged' }
-    const signatures = new SignatureLog()
+  async #advance(edits: Edits, reason: string): Promise<ZoneOutcome> {
+    const { clock } = this.#environment
+    const now = clock.now()
+    let built: BuiltVersion
     try {
-      const result = await this.#build(edits, signatures, content)
-      if (result.kind === 'built') return await this.#publish(result, signatures, reason)
-      if (result.kind === 'unchanged') return this.#settled()
-      return await this.#refuse(refusalOf(result, this.#environment.clock.now()))
+      this.#checkOpen()
+      const signatures = new SignatureLog()
+      const result = await this.#build(edits, signatures)
+      if (result.kind === 'unchanged') return this.#unchanged(result.firstExpirationUnix)
+      if (result.kind !== 'built') return await this.#refuse(refusalOfResult(result, clock.now()), edits.kind)
+      built = result
+      await this.#publish(built, signatures, reason, now)
     } catch (error) {
-      if (!(error instanceof ConclaveError)) throw error
-      const refusal = {
-        code: error.code,
-        what: error.message,
-        faults: [],
-        atUnix: this.#environment.clock.now(),
-      }
-      return await this.#refuse({ ...refusal, faults: [faultOf(error, this.zone)] })
+      return await this.#refuse(this.#refusalOf(error), edits.kind)
     }
+    this.#served(built, now)
+    const version = { ...summaryOf(this.zone, built), reason }
+    this.#environment.published(this, version)
+    return { kind: 'published', version }
   }
 
-  #settled(): ZoneOutcome {
+  #refusalOf(error: unknown): Refusal {
+    const { clock, log, signal } = this.#environment
+    // A build that was ended shows whatever it met first.
+    const cause = signal.aborted ? serverClosed() : error
+    if (!(cause instanceof ConclaveError))
+      log.error('a version could not be built: a bug', { zone: this.zone, error })
+    return refusalOfError(cause, clock.now(), this.zone)
+  }
+
+  #checkOpen(): void {
+    if (this.#environment.signal.aborted) throw serverClosed()
+    if (this.#removed) throw zoneRemoved(this.zone)
+  }
+
+  #unchanged(firstExpirationUnix: number | undefined): ZoneOutcome {
     this.lastRefusal = undefined
+    if (firstExpirationUnix !== undefined) this.firstExpirationUnix = firstExpirationUnix
     return { kind: 'unchanged' }
   }
 
-  async #build(edits: Edits, signatures: SignatureLog, content?: ZoneContent): Promise<BuildResult> {
-    const { store, serialPolicy, signing, pool } = this.#environment
+  /** I4: keys that cannot be had after a restart are asked again later; until then signatures serve while they are valid. */
+  async #build(edits: Edits, signatures: SignatureLog): Promise<BuildResult> {
+    const result = await this.#buildOnce(edits, signatures)
+    if (result.kind !== 'unavailable' && result.kind !== 'pending') return result
+    if (this.record !== undefined || this.#environment.stateOf(this.apexKey).served === undefined)
+      return result
+    signatures.clear()
+    const kept = await this.#buildOnce(edits, signatures, { refreshSeconds: 0 })
+    return kept.kind === 'built' ? kept : result
+  }
+
+  async #buildOnce(
+    edits: Edits,
+    signatures: SignatureLog,
+    more: Partial<SigningSettings> = {},
+  ): Promise<BuildResult> {
+    const { store, serialPolicy, signing, pool, clock, signal } = this.#environment
+    const content = edits.kind === 'all' ? edits.content : undefined
     const state = this.#environment.stateOf(this.apexKey)
     const served = state.served
-    const settings = signing === undefined ? undefined : await this.#settings(content)
+    const settings = signing === undefined ? undefined : { ...(await this.#settings(content)), ...more }
     return buildVersion({
       store,
       pool,
@@ -184,11 +224,13 @@ export class ZoneLife {
       ...optional('gate', signing?.policy.gate),
       serial: {
         policy: serialPolicy,
+        nowUnix: clock.now(),
         ...optional('lastServed', served?.serial),
         ...optional('lastContentHash', served === undefined ? undefined : contentHashOf(served.sourceDigest)),
       },
       onSignatures: (key, kind, pack) => signatures.add(key, kind, pack),
-      onProgress: made => this.#environment.progress?.(this, made),
+      onProgress: made => this.#environment.progress(this, made),
+      signal,
     })
   }
 
@@ -232,12 +274,13 @@ export class ZoneLife {
     })
   }
 
-  async #publish(built: BuiltVersion, signatures: SignatureLog, reason: string): Promise<ZoneOutcome> {
-    const { store, clock } = this.#environment
-    const now = clock.now()
+  /** Makes the version durable, then visible (I2). The drafts are discarded when either fails. */
+  async #publish(built: BuiltVersion, signatures: SignatureLog, reason: string, now: number): Promise<void> {
+    const { store } = this.#environment
     try {
-      await this.#saveVersion(built, signatures, reason, now)
-      if (this.#removed) throw new ConclaveError('ZONE_REMOVED', 'the zone was removed meanwhile')
+      this.#checkOpen()
+      await this.#save(built, signatures, reason, now)
+      this.#checkOpen()
       store.commit({
         zones: [{ apexKey: this.apexKey, value: encodeZoneRecord(built.record) }],
         drafts: built.drafts,
@@ -247,31 +290,28 @@ export class ZoneLife {
       for (const draft of built.drafts) draft.discard()
       throw error
     }
-    this.#served(built, now)
-    const version = { ...summaryOf(this.zone, built), reason }
-    this.#environment.published(this, version)
-    return { kind: 'published', version }
   }
 
-  async #saveVersion(
-    built: BuiltVersion,
-    signatures: SignatureLog,
-    reason: string,
-    now: number,
-  ): Promise<void> {
+  async #save(built: BuiltVersion, signatures: SignatureLog, reason: string, now: number): Promise<void> {
     const state = this.#environment.stateOf(this.apexKey)
+    const { served } = state
     const { changes, record } = built
     const sourceDigest = digestOf(built.contentHash)
+    this.#checkSerial(record.serial, served)
+    if (this.record === undefined && served !== undefined) {
+      // A restart with everything as it was: what is on disk says it all.
+      if (isSameVersion(served, built, sourceDigest) && signatures.empty && state.refused === undefined)
+        return
+      await this.#forgetStale(state, built, signatures)
+    }
+    const inception = built.signaturesMade > 0 ? Math.floor(now) - INCEPTION_OFFSET_SECONDS : 0
     await state.publish({
       serial: record.serial,
       sourceSerial: record.sourceSerial,
       sourceDigest,
       parametersDigest: new Uint8Array(0),
       publishedUnix: now,
-      newestInceptionUnix:
-        built.signaturesMade > 0
-          ? Math.floor(now - INCEPTION_OFFSET_SECONDS)
-          : (state.served?.newestInceptionUnix ?? 0),
+      newestInceptionUnix: Math.max(inception, served?.newestInceptionUnix ?? 0),
       ...(signatures.empty ? {} : { signatures }),
       ...(changes === undefined
         ? {}
@@ -289,34 +329,88 @@ export class ZoneLife {
     })
   }
 
+  /** RFC 1982 §3.2, RFC 1995 §2: secondaries take a serial that is not after theirs for nothing new. */
+  #checkSerial(serial: number, served: ServedVersion | undefined): void {
+    if (served === undefined || serial === served.serial || isSerialAfter(serial, served.serial)) return
+    throw new ConclaveError(
+      'SERIAL_BACKWARDS',
+      `serial ${serial} is before ${served.serial}, which was served`,
+      {
+        place: { zone: this.zone },
+        remedy: 'Raise the serial of the SOA above it (RFC 1982), or have serials counted here.',
+      },
+    )
+  }
+
+  /** Signatures on disk of names that went while no server ran, and of a denial that is no more. */
+  async #forgetStale(state: ZoneState, built: BuiltVersion, signatures: SignatureLog): Promise<void> {
+    const { namesRoot, nsec3Root } = built.record
+    const roots: readonly (readonly [TreeKind, number])[] = [
+      ['names', namesRoot],
+      ['nsec3', nsec3Root],
+    ]
+    const cursor = this.#environment.store.readTree()
+    for (const [kind, root] of roots) {
+      let steps = 0
+      for (const walk = state.signatureWalk(kind); walk.next(); ) {
+        const { key } = walk
+        if (root === 0 || !cursor.find(root, key, 0, key.length)) signatures.add(key, kind, null)
+        if (++steps % STEPS_A_TURN === 0) await new Promise(resolve => setImmediate(resolve))
+      }
+    }
+  }
+
   #served(built: BuiltVersion, now: number): void {
     const first = built.firstExpirationUnix
     const old = this.record === undefined ? undefined : this.firstExpirationUnix
-    this.firstExpirationUnix = built.changes === undefined || old === undefined ? first : earlier(first, old)
+    this.firstExpirationUnix =
+      built.expirationOf === 'zone' || old === undefined ? first : earlier(first, old)
     this.record = built.record
     this.#contentHash = built.contentHash
     this.publishedUnix = now
     this.lastRefusal = undefined
   }
 
-  async #refuse(refusal: Refusal): Promise<ZoneOutcome> {
+  async #refuse(refusal: Refusal, edits: Edits['kind']): Promise<ZoneOutcome> {
+    if (this.#removed || this.#environment.signal.aborted) return { kind: 'refused', refusal }
     this.lastRefusal = refusal
     await this.noteRefusal(refusal)
-    this.#environment.refused(this, refusal)
+    this.#environment.refused(this, refusal, edits)
     return { kind: 'refused', refusal }
   }
 
-  /** Keeps the reason on disk, so that `status` can tell it after a restart. */
-  noteRefusal(refusal: Refusal): Promise<void> {
+  /** Keeps the reason on disk for those who look there; without a disk that takes it, the log has it. */
+  async noteRefusal(refusal: Refusal): Promise<void> {
     const first = refusal.faults[0]
-    return this.#environment.stateOf(this.apexKey).refuse({
-      atUnix: refusal.atUnix,
-      code: refusal.code,
-      what: refusal.what,
-      where: first === undefined ? '' : faultText(first),
-      sourceDigest: new Uint8Array(0),
-    })
+    try {
+      await this.#environment.stateOf(this.apexKey).refuse({
+        atUnix: refusal.atUnix,
+        code: refusal.code,
+        what: refusal.what,
+        where: first === undefined ? '' : faultText(first),
+        sourceDigest: new Uint8Array(0),
+      })
+    } catch (error) {
+      this.#environment.log.error('why a version was refused could not be kept', { zone: this.zone, error })
+    }
   }
+}
+
+/** Steps of a long walk between turns of others on the event loop. */
+const STEPS_A_TURN = 2048
+
+function serverClosed(): ConclaveError {
+  return new ConclaveError('SERVER_CLOSED', 'the server is closing, or closed')
+}
+
+function zoneRemoved(zone: string): ConclaveError {
+  return new ConclaveError('ZONE_REMOVED', 'the zone was removed from the server', { place: { zone } })
+}
+
+function isSameVersion(served: ServedVersion, built: BuiltVersion, sourceDigest: Uint8Array): boolean {
+  const { serial, sourceSerial } = built.record
+  if (served.serial !== serial || served.sourceSerial !== sourceSerial) return false
+  return built.signaturesMade === 0 && Buffer.compare(served.sourceDigest, sourceDigest) === 0
 }
 
 function earlier(a: number | undefined, b: number): number {
@@ -334,38 +428,10 @@ function summaryOf(zone: string, built: BuiltVersion): Omit<PublishedVersion, 'r
   return { zone, serial, names, records, signaturesMade, signaturesReused, warnings }
 }
 
-function refusalOf(result: Exclude<BuildResult, { kind: 'built' | 'unchanged' }>, atUnix: number): Refusal {
-  switch (result.kind) {
-    case 'refused':
-      return {
-        code: result.code,
-        what: result.faults[0]?.what ?? 'the version is not sound',
-        faults: result.faults,
-        atUnix,
-      }
-    case 'pending':
-      return { code: 'SIGNATURES_PENDING', what: `signatures wait for ${result.needs}`, faults: [], atUnix }
-    case 'unavailable': {
-      const { code, retryAfterSeconds } = result
-      return { code, what: 'the keys cannot be had now', faults: [], atUnix, retryAfterSeconds }
-    }
-  }
-}
-
-function faultOf(error: ConclaveError, zone: string): Fault {
-  const what = error.remedy === undefined ? error.message : `${error.message}. ${error.remedy}`
-  return { place: { zone, ...error.place }, what, severity: 'error', rule: error.code }
-}
-
 function digestOf(contentHash: string | undefined): Uint8Array {
-  return contentHash === undefined ? new Uint8Array(0) : Buffer.from(contentHash, 'utf8')
+  return new TextEncoder().encode(contentHash ?? '')
 }
 
 function contentHashOf(digest: Uint8Array): string | undefined {
-  return digest.length === 0 ? undefined : Buffer.from(digest).toString('utf8')
-}
-
-/** Digest of octets, for comparing sources. */
-export function sha256Hex(octets: Uint8Array): string {
-  return createHash('sha256').update(octets).digest('hex')
+  return digest.length === 0 ? undefined : new TextDecoder().decode(digest)
 }

@@ -1,7 +1,7 @@
 /** How a zone is, as `conclave zones` and `status` tell it. */
 import { DENIAL_NONE, DENIAL_NSEC, DENIAL_OPT_OUT, type Denial } from '../zones/index.ts'
-import type { ZoneEntry } from './nameserver.ts'
-import type { Refusal } from './zone-life.ts'
+import type { Refusal } from './refusal.ts'
+import type { ZoneLife } from './zone-life.ts'
 
 export interface ZoneStatus {
   readonly zone: string
@@ -15,13 +15,12 @@ export interface ZoneStatus {
   readonly denial: 'none' | 'nsec' | 'nsec3' | 'opt-out'
   readonly keys: readonly { readonly role: string; readonly algorithm: number; readonly tag: number }[]
   readonly publishedUnix?: number
-  /** Seconds until the first served signature expires. */
+  /** Seconds until the first served signature expires; negative when it has. */
   readonly headroomSeconds?: number
   readonly lastRefused?: Refusal
 }
 
-export function zoneStatus(entry: ZoneEntry, now: number): ZoneStatus {
-  const { life, source } = entry
+export function zoneStatus(life: ZoneLife, source: string, now: number): ZoneStatus {
   const { record, lastRefusal, publishedUnix, firstExpirationUnix } = life
   return {
     zone: life.zone,

@@ -10,6 +10,7 @@ export {
 } from './content.ts'
 export { type Fault, FaultList, faultText, type Severity } from './fault.ts'
 export type { ReadFile } from './include.ts'
+export { RRSETS_PER_NAME_MAX, rrsetOctetsMax } from './limits.ts'
 export { type LintedZone, type LintOptions, lint } from './lint.ts'
 export * from './name.ts'
 export * from './node.ts'

@@ -1,0 +1,81 @@
+/** What embedders of a nameserver give and get. Data only; nameserver.ts does the work. */
+import type { Clock, Logger } from '../base/index.ts'
+import type { KeyInfo, KeyStore, SerialPolicy, SigningPolicy } from '../signer/index.ts'
+import type { StoreStats } from '../zones/index.ts'
+import type { ListenCounters } from './listen.ts'
+import type { ZoneChange } from './program-zone.ts'
+import type { Refusal } from './refusal.ts'
+import type { PublishedVersion, ZoneOutcome } from './zone-life.ts'
+import type { ZoneStatus } from './zone-status.ts'
+
+export interface NameserverOptions {
+  /** `ADDRESS@PORT`; port 0 takes a free one for UDP and TCP. Default: none, `answer` works all the same. */
+  readonly listen?: readonly string[]
+  /** State directory. Default: a temporary one that `close` removes, keys included. */
+  readonly state?: string
+  /** False: zones are served as they are. */
+  readonly signing?: false | Partial<SigningPolicy>
+  /** Where the keys are; default: files in the state directory. It stays the caller's to close. */
+  readonly keys?: KeyStore
+  readonly serialPolicy?: SerialPolicy
+  /** Threads that answer UDP; default min(cores, 2). */
+  readonly workers?: number
+  readonly udp?: 'batch' | 'dgram'
+  /** Address prefixes that may transfer zones; default loopback. */
+  readonly axfrAllow?: readonly string[]
+  /** Follow changes of zone files; default true. */
+  readonly watch?: boolean
+  readonly clock?: Clock
+  readonly log?: Logger
+}
+
+export interface RefusedEvent {
+  /** Absent when the source did not say which zone it is. */
+  readonly zone?: string
+  readonly source: string
+  readonly refusal: Refusal
+}
+
+export interface KeyEvent {
+  readonly zone: string
+  readonly key: KeyInfo
+  /** The DS record for the parent; absent for a ZSK. */
+  readonly ds?: string
+}
+
+export interface NameserverEvents {
+  published: [PublishedVersion]
+  refused: [RefusedEvent]
+  /** Signatures could not be refreshed, or are not ours to refresh, and the first ends soon. */
+  expiring: [{ readonly zone: string; readonly firstExpirationUnix: number }]
+  key: [KeyEvent]
+  progress: [{ readonly zone: string; readonly signaturesMade: number }]
+}
+
+/** A zone that this program owns. */
+export interface ProgramZone {
+  readonly name: string
+  /** Resolves when the change is signed and live; changes made meanwhile share a version. Rejects when it was refused:
+   *  then nothing of it was done.
+   *  @throws ConclaveError what is wrong with the change, why it cannot be signed, ZONE_REMOVED, SERVER_CLOSED */
+  change(change: ZoneChange): Promise<ChangeOutcome>
+}
+
+export type ChangeOutcome = Exclude<ZoneOutcome, { kind: 'refused' }>
+
+export interface ServerStats {
+  /** Absent before the server listens. */
+  readonly listeners?: ListenCounters
+  readonly store: StoreStats
+}
+
+export interface ServerStatus {
+  readonly version: string
+  readonly pid: number
+  readonly upSeconds: number
+  readonly addresses: readonly string[]
+  readonly state: string
+  readonly zones: readonly ZoneStatus[]
+  /** Sources that gave no zone so far. */
+  readonly refusedSources: readonly RefusedEvent[]
+}

@@ -1,0 +1,43 @@
+/** A bound on work that goes on at once, in units of its size.
+ *  I1  What is running never exceeds the capacity, and who came first goes first. */
+
+export class Slots {
+  readonly #capacity: number
+  #used = 0
+  #waiting: { readonly units: number; readonly go: () => void }[] = []
+
+  constructor(capacity: number) {
+    this.#capacity = capacity
+  }
+
+  /** Runs the work when there is room; work larger than all of it runs alone. */
+  async run<T>(units: number, work: () => Promise<T>): Promise<T> {
+    const wanted = Math.min(units, this.#capacity)
+    await this.#take(wanted)
+    try {
+      return await work()
+    } finally {
+      this.#used -= wanted
+      this.#admit()
+    }
+  }
+
+  #take(units: number): Promise<void> | undefined {
+    if (this.#waiting.length === 0 && this.#used + units <= this.#capacity) {
+      this.#used += units
+      return undefined
+    }
+    return new Promise(go => this.#waiting.push({ units, go }))
+  }
+
+  #admit(): void {
+    let admitted = 0
+    for (const { units, go } of this.#waiting) {
+      if (this.#used + units > this.#capacity) break
+      this.#used += units
+      admitted++
+      go()
+    }
+    if (admitted > 0) this.#waiting.splice(0, admitted)
+  }
+}

@@ -1,0 +1,120 @@
+/** When the zones of a nameserver need attention without anybody asking: signatures that are due, and what could not be
+ *  done and may go now.
+ *
+ *    published ─▶ 'refresh' at the first expiration less refreshSeconds ─▶ published │ unchanged │ refused ─▶ again, later
+ *    refused, and the fault may pass ─▶ 'retry' ─▶ the source is read again
+ *
+ *  I1  A zone with signatures always has a refresh planned, whatever became of the last one.
+ *  I2  Failures in a row wait longer and longer, but never so long that a tenth of what is left of a signature passes. */
+import type { Clock, Logger } from '../base/index.ts'
+import type { Refusal } from './refusal.ts'
+import { type DueJob, Scheduler } from './scheduler.ts'
+import type { ZoneLife } from './zone-life.ts'
+
+export interface UpkeepOptions {
+  readonly clock: Clock
+  readonly log: Logger
+  /** Signatures with less than this left are made anew. */
+  readonly refreshSeconds: number
+  /** False: zones are served as they are, and their signatures are somebody else's. */
+  readonly signs: boolean
+  lifeOf(zone: string): ZoneLife | undefined
+  /** Reads the zone's source again. */
+  retry(life: ZoneLife): void
+  /** The first signature ends soon, and was not made anew. */
+  expiring(life: ZoneLife, firstExpirationUnix: number): void
+}
+
+const REFRESH = 'refresh'
+const RETRY = 'retry'
+const RETRY_SECONDS = 10
+const RETRY_SECONDS_MAX = 3600
+/** What falls due within this part of the time to refresh goes together: an hour of four and two thirds days, so that a
+ *  small zone has a version an hour, not one for each of its signatures. */
+const REFRESH_BATCH = 1 / 112
+const LEFT_SHARE = 1 / 10
+
+export class Upkeep {
+  readonly #options: UpkeepOptions
+  readonly #scheduler: Scheduler
+  /** Failures in a row, by zone and reason. */
+  readonly #failures = new Map<string, number>()
+
+  constructor(options: UpkeepOptions) {
+    const { clock, log } = options
+    this.#options = options
+    this.#scheduler = new Scheduler({ clock, log, run: job => this.#run(job) })
+  }
+
+  /** A version is served. */
+  published(life: ZoneLife): void {
+    this.#scheduler.cancel(life.zone, RETRY)
+    this.#failures.delete(nameOf(life, RETRY))
+    this.#planRefresh(life)
+  }
+
+  /** A version that a source gave was refused. */
+  refused(life: ZoneLife, refusal: Refusal): void {
+    if (refusal.retryAfterSeconds !== undefined) this.#later(life, RETRY, refusal.retryAfterSeconds)
+    else this.#scheduler.cancel(life.zone, RETRY)
+  }
+
+  forget(life: ZoneLife): void {
+    this.#scheduler.cancel(life.zone)
+    for (const reason of [REFRESH, RETRY]) this.#failures.delete(nameOf(life, reason))
+  }
+
+  /** Starts nothing more; resolves when what runs has ended. */
+  close(): Promise<void> {
+    return this.#scheduler.close()
+  }
+
+  async #run({ zone, reason }: DueJob): Promise<void> {
+    const life = this.#options.lifeOf(zone)
+    if (life === undefined) return
+    if (reason === RETRY) this.#options.retry(life)
+    else if (life.firstExpirationUnix !== undefined) await this.#refresh(life)
+  }
+
+  async #refresh(life: ZoneLife): Promise<void> {
+    if (!this.#options.signs) return this.#tellExpiring(life, RETRY_SECONDS_MAX)
+    const outcome = await life.inTurn(() => life.publishEdits({ kind: 'refresh' }, 'signatures refreshed'))
+    if (life.removed) return
+    if (outcome.kind === 'refused') return this.#tellExpiring(life, outcome.refusal.retryAfterSeconds ?? 0)
+    this.#failures.delete(nameOf(life, REFRESH))
+    this.#planRefresh(life)
+  }
+
+  #tellExpiring(life: ZoneLife, retryAfterSeconds: number): void {
+    this.#later(life, REFRESH, retryAfterSeconds)
+    const { firstExpirationUnix } = life
+    if (firstExpirationUnix !== undefined) this.#options.expiring(life, firstExpirationUnix)
+  }
+
+  /** I1. A failing refresh keeps its own rhythm when edits go on being published. */
+  #planRefresh(life: ZoneLife): void {
+    const { clock, refreshSeconds } = this.#options
+    const first = life.firstExpirationUnix
+    if (first === undefined) return this.#scheduler.cancel(life.zone, REFRESH)
+    if (this.#failures.has(nameOf(life, REFRESH))) return
+    const now = clock.now()
+    const due = Math.max(first - refreshSeconds, now + refreshSeconds * REFRESH_BATCH)
+    this.#scheduler.schedule(life.zone, due, REFRESH)
+  }
+
+  /** I2. */
+  #later(life: ZoneLife, reason: string, retryAfterSeconds: number): void {
+    const name = nameOf(life, reason)
+    const failures = (this.#failures.get(name) ?? 0) + 1
+    this.#failures.set(name, failures)
+    const now = this.#options.clock.now()
+    const backOff = Math.min(RETRY_SECONDS_MAX, RETRY_SECONDS * 2 ** Math.min(failures - 1, 16))
+    const left = (life.firstExpirationUnix ?? Number.POSITIVE_INFINITY) - now
+    const wait = Math.min(Math.max(backOff, retryAfterSeconds), Math.max(RETRY_SECONDS, left * LEFT_SHARE))
+    this.#scheduler.schedule(life.zone, now + wait, reason)
+  }
+}
+
+function nameOf(life: ZoneLife, reason: string): string {
+  return `${reason} ${life.zone}`
+}
