@@ -2,7 +2,8 @@
  *  I1  The octets go to a new file in the same directory (a rename never crosses file systems), are synced, and only
  *      then take the name; the directory is synced last, so that the new name is durable when the call resolves.
  *  I2  A failure leaves what was there before, and no temporary file.
- *  I3  A symbolic link at the path stays; the file it leads to is replaced.
+ *  I3  Only regular files are replaced, never a device, a pipe or a directory. A symbolic link at the path stays; the
+ *      file it leads to is replaced.
  *  After a crash between I1's steps a file named `.conclave-*.tmp` may remain; `isTemporaryName` recognises it. */
 
 import { randomBytes } from 'node:crypto'
@@ -48,6 +49,7 @@ export async function writeFileWhole(
 
 async function writeAndRename(path: string, content: FileContent, options: WholeFileOptions): Promise<void> {
   const target = options.exclusive === true ? path : await linkTarget(path)
+  await refuseSpecial(target)
   const directory = dirname(target)
   const name = `${TEMPORARY_PREFIX}${randomBytes(8).toString('hex')}${TEMPORARY_SUFFIX}`
   const temporary = join(directory, name)
@@ -76,6 +78,15 @@ async function writeAndRename(path: string, content: FileContent, options: Whole
     throw error
   }
   await syncDirectory(directory)
+}
+
+async function refuseSpecial(path: string): Promise<void> {
+  const stats = await fs.stat(path).catch(() => undefined)
+  if (stats === undefined || stats.isFile()) return
+  throw new ConclaveError('FILE_WRITE', 'this is not a regular file, and is left as it is', {
+    place: { file: path },
+    remedy: 'Name a file; what is written to standard output can be led elsewhere.',
+  })
 }
 
 /** Makes the names in a directory durable. Does nothing where a directory cannot be opened or synced. */

@@ -40,6 +40,13 @@ test('I2: a source that fails leaves the old file and no temporary one', async t
   t.deepEqual(await fs.readdir(where), ['out.zone'])
 })
 
+test('I3: a directory is left as it is', async t => {
+  const where = await directory(t)
+  const error = await t.throwsAsync(writeFileWhole(where, 'new'), { instanceOf: ConclaveError })
+  t.regex(error?.message ?? '', /not a regular file/)
+  t.true((await fs.stat(where)).isDirectory())
+})
+
 test('I3: a symbolic link stays, its target is replaced', async t => {
   const where = await directory(t)
   await fs.mkdir(join(where, 'real'))

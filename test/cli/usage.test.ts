@@ -1,37 +1,8 @@
 /** Wrong usage and user errors: exit codes, what is said, and that nothing is left behind. */
 import { readdirSync } from 'node:fs'
 import test from 'ava'
-import { runCommand } from '../../cli/program.ts'
-import {
-  commandFile,
-  conclave,
-  directoryOf,
-  type Ran,
-  run,
-  temporaryDirectory,
-  zoneText,
-} from '../support/serve.ts'
-
-/** A command line in this process, which spares two hundred milliseconds each; what it prints is caught. */
-async function inProcess(words: readonly string[]): Promise<Ran> {
-  const said = { out: '', err: '' }
-  const { stdout, stderr } = process
-  const writers = { out: stdout.write, err: stderr.write }
-  const taker = (to: 'out' | 'err') => (text: string | Uint8Array) => {
-    said[to] += String(text)
-    return true
-  }
-  stdout.write = taker('out')
-  stderr.write = taker('err')
-  try {
-    const code = await runCommand(words)
-    return { code, ...said }
-  } finally {
-    stdout.write = writers.out
-    stderr.write = writers.err
-    process.exitCode = undefined
-  }
-}
+import { inProcess } from '../support/command.ts'
+import { commandFile, conclave, directoryOf, run, temporaryDirectory, zoneText } from '../support/serve.ts'
 
 /** No stack trace reaches a user. */
 const STACK = /^\s+at .+:\d+:\d+\)?$/m

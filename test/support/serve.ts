@@ -243,7 +243,7 @@ export class ServeProcess {
 
 /** Starts `conclave serve --json --listen 127.0.0.1@0 WORDS…`; the test's end stops it. Resolves when it answers. */
 export function serve(t: Scope, cwd: string, words: readonly string[]): Promise<ServeProcess> {
-  return serveWords(t, cwd, ['--listen', '127.0.0.1@0', '--', ...words]).started()
+  return serveWords(t, cwd, ['--listen', '127.0.0.1@0', ...words]).started()
 }
 
 /** The same without a default for `--listen`, and without waiting. */
