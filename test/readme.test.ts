@@ -1,0 +1,111 @@
+/** README's commands are run as they stand, so far as a test can. What differs is said beside each: ports are free ones
+ *  instead of 5300 and 5301, `npx conclave` is the file that package.json's `bin` names, `npm start` is the words of that
+ *  script after its build, and `npm test` runs one file, since running all of them would run this one again. A command
+ *  that is not listed here fails the test. */
+import { cpSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import test, { type ExecutionContext } from 'ava'
+import {
+  commandFile,
+  conclave,
+  directoryOf,
+  projectRoot,
+  type Ran,
+  run,
+  type ServeProcess,
+  serve,
+  temporaryDirectory,
+  zoneText,
+} from './support/serve.ts'
+import { needs, toolPath } from './support/tools.ts'
+
+interface Package {
+  readonly bin: { readonly conclave: string }
+  readonly scripts: { readonly start: string; readonly test: string }
+}
+
+const manifest = JSON.parse(readFileSync(join(projectRoot, 'package.json'), 'utf8')) as Package
+const COMMAND = `node ${manifest.bin.conclave} serve `
+
+/** Lines of README's ```sh blocks. */
+function commands(): string[] {
+  const readme = readFileSync(join(projectRoot, 'README.md'), 'utf8')
+  return [...readme.matchAll(/^```sh\n([\s\S]*?)^```$/gm)].flatMap(block => block[1]!.trim().split('\n'))
+}
+
+/** `npm start` builds, then serves: those words in a copy of the examples. */
+function startExamples(t: ExecutionContext): Promise<ServeProcess> {
+  const [build, start] = manifest.scripts.start.split(' && ')
+  t.is(build, 'tsc')
+  t.true(start!.startsWith(COMMAND), start)
+  const cwd = temporaryDirectory(t)
+  const unsigned = (source: string): boolean => !source.includes('.conclave')
+  cpSync(join(projectRoot, 'examples'), join(cwd, 'examples'), { recursive: true, filter: unsigned })
+  return serve(t, cwd, start!.slice(COMMAND.length).split(' '))
+}
+
+function dig(server: ServeProcess, command: string): Promise<Ran> {
+  return run(toolPath('dig')!, command.replace(' -p 5300 ', ` -p ${server.port} `).split(' ').slice(1))
+}
+
+const NPM = ['npm install && npm start', 'npm install && CONCLAVE_INSTALL=1 npm test']
+const NPX = 'npx conclave '
+
+test('every command of README is run by a test of this file', t => {
+  const others = commands().filter(line => !line.startsWith(NPX) && !line.startsWith('dig '))
+  t.deepEqual(others, NPM)
+  t.is(commands().filter(line => line.startsWith('dig ')).length, 2)
+  t.is(commands().filter(line => line.startsWith(`${NPX}serve `)).length, 1)
+  t.is(join(projectRoot, manifest.bin.conclave), commandFile)
+})
+
+test('npm start, and the dig lines', async t => {
+  const server = await startExamples(t)
+  t.deepEqual(
+    server.serving.zones.map(zone => [zone.zone, zone.state]),
+    [
+      ['andes.example.', 'serving'],
+      ['everything.example.', 'serving'],
+      ['gob.example.', 'serving'],
+    ],
+  )
+  t.is(server.serving.ds.length, 3)
+  if (!needs(t, 'dig')) return
+  const [soa, axfr] = commands().filter(command => command.startsWith('dig '))
+  const answer = await dig(server, soa!)
+  t.regex(answer.out, /status: NOERROR/)
+  t.regex(answer.out, /^andes\.example\.\s+3600\s+IN\s+RRSIG\s+SOA 13 2 /m)
+  const transfer = await dig(server, axfr!)
+  t.regex(transfer.out, /^andes\.example\.\s.*\sZONEMD\s/m)
+  t.regex(transfer.out, /^;; XFR size: \d+ records/m)
+})
+
+test('conclave serve on a port of one’s own, and the other commands beside it, in the order of README', async t => {
+  const [serving, ...others] = commands().flatMap(line =>
+    line.startsWith(NPX) ? [line.slice(NPX.length).split(' ')] : [],
+  )
+  t.deepEqual([serving![0], ...serving!.slice(-2)], ['serve', '--listen', '127.0.0.1@5301'])
+  const cwd = directoryOf(t, {
+    'example.com.zone': zoneText('example.com.'),
+    'zones/example.org.zone': zoneText('example.org.'),
+  })
+  const server = await serve(t, cwd, serving!.slice(1, -2))
+  t.deepEqual(
+    server.serving.zones.map(zone => zone.zone),
+    ['example.com.', 'example.org.'],
+  )
+  for (const words of others) {
+    const { code, out, err } = await conclave(words, { cwd })
+    t.is(code, 0, `${words.join(' ')}: ${out}${err}`)
+  }
+})
+
+test('npm test: its script is there and ends with the counts', async t => {
+  const [build, words] = manifest.scripts.test.split(' && ')
+  t.is(build, 'tsc')
+  t.is(words, 'node dist/test/run.js')
+  const file = 'dist/test/base/file-lock.test.js'
+  const { code, out } = await run(process.execPath, ['dist/test/run.js', file], { cwd: projectRoot })
+  t.is(code, 0)
+  t.regex(out, /^tests: [1-9]\d* passed, 0 failed$/m)
+})
