@@ -37,5 +37,9 @@ test('the programs in README are parts of examples that run', t => {
   const texts = examples.map(name => read(join('examples', name)))
   const blocks = [...read('README.md').matchAll(/```ts\n([^`]*)```/g)].map(match => match[1]!)
   t.true(blocks.length > 0)
-  for (const block of blocks) t.true(texts.some(text => text.includes(block)), block)
+  for (const block of blocks)
+    t.true(
+      texts.some(text => text.includes(block)),
+      block,
+    )
 })

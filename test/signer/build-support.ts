@@ -10,6 +10,7 @@ import {
   buildVersion,
   type Capabilities,
   CryptoPool,
+  type GenerateSpec,
   type KeyInfo,
   type KeyRole,
   type KeyStore,
@@ -98,7 +99,7 @@ export class TestKeyStore implements KeyStore {
     return Promise.resolve(outcomes)
   }
 
-  generate(): Promise<KeyInfo> {
+  generate(_spec: GenerateSpec): Promise<KeyInfo> {
     return Promise.reject(new Error('no keys are made here'))
   }
 

@@ -1,0 +1,107 @@
+/** Nameservers inside tests: on a clock that the test owns, with keys in memory that can be told to fail, asked without a
+ *  socket. */
+import { promises as fs } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import type { ExecutionContext } from 'ava'
+import { ManualClock } from '../../base/index.ts'
+import {
+  createNameserver,
+  type Nameserver,
+  type NameserverOptions,
+  type RecordText,
+} from '../../server/index.ts'
+import type { GenerateSpec, KeyInfo, SignBatch, SignOutcome } from '../../signer/index.ts'
+import { TestKeyStore, testKey } from '../signer/build-support.ts'
+import { type Message, queryOf, readMessage } from './message.ts'
+
+export const NOW = 1_800_000_000
+
+export const SOA: RecordText = {
+  name: '@',
+  type: 'SOA',
+  data: 'ns1.example. hostmaster.example. 1 7200 3600 1209600 900',
+}
+export const BASE: readonly RecordText[] = [
+  SOA,
+  { name: '@', type: 'NS', data: 'ns1.example.' },
+  { name: 'ns1', type: 'A', data: '192.0.2.53' },
+]
+
+/** Keys that cost nothing to make, and a store that can be told what to answer. */
+export class FickleKeyStore extends TestKeyStore {
+  /** Instead of signing, when it is there. */
+  fault: SignOutcome | undefined
+  /** Batches asked for. */
+  batches = 0
+
+  override generate({ zone, algorithm, role }: GenerateSpec): Promise<KeyInfo> {
+    const key = testKey(zone, algorithm, role, this.keys.length % 2)
+    this.keys.push(key)
+    return Promise.resolve(key.info)
+  }
+
+  override sign(batch: SignBatch): Promise<SignOutcome[]> {
+    this.batches++
+    const { fault } = this
+    if (fault !== undefined) return Promise.resolve(new Array<SignOutcome>(batch.count).fill(fault))
+    return super.sign(batch)
+  }
+}
+
+export async function temporaryDirectory(t: ExecutionContext): Promise<string> {
+  const path = await fs.mkdtemp(join(tmpdir(), 'conclave-test-'))
+  t.teardown(() => fs.rm(path, { recursive: true, force: true }))
+  return path
+}
+
+export interface TestServer {
+  readonly server: Nameserver
+  readonly clock: ManualClock
+  readonly keys: FickleKeyStore
+  /** Log lines of warnings and errors, and their fields. */
+  readonly logged: { message: string; fields: Readonly<Record<string, unknown>> }[]
+}
+
+/** A server without sockets and without watching, closed when the test ends. */
+export async function testServer(
+  t: ExecutionContext,
+  options: NameserverOptions & { readonly keys?: FickleKeyStore; readonly clock?: ManualClock } = {},
+): Promise<TestServer> {
+  const clock = options.clock ?? new ManualClock(NOW)
+  const keys = options.keys ?? new FickleKeyStore()
+  const logged: TestServer['logged'] = []
+  const note = (message: string, fields: Readonly<Record<string, unknown>> = {}): void => {
+    logged.push({ message, fields })
+  }
+  const log = { debug() {}, info() {}, warn: note, error: note }
+  const server = await createNameserver({ watch: false, log, ...options, clock, keys })
+  t.teardown(() => server.close())
+  return { server, clock, keys, logged }
+}
+
+/** The response with DO set, over TCP so that nothing is cut off. */
+export function ask(server: Nameserver, name: string, type: string, dnssecOk = true): Message {
+  return readMessage(server.answer(queryOf(name, type, { udpOctets: 1232, dnssecOk }), 'tcp')!)
+}
+
+/** RDATA of the answer's records of that type. */
+export function answers(server: Nameserver, name: string, type: string): string[] {
+  return ask(server, name, type)
+    .answer.map(line => line.split(' '))
+    .filter(parts => parts[2] === type)
+    .map(parts => parts.slice(3).join(' '))
+}
+
+export function serialOf(server: Nameserver, zone: string): number {
+  return Number(answers(server, zone, 'SOA')[0]!.split(' ')[2])
+}
+
+/** Lets promises and setImmediate turns run until it is so. */
+export async function until(so: () => boolean, turns = 20_000): Promise<void> {
+  for (let turn = 0; turn < turns; turn++) {
+    if (so()) return
+    await new Promise(resolve => setImmediate(resolve))
+  }
+  throw new Error('it did not come about')
+}
