@@ -108,9 +108,24 @@ export class TransferMessage {
   /** Adds a stored record (its first two octets, a pointer, are not used) whose owner is the labels in `labels`, below
    *  the apex. */
   put(apex: Uint8Array, labelOctets: number, record: Uint8Array, labels: Uint8Array = this.#owner): void {
+    this.putPart(apex, labelOctets, labels, record, 0, record.length)
+  }
+
+  /** The same for a record that lies in `octets` from `start` to `end`. */
+  putPart(
+    apex: Uint8Array,
+    labelOctets: number,
+    labels: Uint8Array,
+    octets: Uint8Array,
+    start: number,
+    end: number,
+  ): void {
     this.#putOwner(apex, labels, labelOctets)
-    this.#octets.set(record.subarray(2), this.#at)
-    this.#at += record.length - 2
+    const out = this.#octets
+    let at = this.#at
+    // Most records are short: a loop is faster than a view and its copy.
+    for (let from = start + 2; from < end; from++) out[at++] = octets[from]!
+    this.#at = at
     this.#answers++
   }
 
@@ -120,8 +135,10 @@ export class TransferMessage {
       return
     }
     this.#ownerAt = this.#at < PACKED_OCTETS ? this.#at : 0
-    for (let at = 0; at < labelOctets; at++) this.#octets[this.#at + at] = labels[at]!
-    this.#owner.set(labels.subarray(0, labelOctets))
+    for (let at = 0; at < labelOctets; at++) {
+      this.#octets[this.#at + at] = labels[at]!
+      this.#owner[at] = labels[at]!
+    }
     this.#ownerOctets = labelOctets
     this.#at += labelOctets
     if (this.#apexAt > 0) this.#putU16(POINTER | this.#apexAt)
@@ -192,12 +209,24 @@ export function* transferMessages(
   message.begin(query, RCODE_NOERROR, EDE_NONE)
   message.apexInQuestion(apex)
   message.put(apex, 0, soa, labels)
-  for (const record of zoneRecords(reader, zone, labels)) {
-    if (!message.fits(apex, record.labelOctets, record.octets.length)) {
-      yield message.end()
-      message.beginNext()
+  for (const { labelOctets, bytes, valueStart } of zoneNodes(reader, zone, labels)) {
+    let at = firstRRsetAt(bytes, valueStart)
+    for (let left = bytes[valueStart + 2]!; left > 0; left--) {
+      const end = nextRRsetAt(bytes, at)
+      let start = at + RRSET_HEADER_OCTETS
+      // The SOA record itself stands at both ends of the transfer.
+      if (u16(bytes, at) === TYPE_SOA) start += u16(bytes, at + 6)
+      while (start < end) {
+        const next = start + RECORD_HEADER_OCTETS + u16(bytes, start + 10)
+        if (!message.fits(apex, labelOctets, next - start)) {
+          yield message.end()
+          message.beginNext()
+        }
+        message.putPart(apex, labelOctets, labels, bytes, start, next)
+        start = next
+      }
+      at = end
     }
-    message.put(apex, record.labelOctets, record.octets, labels)
   }
   if (!message.fits(apex, 0, soa.length)) {
     yield message.end()
@@ -207,28 +236,29 @@ export function* transferMessages(
   yield message.end()
 }
 
-interface OwnedRecord {
+interface OwnedNode {
   /** Octets of the owner's labels below the apex; the labels are in the caller's buffer. */
   labelOctets: number
-  octets: Uint8Array
+  bytes: Uint8Array
+  valueStart: number
 }
 
-/** Every record but the SOA, RRSIGs included; the object handed out is one and the same. */
-function* zoneRecords(
+/** Every node of the zone, those of NSEC3 records last; the object handed out is one and the same. */
+function* zoneNodes(
   reader: StoreReader,
   zone: ZoneRecord,
   labels: Uint8Array,
-): Generator<OwnedRecord, void, undefined> {
+): Generator<OwnedNode, void, undefined> {
   const cursor = reader.cursor()
-  const record: OwnedRecord = { labelOctets: 0, octets: labels }
-  for (let on = cursor.seekFirst(zone.namesRoot); on; on = cursor.next()) {
-    record.labelOctets = ownerLabels(cursor, labels)
-    yield* nodeRecords(cursor, record)
-  }
-  if (zone.nsec3Root === 0) return
-  for (let on = cursor.seekFirst(zone.nsec3Root); on; on = cursor.next()) {
-    record.labelOctets = hashLabel(cursor, labels)
-    yield* nodeRecords(cursor, record)
+  const node: OwnedNode = { labelOctets: 0, bytes: labels, valueStart: 0 }
+  for (const root of [zone.namesRoot, zone.nsec3Root]) {
+    const labelsOf = root === zone.namesRoot ? ownerLabels : hashLabel
+    for (let on = cursor.seekFirst(root); on; on = cursor.next()) {
+      node.labelOctets = labelsOf(cursor, labels)
+      node.bytes = cursor.bytes
+      node.valueStart = cursor.valueStart
+      yield node
+    }
   }
 }
 
@@ -249,21 +279,4 @@ function hashLabel(cursor: TreeCursor, labels: Uint8Array): number {
   const keyOctets = cursor.loadKey()
   labels[0] = encodeBase32Hex(cursor.key, 0, keyOctets, labels, 1) - 1
   return 1 + labels[0]
-}
-
-function* nodeRecords(cursor: TreeCursor, record: OwnedRecord): Generator<OwnedRecord, void, undefined> {
-  const { bytes, valueStart } = cursor
-  let at = firstRRsetAt(bytes, valueStart)
-  for (let left = bytes[valueStart + 2]!; left > 0; left--) {
-    const end = nextRRsetAt(bytes, at)
-    let start = at + RRSET_HEADER_OCTETS
-    if (u16(bytes, at) === TYPE_SOA) start += u16(bytes, at + 6)
-    while (start < end) {
-      const next = start + RECORD_HEADER_OCTETS + u16(bytes, start + 10)
-      record.octets = bytes.subarray(start, next)
-      yield record
-      start = next
-    }
-    at = end
-  }
 }

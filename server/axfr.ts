@@ -4,7 +4,7 @@
  *
  *  I1  All messages of a transfer come from one version: a reader of its own pins it, for `secondsMax` at most.
  *  I2  A transfer goes to permitted addresses only; others get REFUSED, whether or not we have the zone.
- *  I3  The event loop has its turn between messages, and a slow peer costs one message of memory. */
+ *  I3  The event loop has its turn between messages, and a slow peer costs one write of memory. */
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { Clock, Logger } from '../base/index.ts'
 import {

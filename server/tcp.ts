@@ -38,6 +38,8 @@ export const TCP_LIMITS: TcpLimits = {
 const MESSAGE_OCTETS_MAX = 65535
 /** Answers are gathered up to here before they are written; the largest one always fits behind. */
 const GATHER_OCTETS = 65536
+/** Messages of a transfer are gathered up to here: a write of one message costs the system several times as much an octet. */
+const TRANSFER_WRITE_OCTETS = 192 << 10
 /** RFC 1035 §4.1.1. */
 const HEADER_OCTETS = 12
 /** How exactly idle connections are found. */
@@ -226,6 +228,9 @@ class Connection {
   readonly #framing = new StreamFraming()
   #gathered = 0
   #transferring = false
+  /** Of the transfer that goes on: what is not written yet, lengths and messages in turn. */
+  readonly #messages: Uint8Array[] = []
+  #messageOctets = 0
   #blocked = false
   /** The peer has ended its side, or the server closes: end when all is answered. */
   #ending = false
@@ -349,6 +354,7 @@ class Connection {
     this.#transferring = true
     this.#flush()
     const done = (): void => {
+      this.#writeTransfer()
       this.#transferring = false
       this.#proceed()
     }
@@ -358,11 +364,12 @@ class Connection {
       .then(done, () => this.destroy())
   }
 
+  /** Takes a message of a transfer; when enough has been gathered, resolves once the system has taken it. */
   #sendMessage(message: Uint8Array): Promise<boolean> {
-    const framed = Buffer.allocUnsafe(2 + message.length)
-    framed.writeUInt16BE(message.length)
-    framed.set(message, 2)
-    if (this.#write(framed) || this.#socket.destroyed) return Promise.resolve(!this.#socket.destroyed)
+    this.#messages.push(Uint8Array.of(message.length >>> 8, message.length), message)
+    this.#messageOctets += 2 + message.length
+    const room = this.#messageOctets < TRANSFER_WRITE_OCTETS || this.#writeTransfer()
+    if (room || this.#socket.destroyed) return Promise.resolve(!this.#socket.destroyed)
     return new Promise(resolve => {
       const settle = (): void => {
         this.#socket.off('drain', settle)
@@ -372,5 +379,13 @@ class Connection {
       this.#socket.on('drain', settle)
       this.#socket.on('close', settle)
     })
+  }
+
+  #writeTransfer(): boolean {
+    if (this.#messages.length === 0) return true
+    const octets = Buffer.concat(this.#messages)
+    this.#messages.length = 0
+    this.#messageOctets = 0
+    return this.#write(octets)
   }
 }
