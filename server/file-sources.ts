@@ -17,7 +17,7 @@ import type { RefusedEvent } from './nameserver-types.ts'
 import { type Refusal, refusalOfError } from './refusal.ts'
 import { Slots } from './slots.ts'
 import { type SourceWatcher, watchSources } from './watch.ts'
-import { readSource, type SourceStamp, type StableRead } from './watch-read.ts'
+import { letGo, readSource, type SourceStamp, type StableRead } from './watch-read.ts'
 import type { ZoneLife, ZoneOutcome } from './zone-life.ts'
 
 export interface FileSourcesOptions {
@@ -240,6 +240,7 @@ export class FileSources {
         return included.octets
       },
     })
+    letGo(read.octets)
     this.#watcher?.setDependencies(file.path, [...includes.values()])
     if (outcome.kind === 'faults') {
       return this.#refuse(file, faultsRefusal(outcome.faults, this.#options.clock.now()))
