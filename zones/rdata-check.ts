@@ -115,11 +115,20 @@ export const DIGEST_OCTETS: { readonly [kind in DigestKind]: ReadonlyMap<number,
     [2, 64],
   ]),
 }
+/** RFC 8976 §5.2. */
+const ZONEMD_SCHEME_SIMPLE = 1
 export type DigestKind = 'ds-digest' | 'fingerprint' | 'zone-digest'
+
+/** How long the digest at `at` is, when its type says so. RFC 8976 appendix A.3 has a digest of 20 octets with the number
+ *  of SHA-384 under a scheme for private use: the scheme decides what the hash's number means. */
+export function digestOctets(kind: DigestKind, octets: ArrayLike<number>, at: number): number | undefined {
+  if (kind === 'zone-digest' && octets[at - 2] !== ZONEMD_SCHEME_SIMPLE) return undefined
+  return DIGEST_OCTETS[kind].get(octets[at - 1]!)
+}
 
 function digest(kind: DigestKind, octetsMin: number): Check {
   return (octets, at, end) => {
-    const length = DIGEST_OCTETS[kind].get(octets[at - 1]!)
+    const length = digestOctets(kind, octets, at)
     if (length !== undefined && end - at !== length) {
       return mismatch(`${end - at} octets`, `${length} by its type ${octets[at - 1]}`)
     }

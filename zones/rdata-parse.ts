@@ -16,7 +16,7 @@ import {
 } from './rdata-address.ts'
 import { readApl, readNsap } from './rdata-apl.ts'
 import { readNxtTypes, readTypes } from './rdata-bitmap.ts'
-import { DIGEST_OCTETS, type DigestKind, isLetterOrDigit, rdataMismatch } from './rdata-check.ts'
+import { type DigestKind, digestOctets, isLetterOrDigit, rdataMismatch } from './rdata-check.ts'
 import { readBase32Hex, readBase64, readHex, readHexRest } from './rdata-encoding.ts'
 import { readLoc } from './rdata-loc.ts'
 import { readName, readString, readText } from './rdata-name.ts'
@@ -134,7 +134,7 @@ function groupedHex(form: HexGroups, example: string): ReadField {
 function digest(kind: DigestKind): ReadField {
   return (tokens, _origin, out, at, label) => {
     const end = readHexRest(tokens, out, at, label)
-    const octets = DIGEST_OCTETS[kind].get(out[at - 1]!)
+    const octets = digestOctets(kind, out, at)
     if (octets !== undefined && end - at !== octets) {
       tokens.fault(`a ${label} of ${end - at} octets`, `${octets} by its type ${out[at - 1]}`)
     }

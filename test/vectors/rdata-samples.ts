@@ -159,6 +159,9 @@ export const RDATA_SAMPLES: readonly RdataSample[] = [
     canonical:
       '2018031900 1 1 C68090D90A7AED716BC459F9340E3D7C1370D4D24B7E2FC3A1DDC0B9A87153B9A9713B3C9AE5CC27777F98B8E730044C',
   },
+  // RFC 8976 appendix A.3: private use of a scheme and of a hash.
+  { type: 'ZONEMD', text: '2018031900 241 1 E1846540E33A9E4189792D18D5D131F605FC283E' },
+  { type: 'ZONEMD', text: '2018031900 1 240 E2D523F654B9422A96C5A8F44607BBEE' },
   { type: 'SVCB', text: '0 alias.example.' },
   { type: 'HTTPS', text: '1 . alpn=h2,h3 port=8443 ipv4hint=192.0.2.1 ipv6hint=2001:db8::1' },
   {
