@@ -3,7 +3,7 @@
 
 import { createAnswerer, TRANSPORT_UDP } from '../server/index.ts'
 import { queryOf } from '../test/support/message.ts'
-import { parseRecords, storeOf, withDenial, withSignatures } from '../test/support/zone.ts'
+import { parseRecords, signedStoreOf } from '../test/support/zone.ts'
 import { nameToText, StoreReader, TYPE } from '../zones/index.ts'
 import { machineText, median } from './measure.ts'
 import { benchZone, seeded } from './zones.ts'
@@ -50,9 +50,7 @@ const out = new Uint8Array(1400)
 
 console.log(`${machineText()}; ${names} names, ${records.length} records unsigned`)
 for (const denial of ['nsec', 'nsec3'] as const) {
-  const answerer = createAnswerer(
-    new StoreReader(storeOf(withSignatures(withDenial(records, denial))).handle),
-  )
+  const answerer = createAnswerer(new StoreReader((await signedStoreOf(zone.text, denial)).handle))
   const run = (queries: readonly Uint8Array[]): number => {
     let octets = 0
     for (let start = 0; start < queries.length; start += BATCH) {

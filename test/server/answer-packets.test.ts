@@ -17,7 +17,7 @@ import { queryOf, readMessage } from '../support/message.ts'
 import { mixedText } from '../support/peer-zones.ts'
 import { commitZones, parseRecords, storeOf, withSignatures } from '../support/zone.ts'
 
-const mixed = askerOf(storeOf(mixedText('mixed.test.')))
+const mixed = askerOf(await storeOf(mixedText('mixed.test.')))
 const base = queryOf('mixed.test.', 'SOA')
 
 function changed(change: (octets: Uint8Array) => void, octets: Uint8Array = base): Uint8Array {
@@ -287,7 +287,7 @@ const mxs = Array.from(
   (_, index) => `mx MX ${index} host${index}.mx\nhost${index}.mx A 192.0.2.${index}\n`,
 )
 const sizeZone = `$ORIGIN size.test.\n$TTL 300\n@ SOA ns x 1 2 3 4 5\n@ NS ns\n${bigText}\n${delegation}\n${mxs.join('')}`
-const sizes = askerOf(storeOf(withSignatures(parseRecords(sizeZone))))
+const sizes = askerOf(await storeOf(withSignatures(parseRecords(sizeZone))))
 
 test('RFC 2181 §9: an RRset that does not fit is left out whole, with TC; over TCP it is there', t => {
   const udp = sizes.ask('big.size.test.', 'TXT')
@@ -324,7 +324,7 @@ test('RFC 9471 §3.1: glue below the cut that does not fit sets TC', t => {
   t.is(all.additional.length, 24)
 })
 
-test('RFC 6891 §6.2.5, RFC 9715 §3.1: sizes are kept for every name and size', t => {
+test('RFC 6891 §6.2.5, RFC 9715 §3.1: sizes are kept for every name and size', async t => {
   const names = [
     'size.test.',
     'big.size.test.',
@@ -333,7 +333,7 @@ test('RFC 6891 §6.2.5, RFC 9715 §3.1: sizes are kept for every name and size',
     'none.size.test.',
     'SUB.size.test.',
   ]
-  const wide = askerOf(storeOf(withSignatures(parseRecords(sizeZone))), 9999)
+  const wide = askerOf(await storeOf(withSignatures(parseRecords(sizeZone))), 9999)
   for (let udpOctets = 0; udpOctets < 1500; udpOctets += 7) {
     for (const name of names) {
       const options = udpOctets === 0 ? {} : { udpOctets, dnssecOk: true }
@@ -352,10 +352,10 @@ test('RFC 6891 §6.2.3: our payload size is announced, DO is copied', t => {
   t.is(mixed.ask('mixed.test.', 'SOA', { dnssecOk: false }).opt?.dnssecOk, false)
 })
 
-test('RFC 1035 §4.1.4: names far into a message are not pointed to', t => {
+test('RFC 1035 §4.1.4: names far into a message are not pointed to', async t => {
   const long = Array.from({ length: 80 }, (_, index) => `many TXT "${'t'.repeat(240)}${index}"`).join('\n')
   const text = `$ORIGIN far.test.\n@ SOA ns x 1 2 3 4 5\n@ NS ns\n${long}\n* MX 1 m\n${Array.from({ length: 700 }, (_, i) => `mx MX 1 a${i}.b${i}.c\na${i}.b${i}.c A 192.0.2.1\n`).join('')}`
-  const zone = askerOf(storeOf(withSignatures(parseRecords(text))))
+  const zone = askerOf(await storeOf(withSignatures(parseRecords(text))))
   for (const [name, type] of [
     ['many.far.test.', 'TXT'],
     ['mx.far.test.', 'MX'],
@@ -370,7 +370,7 @@ test('RFC 1035 §4.1.4: names far into a message are not pointed to', t => {
 
 const SEED = 4_046
 const nsec3 = askerOf(
-  storeOf(
+  await storeOf(
     ...['a.test.', 'b.a.test.', 'c.test.'].map(name => withSignatures(parseRecords(mixedText(name)))),
     mixedText('mixed.test.'),
   ),
@@ -446,10 +446,10 @@ test('dns2 reads the answers', t => {
   }
 })
 
-test('a zone without a version is SERVFAIL with the reason, and no zones are REFUSED', t => {
+test('a zone without a version is SERVFAIL with the reason, and no zones are REFUSED', async t => {
   const empty = askerOf(new Store({ octetsMax: 2 ** 26 }))
   t.is(empty.ask('a.test.', 'A').rcode, 5)
-  const store = storeOf('a.test. SOA ns. x. 1 2 3 4 5\na.test. NS ns.')
+  const store = await storeOf('a.test. SOA ns. x. 1 2 3 4 5\na.test. NS ns.')
   const apex = nameFromText('b.test.')
   const value = encodeZoneRecord({
     ...{
@@ -473,8 +473,8 @@ test('a zone without a version is SERVFAIL with the reason, and no zones are REF
   t.is(asker.ask('a.test.', 'SOA').rcode, 0)
 })
 
-test('a bug while answering costs one SERVFAIL, and is told', t => {
-  const reader = new StoreReader(storeOf('a.test. SOA ns. x. 1 2 3 4 5\na.test. NS ns.').handle)
+test('a bug while answering costs one SERVFAIL, and is told', async t => {
+  const reader = new StoreReader((await storeOf('a.test. SOA ns. x. 1 2 3 4 5\na.test. NS ns.')).handle)
   const bugs: unknown[] = []
   const answerer = createAnswerer(reader, { onBug: error => bugs.push(error) })
   const query = queryOf('a.test.', 'SOA', EDNS)
@@ -495,8 +495,8 @@ test('a bug while answering costs one SERVFAIL, and is told', t => {
   answerer.close()
 })
 
-test('a new version is answered from the next begin on', t => {
-  const store = storeOf('a.test. SOA ns. x. 1 2 3 4 5\na.test. NS ns.')
+test('a new version is answered from the next begin on', async t => {
+  const store = await storeOf('a.test. SOA ns. x. 1 2 3 4 5\na.test. NS ns.')
   const answerer = createAnswerer(new StoreReader(store.handle))
   const query = queryOf('b.test.', 'SOA')
   const rcode = (): number => {
@@ -506,7 +506,7 @@ test('a new version is answered from the next begin on', t => {
     return out[3]! & 15
   }
   t.is(rcode(), 5)
-  commitZones(store, 'b.test. SOA ns. x. 1 2 3 4 5\nb.test. NS ns.')
+  await commitZones(store, 'b.test. SOA ns. x. 1 2 3 4 5\nb.test. NS ns.')
   t.is(rcode(), 0)
   const sums = sumCounters([answerer.counters])
   t.is(sums['refused'], 1)

@@ -64,7 +64,7 @@ subdel NS ns.example.net.
 `
 const WILDCARD_SOA = 'example. SOA ns.example.com. admin.example. 1 2 3 4 5'
 
-rows(askerOf(storeOf(WILDCARD_ZONE)), [
+rows(askerOf(await storeOf(WILDCARD_ZONE)), [
   {
     title: 'RFC 4592 §2.2.1: host3 MX is synthesised',
     question: ['host3.example.', 'MX'],
@@ -119,7 +119,7 @@ rows(askerOf(storeOf(WILDCARD_ZONE)), [
 const OTHER =
   '$ORIGIN other.test.\n@ SOA ns x 1 2 3 4 5\n@ NS ns\nwww A 192.0.2.77\nback CNAME alias.mixed.test.\n'
 const mixed = askerOf(
-  storeOf(
+  await storeOf(
     `${mixedText('mixed.test.')}toother CNAME www.other.test.\ntoback CNAME back.other.test.\ntonothing CNAME no.other.test.\n`,
     childText('served.mixed.test.'),
     OTHER,
@@ -339,7 +339,7 @@ rows(mixed, [
 
 rows(
   askerOf(
-    storeOf(
+    await storeOf(
       '$ORIGIN example.\n@ SOA ns x 1 2 3 4 5\n@ NS ns\nfoo HTTPS 0 svc\nsvc HTTPS 2 . port=8002\nsvc A 192.0.2.2\n',
     ),
   ),
@@ -360,7 +360,7 @@ test. NS ns.test.
 ns.test. A 192.0.2.2
 `
 
-rows(askerOf(storeOf(ROOT)), [
+rows(askerOf(await storeOf(ROOT)), [
   {
     title: 'RFC 1034 §4.3.2: the root zone answers for its apex',
     question: ['.', 'NS'],
@@ -390,24 +390,26 @@ test('RFC 8914 §4.21: a name out of our zones is refused, with the reason', t =
   t.deepEqual(mixed.ask('example.com.', 'A', { udpOctets: 0 }).opt, undefined)
 })
 
-test('RFC 1034 §4.3.2: a chain is followed a bounded number of steps', t => {
+test('RFC 1034 §4.3.2: a chain is followed a bounded number of steps', async t => {
   const links = Array.from({ length: 40 }, (_, index) => `c${index} CNAME c${index + 1}`)
-  const zone = askerOf(storeOf(`$ORIGIN example.\n@ SOA ns x 1 2 3 4 5\n@ NS ns\n${links.join('\n')}\n`))
+  const zone = askerOf(
+    await storeOf(`$ORIGIN example.\n@ SOA ns x 1 2 3 4 5\n@ NS ns\n${links.join('\n')}\n`),
+  )
   const { answer, rcode } = zone.ask('c0.example.', 'A', { tcp: true })
   t.is(answer.length, 16)
   t.is(rcode, RCODE.NOERROR)
 })
 
-test('a wildcard CNAME that leads below itself ends', t => {
-  const zone = askerOf(storeOf('$ORIGIN example.\n@ SOA ns x 1 2 3 4 5\n@ NS ns\n*.w CNAME a.b.w\n'))
+test('a wildcard CNAME that leads below itself ends', async t => {
+  const zone = askerOf(await storeOf('$ORIGIN example.\n@ SOA ns x 1 2 3 4 5\n@ NS ns\n*.w CNAME a.b.w\n'))
   t.deepEqual(withoutTtl(zone.ask('x.w.example.', 'A').answer), [
     'a.b.w.example. CNAME a.b.w.example.',
     'x.w.example. CNAME a.b.w.example.',
   ])
 })
 
-test('a wildcard DNAME chain that grows ends with YXDOMAIN or at the bound', t => {
-  const zone = askerOf(storeOf('$ORIGIN example.\n@ SOA ns x 1 2 3 4 5\n@ NS ns\nd DNAME x.y.d\n'))
+test('a wildcard DNAME chain that grows ends with YXDOMAIN or at the bound', async t => {
+  const zone = askerOf(await storeOf('$ORIGIN example.\n@ SOA ns x 1 2 3 4 5\n@ NS ns\nd DNAME x.y.d\n'))
   const message = zone.ask('a.d.example.', 'A', { tcp: true })
   t.true(message.answer.length <= 32)
 })

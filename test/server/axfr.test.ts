@@ -69,7 +69,7 @@ const withoutSignature = (records: readonly string[]): string[] =>
 
 test('RFC 5936 §2.2: a transfer is the SOA, every other record once, and the SOA', async t => {
   const records = withSignatures(parseRecords(SMALL))
-  const listeners = await listening(t, withStore(storeOf(records)))
+  const listeners = await listening(t, withStore(await storeOf(records)))
   const client = await StreamClient.open(t, portOf(listeners))
   const { messages, records: found } = await transferred(client, queryOf('example.', 'AXFR'))
   t.is(messages.length, 1)
@@ -104,7 +104,7 @@ test('RFC 5936 §2.2: a transfer is the SOA, every other record once, and the SO
 
 test('RFC 5155 §7.3: NSEC3 records and their signatures are transferred', async t => {
   const records = withSignatures(parseRecords(HASHED))
-  const client = await StreamClient.open(t, portOf(await listening(t, withStore(storeOf(records)))))
+  const client = await StreamClient.open(t, portOf(await listening(t, withStore(await storeOf(records)))))
   const { records: found } = await transferred(client, queryOf('example.', 'AXFR'))
   t.is(found.length, records.length + 1)
   t.deepEqual(
@@ -115,7 +115,7 @@ test('RFC 5155 §7.3: NSEC3 records and their signatures are transferred', async
 
 test('RFC 5936 §2.2: a large zone is many well-packed messages; what is asked next is answered after them', async t => {
   const records = parseRecords(largeZone())
-  const client = await StreamClient.open(t, portOf(await listening(t, withStore(storeOf(records)))))
+  const client = await StreamClient.open(t, portOf(await listening(t, withStore(await storeOf(records)))))
   client.socket.write(framed(queryOf('example.', 'AXFR', { id: 1, udpOctets: 1232, dnssecOk: true })))
   client.socket.write(framed(queryOf('ns.example.', 'A', { id: 2 })))
   let raw: Buffer[] = []
@@ -134,7 +134,7 @@ test('RFC 5936 §2.2: a large zone is many well-packed messages; what is asked n
 })
 
 test('a peer without permission gets REFUSED with its reason, whether or not we have the zone', async t => {
-  const store = storeOf(SMALL)
+  const store = await storeOf(SMALL)
   const listeners = await listening(t, withStore(store, { axfr: { allow: ['192.0.2.0/24'] } }))
   const client = await StreamClient.open(t, portOf(listeners))
   for (const [index, zone] of ['example.', 'elsewhere.'].entries()) {
@@ -150,7 +150,7 @@ test('a peer without permission gets REFUSED with its reason, whether or not we 
 })
 
 test('RFC 5936 §2.2.1: NOTAUTH for what is no apex of ours', async t => {
-  const client = await StreamClient.open(t, portOf(await listening(t, withStore(storeOf(SMALL)))))
+  const client = await StreamClient.open(t, portOf(await listening(t, withStore(await storeOf(SMALL)))))
   for (const [index, zone] of ['elsewhere.', 'ns.example.', '.'].entries()) {
     client.socket.write(framed(queryOf(zone, 'AXFR', { udpOctets: 1232 })))
     const message = readMessage((await client.received(index + 1))[index]!)
@@ -169,7 +169,7 @@ function ixfr(serial: number): Uint8Array {
 }
 
 test('RFC 1995 §2: IXFR is the SOA alone for who is up to date, else the whole zone', async t => {
-  const port = portOf(await listening(t, withStore(storeOf(SMALL))))
+  const port = portOf(await listening(t, withStore(await storeOf(SMALL))))
   for (const [serial, count] of [
     [1, 1],
     [2, 1],
@@ -188,14 +188,14 @@ test('RFC 1995 §2: IXFR is the SOA alone for who is up to date, else the whole 
 })
 
 test('all of a transfer is of one version, whatever is published meanwhile', async t => {
-  const store = storeOf(largeZone(1))
+  const store = await storeOf(largeZone(1))
   const transfers = new Transfers({ handle: store.handle, log: silentLogger, clock: systemClock })
   const found: string[] = []
   const peer: TransferPeer = {
     address: '127.0.0.1',
     async send(message) {
       found.push(...readMessage(message).answer)
-      commitZones(store, largeZone(2))
+      await commitZones(store, largeZone(2))
       return true
     },
     abort: () => t.fail('aborted'),
@@ -207,7 +207,7 @@ test('all of a transfer is of one version, whatever is published meanwhile', asy
 })
 
 test('a transfer that takes too long is ended, and its version let go', async t => {
-  const store = storeOf(largeZone())
+  const store = await storeOf(largeZone())
   const clock = new ManualClock(1000)
   const limits = { secondsMax: 60, inFlightMax: 1 }
   const transfers = new Transfers({ handle: store.handle, log: silentLogger, clock, limits })
@@ -240,7 +240,7 @@ test('a transfer that takes too long is ended, and its version let go', async t 
 })
 
 test('a connection that goes away in the middle of a transfer leaves the server as it was', async t => {
-  const listeners = await listening(t, withStore(storeOf(largeZone())))
+  const listeners = await listening(t, withStore(await storeOf(largeZone())))
   for (let round = 0; round < 20; round++) {
     const client = await StreamClient.open(t, portOf(listeners))
     client.socket.write(framed(queryOf('example.', 'AXFR')))
@@ -270,7 +270,7 @@ test('dig asks over UDP, TCP with one connection for all, and for transfers', as
   const records: TestRecord[] = parseRecords(largeZone())
   const listeners = await listening(
     t,
-    withStore(storeOf(records), { addresses: ['127.0.0.1@0', '::1@0'], workers: 2 }),
+    withStore(await storeOf(records), { addresses: ['127.0.0.1@0', '::1@0'], workers: 2 }),
   )
   for (const address of listeners.addresses) {
     const server = [`@${address.host}`, '-p', String(address.port), '+time=5', '+tries=1']
@@ -296,7 +296,7 @@ test('dig asks over UDP, TCP with one connection for all, and for transfers', as
 test('kdig reads a signed zone whole', async t => {
   if (!needs(t, 'kdig')) return
   const records = withSignatures(parseRecords(SMALL))
-  const port = String(portOf(await listening(t, withStore(storeOf(records)))))
+  const port = String(portOf(await listening(t, withStore(await storeOf(records)))))
   const { code, text } = await run('kdig', ['@127.0.0.1', '-p', port, 'example', 'AXFR'])
   t.is(code, 0)
   t.is(lines(text).length, records.length + 1)

@@ -134,7 +134,7 @@ const peersTest = programs.length === 0 || process.env['CI'] !== undefined ? tes
 peersTest('RFC 1034 §4.3.2: NSD and Knot answer the same', async t => {
   t.timeout(120_000)
   const zones = zoneFiles()
-  const asker = askerOf(storeOf(...zones.map(zone => zone.text)), UDP_OCTETS)
+  const asker = askerOf(await storeOf(...zones.map(zone => zone.text)), UDP_OCTETS)
   const used = new Set<Difference>()
   const peers: Peer[] = []
   try {

@@ -108,7 +108,9 @@ test('batch: in a burst, with gaps, each answer leaves from the address its quer
 test('batch: a thread that dies with a reader of the store has its slot cleared', async t => {
   if (loadSyscalls() === null) return t.pass()
   const cleared: number[] = []
-  const store = storeOf('$ORIGIN example.\n@ 3600 SOA ns h 1 7200 3600 1209600 300\n@ NS ns\nns A 192.0.2.53')
+  const store = await storeOf(
+    '$ORIGIN example.\n@ 3600 SOA ns h 1 7200 3600 1209600 300\n@ NS ns\nns A 192.0.2.53',
+  )
   const clock = new ManualClock(1000)
   const log = new KeptLog()
   const module = new URL('./crashing-answerer.js', import.meta.url).href
