@@ -98,7 +98,7 @@ export function serialOf(server: Nameserver, zone: string): number {
 }
 
 /** Lets promises and setImmediate turns run until it is so. */
-export async function until(so: () => boolean, turns = 20_000): Promise<void> {
+export async function until(so: () => boolean, turns = 1_000_000): Promise<void> {
   for (let turn = 0; turn < turns; turn++) {
     if (so()) return
     await new Promise(resolve => setImmediate(resolve))
