@@ -73,8 +73,8 @@ interface ValidatedQuestion {
   /** The answer is insecure: it lies in the unsigned child. */
   readonly insecure?: true
   /** The proof has an NSEC3 that covers the next closer name: opt-out makes it insecure (RFC 5155 §9.2). delv says so
-   *  of positive answers only. */
-  readonly covered?: true
+   *  of positive answers only. `unsigned`: so it is when unsigned delegations are left out. */
+  readonly covered?: 'always' | 'unsigned'
 }
 
 function positive(name: string, type: string, ...answer: string[]): ValidatedQuestion {
@@ -86,10 +86,11 @@ function nodata(name: string, type: string): ValidatedQuestion {
 }
 
 function nxdomain(name: string, type = 'A', ...answer: string[]): ValidatedQuestion {
-  return { name, type, rcode: 'NXDOMAIN', answer, covered: true }
+  return { name, type, rcode: 'NXDOMAIN', answer, covered: 'always' }
 }
 
-const covered = (question: ValidatedQuestion): ValidatedQuestion => ({ ...question, covered: true })
+const covered = (question: ValidatedQuestion): ValidatedQuestion => ({ ...question, covered: 'always' })
+const unsigned = (question: ValidatedQuestion): ValidatedQuestion => ({ ...question, covered: 'unsigned' })
 const insecure = (question: ValidatedQuestion): ValidatedQuestion => ({ ...question, insecure: true })
 
 const QUESTIONS: readonly ValidatedQuestion[] = [
@@ -150,9 +151,9 @@ const QUESTIONS: readonly ValidatedQuestion[] = [
   positive('up.child.example.', 'A', ' CNAME www.example.', ' A 192.0.2.1'),
   positive('www.dchild.example.', 'A', ' DNAME child.example.', ' A 192.0.2.7'),
   // The unsigned child, and that it is unsigned.
-  covered(nodata('plain.example.', 'DS')),
-  covered(nodata('a.entplain.example.', 'DS')),
-  covered(nodata('entplain.example.', 'A')),
+  unsigned(nodata('plain.example.', 'DS')),
+  unsigned(nodata('a.entplain.example.', 'DS')),
+  unsigned(nodata('entplain.example.', 'A')),
   insecure(positive('www.plain.example.', 'A', 'www.plain.example. A 192.0.2.8')),
   insecure(nodata('www.plain.example.', 'AAAA')),
   insecure(nxdomain('nx.plain.example.')),
@@ -164,20 +165,27 @@ const QUESTIONS: readonly ValidatedQuestion[] = [
   nodata('www.example.', 'DNSKEY'),
 ]
 
+/** `flag`: NSEC3 records have the flag, and yet there is one for each unsigned delegation, as ldns-signzone makes them. */
+export type OptOut = 'no' | 'flag' | 'yes'
+
+function leftOpen({ covered }: ValidatedQuestion, optOut: OptOut): boolean {
+  return covered !== undefined && (optOut === 'yes' || (optOut === 'flag' && covered === 'always'))
+}
+
 /** What unbound makes of it, as `outcomeOf` has it. */
-function unboundExpected(question: ValidatedQuestion, optOut: boolean): string {
-  const open = question.insecure === true || (optOut && question.covered === true)
+function unboundExpected(question: ValidatedQuestion, optOut: OptOut): string {
+  const open = question.insecure === true || leftOpen(question, optOut)
   return open ? question.rcode : `${question.rcode} AD`
 }
 
-function delvExpected(question: ValidatedQuestion, optOut: boolean): Verdict {
+function delvExpected(question: ValidatedQuestion, optOut: OptOut): Verdict {
   if (question.insecure === true) return 'insecure'
-  const { covered, answer, rcode } = question
-  return optOut && covered === true && answer.length > 0 && rcode === 'NOERROR' ? 'insecure' : 'secure'
+  const hasData = question.answer.length > 0 && question.rcode === 'NOERROR'
+  return hasData && leftOpen(question, optOut) ? 'insecure' : 'secure'
 }
 
 /** Asks unbound everything; what is not answered as it must be is listed. */
-export async function unboundFaults(resolver: Resolver, optOut: boolean): Promise<string[]> {
+export async function unboundFaults(resolver: Resolver, optOut: OptOut): Promise<string[]> {
   const faults: string[] = []
   for (const question of QUESTIONS) {
     const { name, type } = question
@@ -194,7 +202,7 @@ export async function unboundFaults(resolver: Resolver, optOut: boolean): Promis
 const DELV_AT_ONCE = 4
 
 /** The same with delv. It asks one server for everything, so what is insecure is left out when that is elsewhere. */
-export async function delvFaults(delv: Delv, optOut: boolean, plainToo: boolean): Promise<string[]> {
+export async function delvFaults(delv: Delv, optOut: OptOut, plainToo: boolean): Promise<string[]> {
   const faults: string[] = []
   const questions = QUESTIONS.filter(question => plainToo || question.insecure === undefined).values()
   const work = async (): Promise<void> => {
