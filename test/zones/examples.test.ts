@@ -5,16 +5,9 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import test from 'ava'
-import {
-  checkZone,
-  faultText,
-  nameFromText,
-  nameToText,
-  Store,
-  TYPE,
-  type TypeMnemonic,
-} from '../../zones/index.ts'
+import { checkZone, faultText, nameFromText, nameToText, Store } from '../../zones/index.ts'
 import { needs, toolPath } from '../support/tools.ts'
+import { unknownTypes } from '../support/zone-judges.ts'
 import { type Loaded, lines, octets, print, STORE_OCTETS_MAX } from './zone-text.ts'
 
 const directory = fileURLToPath(new URL('../../../examples/zones', import.meta.url))
@@ -30,21 +23,6 @@ const EXAMPLES: readonly Example[] = [
   { file: 'everything.example.zone', names: 76, records: 134 },
   { file: 'gob.example.zone', names: 5274, records: 10868 },
 ]
-
-/** Types of everything.example that a program does not know, or of which it knows less: they reach it in generic form. */
-const UNKNOWN = {
-  nsd: ['AMTRELAY', 'DSYNC', 'GPOS', 'HIP', 'NSAP-PTR', 'RESINFO', 'TALINK', 'WALLET'],
-  knot: [
-    ...(['AMTRELAY', 'AVC', 'DSYNC', 'GPOS', 'HIP', 'HTTPS', 'ISDN', 'MB', 'MG', 'MR', 'NSAP'] as const),
-    ...(['NSAP-PTR', 'PX', 'RESINFO', 'TALINK', 'WALLET', 'X25'] as const),
-  ],
-  bind: ['DSYNC'],
-  ldns: ['AMTRELAY', 'AVC', 'DSYNC', 'RESINFO', 'WALLET'],
-} as const satisfies Record<string, readonly TypeMnemonic[]>
-
-function generic(judge: keyof typeof UNKNOWN): ReadonlySet<number> {
-  return new Set(UNKNOWN[judge].map(mnemonic => TYPE[mnemonic]))
-}
 
 function loadExample(file: string): Loaded {
   return loadText(readFileSync(join(directory, file)), join(directory, file))
@@ -103,10 +81,10 @@ for (const { file, names, records } of EXAMPLES) {
     if (!needs(t, 'named-checkzone', 'nsd-checkzone', 'kzonecheck')) return
     const loaded = loadExample(file)
     t.is(run('named-checkzone', ['-i', 'local', '-k', 'ignore', origin, file]).status, 0)
-    withFile(file, print(loaded, generic('nsd')), path =>
+    withFile(file, print(loaded, unknownTypes('nsd')), path =>
       t.is(run('nsd-checkzone', [origin, path]).status, 0),
     )
-    withFile(file, print(loaded, generic('knot')), path =>
+    withFile(file, print(loaded, unknownTypes('knot')), path =>
       t.is(run('kzonecheck', ['-o', origin, path]).status, 0),
     )
   })
@@ -122,7 +100,7 @@ for (const { file, names, records } of EXAMPLES) {
 
   test(`${file}: ldns reads what we print`, t => {
     if (!needs(t, 'ldns-read-zone')) return
-    const printed = print(loadExample(file), generic('ldns'))
+    const printed = print(loadExample(file), unknownTypes('ldns'))
     const read = withFile(file, printed, path => run('ldns-read-zone', [path]))
     t.is(read.status, 0)
     // ldns does not escape the quote in the name of everything.example that has one.
