@@ -21,14 +21,21 @@ export function createOutput(json: boolean): Output {
   return {
     json,
     terminal,
-    line: text => void process.stdout.write(`${text}\n`),
+    line: text => void process.stdout.write(`${harmless(text)}\n`),
     value: value => void process.stdout.write(`${JSON.stringify(value)}\n`),
-    note: text => void process.stderr.write(`${text}\n`),
+    note: text => void process.stderr.write(`${harmless(text)}\n`),
     fault(error) {
       if (json) process.stderr.write(`${JSON.stringify({ error: errorFields(error) })}\n`)
-      else process.stderr.write(`${colour('red', 'error:')} ${errorText(error)}\n`)
+      else process.stderr.write(`${colour('red', 'error:')} ${harmless(errorText(error))}\n`)
     },
   }
+}
+
+/** Names of files and texts of zones may hold what a terminal takes for commands. */
+function harmless(text: string): string {
+  return text.replace(/[\u0000-\u0008\u000b-\u001f\u007f-\u009f]/g, character => {
+    return `\\x${character.charCodeAt(0).toString(16).padStart(2, '0')}`
+  })
 }
 
 function errorFields(error: unknown): Record<string, unknown> {

@@ -9,6 +9,7 @@ import {
   createNameserver,
   defaultStateDirectory,
   dropPrivileges,
+  giveToUser,
   type KeyEvent,
   type Nameserver,
   parseListenAddress,
@@ -107,7 +108,10 @@ async function start(
     })
   }
   await server.listen(options.listen)
-  if (options.user !== undefined) dropPrivileges(options.user)
+  if (options.user !== undefined) {
+    giveToUser(server.stateDirectory, options.user)
+    dropPrivileges(options.user)
+  }
   const control = await openControl(server, log)
   stopOnSignals(server, () => control.close())
   tellStart(server, keys, output)
@@ -181,7 +185,9 @@ function tellStart(server: Nameserver, keys: readonly KeyEvent[], output: Output
 
 function digLine(address: string, zone: string): string {
   const at = address.lastIndexOf('@')
-  return `dig @${address.slice(0, at)} -p ${address.slice(at + 1)} ${zone} SOA +dnssec`
+  // The shell has its own use for backslashes and more.
+  const word = /^[\w.-]+$/.test(zone) ? zone : `'${zone.replaceAll("'", "'\\''")}'`
+  return `dig @${address.slice(0, at)} -p ${address.slice(at + 1)} ${word} SOA +dnssec`
 }
 
 async function reload(server: Nameserver, log: Logger): Promise<void> {

@@ -101,7 +101,7 @@ export class FileSources {
   }
 
   /** Every `*.zone` file there; later ones too when watching.
-   *  @throws ConclaveError SOURCE_NOT_FOUND */
+   *  @throws ConclaveError SOURCE_NOT_FOUND, SOURCE_UNREADABLE */
   async addDirectory(path: string): Promise<ZoneOutcome[]> {
     const directory = resolve(path)
     if (statSync(directory, { throwIfNoEntry: false })?.isDirectory() !== true) {
@@ -109,6 +109,7 @@ export class FileSources {
         place: { file: directory },
       })
     }
+    checkReadable(directory)
     this.#directories.add(directory)
     const before = new Set(this.#files.keys())
     const found = this.#watcher?.addDirectory(directory) ?? zoneFilesOf(directory)
@@ -356,6 +357,19 @@ function digestOf(parts: readonly (SourceStamp | string)[]): string {
   const hash = createHash('sha256')
   for (const part of parts) hash.update(typeof part === 'string' ? part : part.digest)
   return hash.digest('hex')
+}
+
+function checkReadable(directory: string): void {
+  try {
+    readdirSync(directory)
+  } catch (cause) {
+    const why = cause instanceof Error ? cause.message : String(cause)
+    throw new ConclaveError('SOURCE_UNREADABLE', `the directory cannot be read: ${why}`, {
+      place: { file: directory },
+      remedy: 'Give the server permission to read it.',
+      cause,
+    })
+  }
 }
 
 function zoneFilesOf(directory: string): string[] {

@@ -26,7 +26,7 @@ export {
 export { createLogger, type LogLevel, type LogOptions } from './log.ts'
 export * from './nameserver.ts'
 export * from './nameserver-types.ts'
-export { dropPrivileges } from './privileges.ts'
+export { dropPrivileges, giveToUser } from './privileges.ts'
 export type { RecordText, ZoneChange } from './program-zone.ts'
 export * from './rcode.ts'
 export type { Refusal } from './refusal.ts'

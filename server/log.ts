@@ -51,7 +51,9 @@ function serializeError(error: unknown): unknown {
       ...(remedy === undefined ? {} : { remedy }),
     }
   }
-  return error instanceof Error ? { message: error.message, stack: error.stack } : String(error)
+  if (!(error instanceof Error)) return String(error)
+  // What the system refused is no bug: its message says all.
+  return 'syscall' in error ? { message: error.message } : { message: error.message, stack: error.stack }
 }
 
 const COLOURS: Readonly<Record<string, string>> = { debug: '2', info: '36', warn: '33', error: '31' }

@@ -3,10 +3,13 @@
  *  change one. For the command line only: this changes the whole process.
  *  I1  Groups go first, the user last: afterwards neither is allowed any more.
  *  I2  Afterwards root cannot be had back; that is tried, and succeeding is an error. */
+import { execFileSync } from 'node:child_process'
+import { lchownSync, lstatSync, readdirSync } from 'node:fs'
+import { join } from 'node:path'
 import { ConclaveError } from '../base/index.ts'
 
-/** Changes to `user` and `group` (names or numbers; the group defaults to the user's own number or name). */
-export function dropPrivileges(user: string, group: string = user): void {
+/** Changes to `user` and `group` (names or numbers; the group defaults to the user's first one). */
+export function dropPrivileges(user: string, group: string = idOf('-g', user) ?? user): void {
   const { setgroups, setgid, setuid, geteuid } = process
   if (setgroups === undefined || setgid === undefined || setuid === undefined || geteuid === undefined) {
     throw new ConclaveError('USER_UNSUPPORTED', 'this system has no users to change to', {
@@ -25,6 +28,32 @@ export function dropPrivileges(user: string, group: string = user): void {
   }
   if (geteuid() !== 0 && mayReturnToRoot(setuid)) {
     throw new ConclaveError('USER_CHANGE', `after becoming user ${user}, root could be had back`)
+  }
+}
+
+/** Gives a user what root made in a directory that only they and root may write to, for example the state directory
+ *  before privileges are dropped. Links are left alone, hard ones too: they may lead to other people's files. */
+export function giveToUser(directory: string, user: string): void {
+  const [uid, gid] = [idOf('-u', user), idOf('-g', user)].map(Number)
+  const give = (path: string): void => {
+    const stats = lstatSync(path)
+    const plain = stats.isDirectory() || (stats.isFile() && stats.nlink === 1)
+    if (stats.uid === 0 && plain) lchownSync(path, uid!, gid!)
+    if (stats.isDirectory()) for (const name of readdirSync(path)) give(join(path, name))
+  }
+  // A user that does not exist is told of by dropPrivileges.
+  if (Number.isInteger(uid) && Number.isInteger(gid)) give(directory)
+}
+
+/** POSIX `id`; Node.js tells of the process's own user only. */
+function idOf(option: '-u' | '-g', user: string): string | undefined {
+  try {
+    return execFileSync('id', [option, user], {
+      encoding: 'utf8',
+      stdio: ['ignore', 'pipe', 'ignore'],
+    }).trim()
+  } catch {
+    return undefined
   }
 }
 

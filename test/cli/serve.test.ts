@@ -76,6 +76,18 @@ test('for people: the table, the DS records, the state directory, and a dig line
   t.notRegex(human.err, /\r|\u001b/)
 })
 
+test('odd names of files: the dig line is quoted for the shell, and a terminal gets no control characters', async t => {
+  const relative = zoneText('x.').replace('$ORIGIN x.\n', '')
+  const cwd = directoryOf(t, { 'a b.zone': relative, 'evil\u001b[31m.zone': 'nothing' })
+  const human = new ServeProcess(['serve', '.', '--listen', '127.0.0.1@0'], cwd)
+  t.teardown(async () => void (await human.stop('SIGKILL')))
+  const digLine = await human.until('a dig line', () => /^dig .*$/m.exec(human.out)?.[0])
+  t.regex(human.err, /evil\\x1b\[31m\.zone:1:/)
+  t.false(human.out.includes('\u001b') || human.err.includes('\u001b'))
+  if (!needs(t, 'dig')) return
+  t.regex((await run('bash', ['-c', digLine])).out, /^a\\032b\.\s.*\sSOA\s/m)
+})
+
 test('IPv4 and IPv6: --listen again, or with a comma', async t => {
   const cwd = directoryOf(t, { 'six.zone': zoneText('six.example.') })
   const words = ['--listen', '127.0.0.1@0,::1@0', '--listen', '127.0.0.1@0', 'six.zone']

@@ -46,6 +46,17 @@ test('readable lines on a terminal, each one line whatever is in it', t => {
   t.regex(lines[1] ?? '', / name="a\\n\\u001b\[31mred" plain=1\n$/)
 })
 
+test('an error of the system is no bug, and has no stack', t => {
+  const { stream, lines } = sink()
+  const system = Object.assign(new Error('EACCES: permission denied'), { syscall: 'open' })
+  const log = createLogger({ stream })
+  log.warn('unreadable', { error: system })
+  log.warn('bug', { error: new TypeError('undefined is no function') })
+  const [first, second] = lines.map(line => JSON.parse(line) as { error: Record<string, unknown> })
+  t.deepEqual(first?.error, { message: 'EACCES: permission denied' })
+  t.is(typeof second?.error['stack'], 'string')
+})
+
 test('a destination that fails harms nobody', async t => {
   const stream = new Writable({ write: (_part, _encoding, done) => done(new Error('EPIPE')) })
   const log = createLogger({ stream })
