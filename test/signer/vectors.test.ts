@@ -26,13 +26,11 @@ function fieldsOf({ flags, algorithm, publicKey }: AlgorithmVector): Parameters<
 
 function messageOf(vector: AlgorithmVector): ToBeSigned {
   const batch = new ToBeSigned()
-  const { algorithm, keyTag, type, ttl, labels } = vector
+  const { algorithm, keyTag, type, ttl } = vector
   const signer = { algorithm, keyTag, signerName: nameFromText(vector.zone) }
   const rdata = [new Uint8Array(Buffer.from(vector.rdata, 'hex'))]
   const times = [unix(vector.inception), unix(vector.expiration)] as const
   batch.add(signer, nameFromText(vector.owner), type, ttl, ...times, rdata)
-  // RFC 8080 §6 prints signatures over three labels.
-  batch.octets[3] = labels
   return batch
 }
 
