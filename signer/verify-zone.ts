@@ -10,6 +10,7 @@ import {
   TYPE,
   typeToText,
 } from '../zones/index.ts'
+import { isSupported } from './algorithms.ts'
 import { dsMatches } from './dnskey.ts'
 import { rrsetOfType } from './previous.ts'
 import { APEX_KEY, WHOLE_ZONE } from './ranges.ts'
@@ -207,12 +208,11 @@ class SignatureVerifier {
     }
   }
 
-  #wrong({ spot, type }: Waiting): void {
-    this.#faults.add(
-      'rrsig-wrong',
-      spot,
-      type,
-      `found an RRSIG over ${typeToText(type)} that its key does not verify`,
-    )
+  #wrong({ spot, type, keys }: Waiting): void {
+    const algorithm = keys[0]!.dnskey[3]!
+    const what = isSupported(algorithm)
+      ? 'that its key does not verify'
+      : `of algorithm ${algorithm}, which is not supported: it cannot be verified`
+    this.#faults.add('rrsig-wrong', spot, type, `found an RRSIG over ${typeToText(type)} ${what}`)
   }
 }

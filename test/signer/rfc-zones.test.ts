@@ -4,10 +4,12 @@ import { createPublicKey, type KeyObject, verify } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import test from 'ava'
 import { decodeDnskey, keyTagOf } from '../../signer/dnskey.ts'
+import { verifyZone } from '../../signer/index.ts'
 import { decodeNsec3, nsec3Hash, writeBase32Hex } from '../../signer/nsec3.ts'
 import { decodeRrsig, ToBeSigned } from '../../signer/rrsig.ts'
 import { canonicalName, compareOctets, nameFromText, nameToText, TYPE } from '../../zones/index.ts'
 import { parseRecords, type TestRecord } from '../support/zone.ts'
+import { pool, TestZone } from './build-support.ts'
 
 interface Vector {
   readonly title: string
@@ -111,4 +113,37 @@ function hashText(hash: Uint8Array): string {
   const label = new Uint8Array(32)
   writeBase32Hex(hash, label, 0)
   return `${new TextDecoder().decode(label)}.example.`
+}
+
+/** Faults that `conclave verify` finds in the zone at that time. */
+async function faultsOf(file: string, origin: string, at: string): Promise<string[]> {
+  const zone = new TestZone(origin)
+  const { record } = await zone.load(readFileSync(`test/vectors/${file}`, 'utf8'))
+  const { faults } = await verifyZone(zone.store, record, zone.apex, { pool, at: Date.parse(at) / 1000 })
+  return faults.map(({ what }) => what)
+}
+
+test('RFC 8976 appendix A.4: the whole zone verifies in its time, and not after it', async t => {
+  t.deepEqual(await faultsOf('rfc8976-a4.zone', 'uri.arpa.', '2021-02-01'), [])
+  const late = await faultsOf('rfc8976-a4.zone', 'uri.arpa.', '2021-03-01')
+  t.is(late.length, 15)
+  t.true(
+    late.every(what => what.includes('expired')),
+    late[0],
+  )
+})
+
+for (const [title, file, at, algorithm] of [
+  ['RFC 4035 appendix A', 'rfc4035-a.zone', '2004-05-01', 5],
+  ['RFC 5155 appendix A', 'rfc5155-a.zone', '2010-01-01', 7],
+] as const) {
+  test(`${title}: chain, bitmaps and what is signed have no fault; RSA with SHA-1 is told of`, async t => {
+    const faults = await faultsOf(file, 'example.', at)
+    const unsupported = `of algorithm ${algorithm}, which is not supported: it cannot be verified`
+    t.true(faults.length > 0)
+    t.deepEqual(
+      faults.filter(what => !what.endsWith(unsupported)),
+      [],
+    )
+  })
 }
