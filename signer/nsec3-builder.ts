@@ -4,13 +4,11 @@
  *
  *  From nothing all names are hashed into a helping tree first, because hashes come in no order; an edit changes the
  *  entries of the names that differ, and their predecessors.
- *  I1  An entry depends on its name's node, and with opt-out, for an empty non-terminal, on the names below it. */
+ *  I1  An entry depends on its name's node alone. */
 
 import {
   compareOctets,
-  findRRset,
   type Name,
-  NODE_EMPTY_NON_TERMINAL,
   type Store,
   type TreeCursor,
   type TreeDraft,
@@ -18,18 +16,10 @@ import {
 } from '../zones/index.ts'
 import type { DenialMode, Nsec3Parameters } from './build-types.ts'
 import { nodeTypes, writeOwner } from './nsec.ts'
-import {
-  decodeNsec3,
-  HASH_OCTETS,
-  isSecureName,
-  nsec3Bitmap,
-  nsec3Hash,
-  nsec3Rdata,
-  unsignedNsec3Node,
-} from './nsec3.ts'
+import { decodeNsec3, HASH_OCTETS, nsec3Bitmap, nsec3Hash, nsec3Rdata, unsignedNsec3Node } from './nsec3.ts'
 import type { PlannedNode } from './planner.ts'
 import { rrsetOfType } from './previous.ts'
-import { currentKey, keyAfter, startsWith } from './ranges.ts'
+import { currentKey } from './ranges.ts'
 import { Turns } from './turns.ts'
 import { BuildStop, CHUNK_NODES, type SignedWriter } from './writer.ts'
 
@@ -45,12 +35,10 @@ export interface Nsec3Options {
 /** Hashes of names, and what their NSEC3 should say. */
 class Entries {
   readonly #options: Nsec3Options
-  readonly #lookAhead: TreeCursor
   readonly #owner = new Uint8Array(512)
 
   constructor(options: Nsec3Options) {
     this.#options = options
-    this.#lookAhead = options.store.readTree()
   }
 
   hashOf(key: Uint8Array): Uint8Array {
@@ -59,26 +47,13 @@ class Entries {
   }
 
   /** Undefined when the name has no NSEC3. */
-  bitmapOf(key: Uint8Array, node: Uint8Array): Uint8Array | undefined {
-    const { denial } = this.#options
-    return nsec3Bitmap(node[0]!, nodeTypes(node), denial, () => this.#hasSecureDescendant(key))
+  bitmapOf(node: Uint8Array): Uint8Array | undefined {
+    return nsec3Bitmap(node[0]!, nodeTypes(node), this.#options.denial)
   }
 
   nodeOf(bitmap: Uint8Array): Uint8Array {
     const { parameters, denial, ttl } = this.#options
     return unsignedNsec3Node(parameters, denial === 'opt-out', ttl, bitmap)
-  }
-
-  #hasSecureDescendant(key: Uint8Array): boolean {
-    const cursor = this.#lookAhead
-    const from = keyAfter(key)
-    let placed = cursor.seekCeiling(this.#options.namesRoot, from, 0, from.length)
-    while (placed && startsWith(currentKey(cursor), key)) {
-      const hasDs = findRRset(cursor.bytes, cursor.valueStart, TYPE.DS) >= 0
-      if (isSecureName(cursor.bytes[cursor.valueStart]!, hasDs)) return true
-      placed = cursor.next()
-    }
-    return false
   }
 }
 
@@ -92,7 +67,7 @@ export async function hashAllNames(options: Nsec3Options): Promise<TreeDraft> {
     let placed = cursor.seekFirst(options.namesRoot)
     while (placed) {
       const key = currentKey(cursor).slice()
-      const bitmap = entries.bitmapOf(key, cursor.bytes.slice(cursor.valueStart, cursor.valueEnd))
+      const bitmap = entries.bitmapOf(cursor.bytes.slice(cursor.valueStart, cursor.valueEnd))
       if (bitmap !== undefined) addEntry(tree, entries.hashOf(key), entries.nodeOf(bitmap))
       if (turns.due()) await turns.take()
       placed = cursor.next()
@@ -161,7 +136,7 @@ export async function relink(
   writer: SignedWriter,
 ): Promise<Uint8Array[]> {
   const touched = new Hashes(dueHashes)
-  updateEntries(options, tree, withAncestors(options, changedKeys), touched)
+  updateEntries(options, tree, changedKeys, touched)
   const affected = new Hashes()
   const cursor = options.store.readTree()
   for (const hash of touched.values()) {
@@ -192,7 +167,7 @@ function updateEntries(
   for (const key of keys) {
     const found = cursor.find(options.namesRoot, key, 0, key.length)
     const node = found ? cursor.bytes.slice(cursor.valueStart, cursor.valueEnd) : undefined
-    const wanted = node === undefined ? undefined : entries.bitmapOf(key, node)
+    const wanted = node === undefined ? undefined : entries.bitmapOf(node)
     const hash = entries.hashOf(key)
     const had = bitmapIn(tree.get(hash))
     if (wanted === undefined ? had === undefined : had !== undefined && compareOctets(had, wanted) === 0)
@@ -206,23 +181,6 @@ function updateEntries(
 function bitmapIn(node: Uint8Array | undefined): Uint8Array | undefined {
   const rdata = node === undefined ? undefined : rrsetOfType(node, TYPE.NSEC3)?.rdata[0]
   return rdata === undefined ? undefined : decodeNsec3(rdata)?.bitmap
-}
-
-/** I1: with opt-out, empty non-terminals above a changed name too. */
-function withAncestors(
-  { store, namesRoot, denial }: Nsec3Options,
-  keys: readonly Uint8Array[],
-): Uint8Array[] {
-  if (denial !== 'opt-out') return [...keys]
-  const all = new Hashes(keys)
-  const cursor = store.readTree()
-  for (const key of keys) {
-    for (let end = key.indexOf(0) + 1; end > 0 && end < key.length; end = key.indexOf(0, end) + 1) {
-      if (!cursor.find(namesRoot, key, 0, end)) continue
-      if ((cursor.bytes[cursor.valueStart]! & NODE_EMPTY_NON_TERMINAL) !== 0) all.add(key.slice(0, end))
-    }
-  }
-  return all.values()
 }
 
 /** The hash before that one in the chain, around its end; undefined in an empty tree. */

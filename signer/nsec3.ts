@@ -1,6 +1,7 @@
 /** NSEC3 and NSEC3PARAM (RFC 5155 §3, §4, §5, §7.1; RFC 9276): hashes, RDATA, and which names have one.
- *  I1  Every authoritative name, zone cut and empty non-terminal has one NSEC3; with opt-out, insecure delegations and
- *      empty non-terminals that lead only to such have none.
+ *  I1  Every authoritative name, zone cut and empty non-terminal has one NSEC3; with opt-out, insecure delegations have
+ *      none. Empty non-terminals that lead only to such may go without one, but then nothing below them can be denied
+ *      where a wildcard stands at the closest encloser that can be proven.
  *  I2  Following `next` from any hash visits each once, in the order of hashes, and returns. */
 
 import { hash } from 'node:crypto'
@@ -82,32 +83,20 @@ export function decodeNsec3(rdata: Uint8Array): Nsec3Fields | undefined {
   }
 }
 
-/** What a name's NSEC3 depends on below it, asked only when it matters. */
-export type HasSecureDescendant = () => boolean
-
 /** The type bit maps of the name's NSEC3, or undefined when it has none (I1). `types` are the node's. */
 export function nsec3Bitmap(
   flags: number,
   types: readonly number[],
   denial: DenialMode,
-  hasSecureDescendant: HasSecureDescendant,
 ): Uint8Array | undefined {
   if ((flags & NODE_OCCLUDED) !== 0) return undefined
-  if ((flags & NODE_EMPTY_NON_TERMINAL) !== 0) {
-    return denial !== 'opt-out' || hasSecureDescendant() ? bitmapOf([]) : undefined
-  }
+  if ((flags & NODE_EMPTY_NON_TERMINAL) !== 0) return bitmapOf([])
   if ((flags & NODE_DELEGATION) !== 0) {
     // RFC 5155 §7.1: a delegation without DS has no RRSIG, and with opt-out no NSEC3.
     if (types.includes(TYPE.DS)) return bitmapOf([TYPE.NS, TYPE.DS, TYPE.RRSIG])
     return denial === 'opt-out' ? undefined : bitmapOf([TYPE.NS])
   }
   return bitmapOf(types.some(type => isSignedRRset(flags, type)) ? [...types, TYPE.RRSIG] : types)
-}
-
-/** Whether a node by itself needs an NSEC3 under opt-out. */
-export function isSecureName(flags: number, hasDs: boolean): boolean {
-  if ((flags & (NODE_OCCLUDED | NODE_EMPTY_NON_TERMINAL)) !== 0) return false
-  return (flags & NODE_DELEGATION) === 0 || hasDs
 }
 
 /** A node of the NSEC3 tree before its next hash is known and it is signed. */

@@ -15,7 +15,7 @@ import {
   plainText,
   unboundFaults,
 } from '../support/validated-zones.ts'
-import { delvOf, portOf, type Resolver, startUnbound } from '../support/validators.ts'
+import { delvOf, outcomeOf, portOf, type Resolver, startUnbound } from '../support/validators.ts'
 
 interface Family {
   readonly port: number
@@ -108,7 +108,7 @@ function titleOf({ signing, via, qnameMinimisation, aggressiveNsec }: Setting): 
 for (const one of SETTINGS) {
   test.serial(`RFC 4035 §5: answers validate: ${titleOf(one)}`, async t => {
     if (!needs(t, 'unbound', 'delv')) return
-    const optOut = one.signing.denial === 'opt-out' ? 'yes' : 'no'
+    const optOut = one.signing.denial === 'opt-out' ? 'cuts' : 'no'
     const family = await serveFamily(one.signing)
     t.teardown(family.close)
     const resolver = await resolverOf(t, family, one)
@@ -139,3 +139,33 @@ async function resolverOf(t: ExecutionContext, family: Family, one: Setting): Pr
   t.teardown(resolver.stop)
   return resolver
 }
+
+test.serial(
+  'RFC 5155 §7.1: below an empty non-terminal of an unsigned delegation, beside a wildcard, names are denied',
+  async t => {
+    if (!needs(t, 'unbound')) return
+    const server = await createNameserver({
+      listen: ['127.0.0.1@0'],
+      workers: 1,
+      signing: { denial: 'opt-out' },
+    })
+    t.teardown(() => server.close())
+    let anchor = ''
+    server.on('key', event => {
+      anchor = event.ds!
+    })
+    await addText(
+      server,
+      '$ORIGIN example.\n@ SOA ns h 1 2 3 4 5\n@ NS ns\nns A 127.0.0.1\n* A 192.0.2.1\na.ent NS ns.a.ent\n',
+    )
+    const resolver = await startUnbound({
+      zones: [{ name: PARENT, port: portOf(server) }],
+      anchors: [anchor],
+    })
+    t.teardown(resolver.stop)
+    // Without an NSEC3 for ent.example the closest encloser to be proven is the apex, and its wildcard cannot be denied.
+    t.is(outcomeOf(await resolver.ask('b.ent.example.', 'A')), 'NXDOMAIN')
+    t.is(outcomeOf(await resolver.ask('ent.example.', 'A')), 'NOERROR AD')
+    t.is(outcomeOf(await resolver.ask('b.example.', 'A')), 'NOERROR')
+  },
+)

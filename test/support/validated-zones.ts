@@ -73,8 +73,9 @@ interface ValidatedQuestion {
   /** The answer is insecure: it lies in the unsigned child. */
   readonly insecure?: true
   /** The proof has an NSEC3 that covers the next closer name: opt-out makes it insecure (RFC 5155 §9.2). delv says so
-   *  of positive answers only. `unsigned`: so it is when unsigned delegations are left out. */
-  readonly covered?: 'always' | 'unsigned'
+   *  of positive answers only. `cut`, `above`: so it is when unsigned delegations have no NSEC3, and empty non-terminals above
+   *  only such. */
+  readonly covered?: 'always' | 'cut' | 'above'
 }
 
 function positive(name: string, type: string, ...answer: string[]): ValidatedQuestion {
@@ -90,7 +91,8 @@ function nxdomain(name: string, type = 'A', ...answer: string[]): ValidatedQuest
 }
 
 const covered = (question: ValidatedQuestion): ValidatedQuestion => ({ ...question, covered: 'always' })
-const unsigned = (question: ValidatedQuestion): ValidatedQuestion => ({ ...question, covered: 'unsigned' })
+const cut = (question: ValidatedQuestion): ValidatedQuestion => ({ ...question, covered: 'cut' })
+const above = (question: ValidatedQuestion): ValidatedQuestion => ({ ...question, covered: 'above' })
 const insecure = (question: ValidatedQuestion): ValidatedQuestion => ({ ...question, insecure: true })
 
 const QUESTIONS: readonly ValidatedQuestion[] = [
@@ -151,9 +153,9 @@ const QUESTIONS: readonly ValidatedQuestion[] = [
   positive('up.child.example.', 'A', ' CNAME www.example.', ' A 192.0.2.1'),
   positive('www.dchild.example.', 'A', ' DNAME child.example.', ' A 192.0.2.7'),
   // The unsigned child, and that it is unsigned.
-  unsigned(nodata('plain.example.', 'DS')),
-  unsigned(nodata('a.entplain.example.', 'DS')),
-  unsigned(nodata('entplain.example.', 'A')),
+  cut(nodata('plain.example.', 'DS')),
+  cut(nodata('a.entplain.example.', 'DS')),
+  above(nodata('entplain.example.', 'A')),
   insecure(positive('www.plain.example.', 'A', 'www.plain.example. A 192.0.2.8')),
   insecure(nodata('www.plain.example.', 'AAAA')),
   insecure(nxdomain('nx.plain.example.')),
@@ -165,23 +167,27 @@ const QUESTIONS: readonly ValidatedQuestion[] = [
   nodata('www.example.', 'DNSKEY'),
 ]
 
-/** `flag`: NSEC3 records have the flag, and yet there is one for each unsigned delegation, as ldns-signzone makes them. */
-export type OptOut = 'no' | 'flag' | 'yes'
+/** What has no NSEC3: nothing, for all that the flag is set (ldns-signzone), unsigned delegations (we), those and the
+ *  empty non-terminals above only such (dnssec-signzone). */
+export type OptOut = 'no' | 'flag' | 'cuts' | 'cuts and above'
 
-function leftOpen({ covered }: ValidatedQuestion, optOut: OptOut): boolean {
-  return covered !== undefined && (optOut === 'yes' || (optOut === 'flag' && covered === 'always'))
+const OPEN: Readonly<Record<OptOut, readonly (string | undefined)[]>> = {
+  no: [],
+  flag: ['always'],
+  cuts: ['always', 'cut'],
+  'cuts and above': ['always', 'cut', 'above'],
 }
 
 /** What unbound makes of it, as `outcomeOf` has it. */
 function unboundExpected(question: ValidatedQuestion, optOut: OptOut): string {
-  const open = question.insecure === true || leftOpen(question, optOut)
+  const open = question.insecure === true || OPEN[optOut].includes(question.covered)
   return open ? question.rcode : `${question.rcode} AD`
 }
 
 function delvExpected(question: ValidatedQuestion, optOut: OptOut): Verdict {
   if (question.insecure === true) return 'insecure'
   const hasData = question.answer.length > 0 && question.rcode === 'NOERROR'
-  return hasData && leftOpen(question, optOut) ? 'insecure' : 'secure'
+  return hasData && OPEN[optOut].includes(question.covered) ? 'insecure' : 'secure'
 }
 
 /** Asks unbound everything; what is not answered as it must be is listed. */
