@@ -151,6 +151,8 @@ function unboundConfig(options: UnboundOptions, port: number, directory: string,
     '  interface: 127.0.0.1',
     `  port: ${port}`,
     '  do-ip6: no',
+    // From here nothing can be sent beyond loopback (I2).
+    '  outgoing-interface: 127.0.0.1',
     '  do-not-query-localhost: no',
     '  num-threads: 1',
     '  module-config: "validator iterator"',
