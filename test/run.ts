@@ -2,7 +2,7 @@
  *  I1  Debian packages are installed only as root with CONCLAVE_INSTALL or CI set, and with daemon starts denied.
  *  I2  The last line, `tests: N passed, N failed`, is made from AVA's own counts; the exit code is AVA's. */
 import { spawn, spawnSync } from 'node:child_process'
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { chmodSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
@@ -72,6 +72,8 @@ function runTests(words: readonly string[]): Promise<{ code: number; counts: Cou
   const root = fileURLToPath(new URL('../..', import.meta.url))
   const ava = join(root, 'node_modules', 'ava', 'entrypoints', 'cli.mjs')
   const scratch = mkdtempSync(join(tmpdir(), 'conclave-test-'))
+  // Tests of --user look into it as that user.
+  chmodSync(scratch, 0o755)
   const environment = { ...process.env, PATH: `${process.env.PATH}:/usr/sbin:/sbin`, TMPDIR: scratch }
   const child = spawn(process.execPath, [ava, '--tap', ...words], {
     cwd: root,
