@@ -1,5 +1,7 @@
 /** `conclave sign` and `conclave digest`: zone file in, signed or digested zone file out, whole or not at all. */
+
 import { readdirSync } from 'node:fs'
+import { availableParallelism } from 'node:os'
 import type { Command } from 'commander'
 import { writeFileWhole } from '../base/index.ts'
 import {
@@ -53,7 +55,7 @@ export async function signCommand(path: string, words: SignWords, command: Comma
   for (const warning of policyWarnings(policy)) output.note(`warning: ${warning}`)
   const input = readZone(path, words.origin, output)
   if (input === undefined) return fail()
-  const pool = new CryptoPool()
+  const pool = new CryptoPool({ threads: availableParallelism() })
   try {
     const store = await openKeys(path, words, input.content.apex, pool)
     const { settings, made } = await settingsOf(store, input, policy, times, now)

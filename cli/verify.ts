@@ -1,4 +1,5 @@
 /** `conclave verify`: every fault of a signed zone file; exit code 1 on any. */
+import { availableParallelism } from 'node:os'
 import type { Command } from 'commander'
 import { buildVersion, CryptoPool, verifyZone } from '../signer/index.ts'
 import { rdataFromText, TYPE } from '../zones/index.ts'
@@ -39,7 +40,7 @@ export async function verifyCommand(path: string, words: VerifyWords, command: C
     return
   }
   const roots = { namesRoot: built.names.root, nsec3Root: built.nsec3?.root ?? 0 }
-  const pool = new CryptoPool()
+  const pool = new CryptoPool({ threads: availableParallelism() })
   const options = { pool, at, validForSeconds, ...(ds === undefined ? {} : { ds }) }
   const { faults, signatures } = await verifyZone(store, roots, content.apex, options)
   await pool.close()

@@ -4,6 +4,7 @@
  *  I2  `negative` is the SOA record for negative answers and, behind it, its RRSIGs, compressed against the apex; the
  *      two octets at each of `negativePatches` become a pointer to the apex. */
 
+import { LRUCache } from 'lru-cache'
 import {
   decodeRRset,
   decodeZoneRecord,
@@ -76,6 +77,9 @@ const NO_NEGATIVE: NegativeBlock = {
 /** Views kept before the cache starts again: as many as zones that one version answers from, up to this. */
 const VIEWS_MAX = 65_536
 
+/** Different salts and iterations remembered at a time; zones usually share one (RFC 9276 §3.1). */
+const NSEC3_PARAMETERS_MAX = 1024
+
 export class ZoneViews {
   #version = -1
   #views = new Map<Uint8Array, Map<number, ZoneView>>()
@@ -83,7 +87,7 @@ export class ZoneViews {
   #lastBytes: Uint8Array = EMPTY
   #lastStart = -1
   #last: ZoneView | undefined
-  readonly #nsec3 = new Map<string, Nsec3Parameters>()
+  readonly #nsec3 = new LRUCache<string, Nsec3Parameters>({ max: NSEC3_PARAMETERS_MAX })
 
   /** The version that views are asked for from now on. */
   use(version: number): void {
@@ -122,7 +126,6 @@ export class ZoneViews {
     const name = `${parameters.iterations} ${Buffer.from(parameters.salt).toString('hex')}`
     const known = this.#nsec3.get(name)
     if (known !== undefined) return known
-    if (this.#nsec3.size >= NSEC3_PARAMETERS_MAX) this.#nsec3.clear()
     this.#nsec3.set(name, parameters)
     return parameters
   }
@@ -135,9 +138,6 @@ export class ZoneViews {
     this.#lastStart = -1
   }
 }
-
-/** Different salts and iterations remembered at a time. */
-const NSEC3_PARAMETERS_MAX = 65_536
 
 const keyScratch = new Uint8Array(KEY_OCTETS_MAX)
 
