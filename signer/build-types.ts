@@ -71,7 +71,7 @@ export interface ContentEdit {
 }
 
 export type Edits =
-  /** A whole zone; the content's tree is only read. */
+  /** A whole zone. The content's tree is only read when the zone is signed; else it may become the version's own. */
   | { readonly kind: 'all'; readonly content: ZoneContent }
   /** Changes to the previous version's content, in ascending order of keys. */
   | { readonly kind: 'some'; readonly edits: Iterable<ContentEdit> }

@@ -156,7 +156,7 @@ class Build {
   /** Plans and signs the ranges; returns the apex, which is written unsigned. */
   async #buildNames(source: BuildSource): Promise<PlannedNode> {
     const { input, plan } = { input: this.#input, plan: this.#plan }
-    const { names, whole, rules, soa } = source
+    const { names, whole, adopted, rules, soa } = source
     const writer = this.#writer('names', names, !whole)
     let apex: PlannedNode | undefined
     const options = {
@@ -170,7 +170,7 @@ class Build {
       inPlace: !whole,
     }
     const turns = new Turns(TURN_CHUNKS)
-    const rootNow = (): number => (whole ? source.root : names.root)
+    const rootNow = (): number => (whole && !adopted ? source.root : names.root)
     for (const range of source.ranges) {
       const planner = new NamesPlanner(options, rootNow(), range)
       for (let more = true; more; ) {
@@ -182,7 +182,7 @@ class Build {
           await writer.write([first], true)
           nodes.shift()
         }
-        await writer.write(nodes)
+        await writer.write(adopted ? nodes.filter(getsFlags) : nodes)
         if (turns.due()) await turns.take()
       }
     }
@@ -310,6 +310,11 @@ class Build {
 
 function finite(unix: number): number | undefined {
   return unix === Number.POSITIVE_INFINITY ? undefined : unix
+}
+
+/** A node of an adopted tree that does not stay as it is. */
+function getsFlags(node: PlannedNode): boolean {
+  return node.stored === undefined || node.flags !== 0
 }
 
 function hex(octets: Uint8Array): string {

@@ -132,8 +132,11 @@ async function buildZone(store: Store, text: string, signing?: SigningSettings):
       ...(signing && { signing }),
     })
     if (built.kind !== 'built') throw new Error(JSON.stringify(built, undefined, 1))
+    // The content of a zone that is served as it is has become the version.
+    if (!built.drafts.includes(content.tree)) content.tree.discard()
     return built
-  } finally {
+  } catch (error) {
     content.tree.discard()
+    throw error
   }
 }
