@@ -44,7 +44,8 @@ export async function benchSign(bench: Workbench): Promise<Result[]> {
       digest.add('ldns-signzone', Math.max(0, ldns(['-z', '1:1']) - quick))
     }
     if (isThere(bench, 'dnssec-signzone')) {
-      const words = ['-S', '-z', '-o', zone.name, '-K', keys, '-f', out, zone.path, pair]
+      // -d: it writes a dsset file too, else into the working directory.
+      const words = ['-S', '-z', '-o', zone.name, '-K', keys, '-d', keys, '-f', out, zone.path, pair]
       full.add('dnssec-signzone', timeCommand([toolPath('dnssec-signzone')!, ...words]).cpuSeconds)
     }
   }
