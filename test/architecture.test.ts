@@ -49,9 +49,9 @@ function sourceFiles(): string[] {
 
 test('rooms import only rooms below them', t => {
   const files = sourceFiles()
-  t.true(files.length >= 8, `only ${files.length} files were found to check`)
+  t.true(files.length >= 150, `only ${files.length} files were found to check`)
   const texts = files.map(file => [file, readFileSync(join(root, file), 'utf8')] as const)
-  t.true(texts.flatMap(([, text]) => importsOf(text)).length >= 5, 'the check sees no imports')
+  t.true(texts.flatMap(([, text]) => importsOf(text)).length >= 500, 'the check sees no imports')
   t.deepEqual(
     texts.flatMap(([file, text]) => importFaults(file, text)),
     [],
