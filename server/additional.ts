@@ -5,10 +5,12 @@
  *  I2  The addresses of a name stand there once. */
 
 import {
+  additionalNameAt,
   findRRset,
   NODE_OCCLUDED,
   RECORD_HEADER_OCTETS,
   RRSET_HEADER_OCTETS,
+  TYPE,
   u16,
   writeKey,
 } from '../zones/index.ts'
@@ -17,17 +19,13 @@ import type { SnapshotCursor } from './answerer.ts'
 import { ADDITIONAL, NAMES_IN_RDATA, OWNER_WRITTEN, type Parts, RECORDS } from './response.ts'
 import type { ZoneView } from './zone-view.ts'
 
-const TYPE_A = 1
-const TYPE_AAAA = 28
-const TYPE_SVCB = 64
-const TYPE_HTTPS = 65
-
 /** Offset, plus one, of the name in RDATA whose addresses are wanted, by type. */
 const TARGET = new Uint8Array(256)
-for (const type of [2, 3, 4, 7]) TARGET[type] = 1 // NS, MD, MF, MB (RFC 1035 §3.3)
-for (const type of [15, 18, 21, 36]) TARGET[type] = 3 // MX, AFSDB, RT (RFC 1183), KX (RFC 2230 §3)
-TARGET[33] = 7 // SRV (RFC 2782)
-for (const type of [TYPE_SVCB, TYPE_HTTPS]) TARGET[type] = 3
+const NO_RDATA = new Uint8Array(1)
+for (let type = 0; type < TARGET.length; type++) {
+  // NAPTR's stands behind strings, wherever they end; LP's asks for locators, not for addresses (RFC 6742 §2.4.3).
+  if (type !== TYPE.NAPTR && type !== TYPE.LP) TARGET[type] = 1 + additionalNameAt(type, NO_RDATA, 0)
+}
 
 /** Names for which additional data are looked for in one response; RFC 9471 §3.1 asks for all in-domain glue, so a
  *  delegation has room for more nameservers than any known. */
@@ -39,7 +37,7 @@ const NO_RECORD = 0xffff
 export function putAdditional(state: AnswerState, view: ZoneView, octets: Uint8Array, rrset: number): void {
   const type = u16(octets, rrset)
   if (type > 255 || TARGET[type] === 0) return
-  const service = type === TYPE_SVCB || type === TYPE_HTTPS
+  const service = type === TYPE.SVCB || type === TYPE.HTTPS
   const offset = RECORD_HEADER_OCTETS + TARGET[type]! - 1
   const records = Math.min(u16(octets, rrset + 4), TARGETS_MAX)
   let at = rrset + RRSET_HEADER_OCTETS
@@ -174,8 +172,8 @@ function isNewTarget(state: AnswerState, cursor: SnapshotCursor): boolean {
 /** A and AAAA of the target at hand, as far as they fit. `record` is that of the RRset last written whose RDATA has the
  *  name. */
 function putAddresses(state: AnswerState, record: number, octets: Uint8Array, name: number): void {
-  putOptional(state, TYPE_A, record, octets, name)
-  putOptional(state, TYPE_AAAA, record, octets, name)
+  putOptional(state, TYPE.A, record, octets, name)
+  putOptional(state, TYPE.AAAA, record, octets, name)
 }
 
 function putOptional(
@@ -196,8 +194,8 @@ function putOptional(
 
 function putRequiredAddresses(state: AnswerState, record: number, octets: Uint8Array, name: number): void {
   const { targetOctets, targetNode } = state
-  const a = findRRset(targetOctets, targetNode, TYPE_A)
-  const aaaa = findRRset(targetOctets, targetNode, TYPE_AAAA)
+  const a = findRRset(targetOctets, targetNode, TYPE.A)
+  const aaaa = findRRset(targetOctets, targetNode, TYPE.AAAA)
   if (a >= 0 && !putHere(state, a, record, octets, name, RECORDS)) state.response.truncated = true
   if (aaaa >= 0 && !putHere(state, aaaa, record, octets, name, RECORDS)) state.response.truncated = true
 }

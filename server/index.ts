@@ -30,7 +30,7 @@ export { dropPrivileges, giveToUser } from './privileges.ts'
 export type { RecordText, ZoneChange } from './program-zone.ts'
 export * from './rcode.ts'
 export type { Refusal } from './refusal.ts'
-export { type DueJob, Scheduler, type SchedulerOptions, spreadOf, spreadTime } from './scheduler.ts'
+export { type DueJob, Scheduler, type SchedulerOptions } from './scheduler.ts'
 export { parseSource, type SourceArgument } from './sources.ts'
 export {
   defaultStateDirectory,

@@ -6,7 +6,13 @@
  *      the entry of the label to its right. Entry −1 is the root. The question enters when first needed.
  *  I4  Writing allocates nothing. */
 
-import { lowerCase, RECORD_HEADER_OCTETS, RRSET_HEADER_OCTETS, u16 } from '../zones/index.ts'
+import {
+  compressibleNames,
+  lowerCase,
+  RECORD_HEADER_OCTETS,
+  RRSET_HEADER_OCTETS,
+  u16,
+} from '../zones/index.ts'
 import { copyOctets, viewOf } from './octets.ts'
 import { FLAG_AA, FLAG_QR, FLAG_RD, FLAG_TC, HEADER_OCTETS, OPT_OCTETS, type Query } from './query.ts'
 import { EDE_NONE } from './rcode.ts'
@@ -43,10 +49,10 @@ const OPTION_EDE = 15
 /** Where names stand in the RDATA of RFC 1035's types, by type: 0 none, 1 one name, 2 one name behind 16 bits,
  *  3 two names and the rest. */
 export const NAMES_IN_RDATA: Uint8Array = new Uint8Array(256)
-for (const type of [2, 3, 4, 5, 7, 8, 9, 12]) NAMES_IN_RDATA[type] = 1 // NS MD MF CNAME MB MG MR PTR
-NAMES_IN_RDATA[15] = 2 // MX
-NAMES_IN_RDATA[6] = 3 // SOA
-NAMES_IN_RDATA[14] = 3 // MINFO
+for (let type = 0; type < NAMES_IN_RDATA.length; type++) {
+  const names = compressibleNames(type)
+  if (names !== undefined) NAMES_IN_RDATA[type] = names.count > 1 ? 3 : names.offset > 0 ? 2 : 1
+}
 
 export class Response {
   out: Uint8Array = new Uint8Array(0)

@@ -180,20 +180,6 @@ export class Scheduler {
   }
 }
 
-/** A fraction of [0, 1) that belongs to a text: spreads work that would fall on one moment, the same at each start. */
-export function spreadOf(text: string): number {
-  // FNV-1a, and a last mixing, since its high bits hardly depend on the last letters.
-  let hash = 0x811c9dc5
-  for (let at = 0; at < text.length; at++) hash = Math.imul(hash ^ text.charCodeAt(at), 0x01000193)
-  hash = Math.imul(hash ^ (hash >>> 15), 0x2c1b3c6d)
-  return ((hash ^ (hash >>> 13)) >>> 0) / 0x100000000
-}
-
-/** A moment in [from, from + windowSeconds) for a zone. */
-export function spreadTime(zone: string, fromUnix: number, windowSeconds: number): number {
-  return fromUnix + spreadOf(zone) * windowSeconds
-}
-
 function nameOf(zone: string, reason: string): string {
   return `${reason}\n${zone}`
 }

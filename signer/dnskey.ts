@@ -15,7 +15,6 @@ const PROTOCOL_DNSSEC = 3
 const DNSKEY_FIXED_OCTETS = 4
 const DS_FIXED_OCTETS = 4
 
-export const DIGEST_SHA1 = 1
 export const DIGEST_SHA256 = 2
 export const DIGEST_SHA384 = 4
 /** node:crypto's names. RFC 9905: SHA-1 is recognised, for DS records that exist, and never made. */

@@ -13,7 +13,6 @@ import {
   decodeNode,
   NODE_APEX,
   NODE_CASE,
-  NODE_DELEGATION,
   NODE_EMPTY_NON_TERMINAL,
   NODE_OCCLUDED,
   NODE_WILDCARD_CHILD,
@@ -255,9 +254,4 @@ export function insertRRset(rrsets: NodeRRset[], rrset: NodeRRset): void {
   const at = rrsets.findIndex(other => other.type >= rrset.type)
   if (at < 0) rrsets.push(rrset)
   else rrsets.splice(at, rrsets[at]!.type === rrset.type ? 1 : 0, rrset)
-}
-
-/** Whether the flags say zone cut. */
-export function isDelegation(flags: number): boolean {
-  return (flags & NODE_DELEGATION) !== 0
 }

@@ -4,7 +4,7 @@
  *      that validators compare them rightly. */
 import { ConclaveError } from '../base/index.ts'
 import { type Name, sameName } from '../zones/index.ts'
-import { algorithmOf, algorithmWarning } from './algorithms.ts'
+import { ALGORITHM_DEFAULT, algorithmOf, algorithmWarning } from './algorithms.ts'
 import type { DenialMode, GateMode, Nsec3Parameters, ZonemdMode } from './build-types.ts'
 import type { KeyInfo, KeyStore } from './keystore.ts'
 
@@ -24,11 +24,10 @@ export interface SigningPolicy {
   readonly replaceKeys: boolean
 }
 
-const ECDSAP256SHA256 = 13
 const VALIDITY_SECONDS = 14 * 86_400
 
 export const defaultSigningPolicy: SigningPolicy = {
-  algorithm: ECDSAP256SHA256,
+  algorithm: ALGORITHM_DEFAULT,
   splitKeys: false,
   denial: 'nsec',
   // RFC 9276 §3.1: no iterations, no salt.

@@ -13,7 +13,6 @@ import {
   canonicalName,
   canonicalRdata,
   compareCanonicalRdata,
-  decodeNode,
   firstRRsetAt,
   hasLoweredNames,
   type Name,
@@ -285,9 +284,4 @@ export function apexNode(store: Store, namesRoot: number): Uint8Array | undefine
   const cursor = store.readTree()
   if (namesRoot === 0 || !cursor.find(namesRoot, APEX_KEY, 0, 0)) return undefined
   return cursor.bytes.slice(cursor.valueStart, cursor.valueEnd)
-}
-
-/** Whether the apex has a ZONEMD. */
-export function hasZonemd(apex: Uint8Array): boolean {
-  return decodeNode(apex).rrsets.some(({ type }) => type === TYPE.ZONEMD)
 }

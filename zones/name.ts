@@ -120,13 +120,6 @@ export function nameLengthAt(octets: Uint8Array, start: number, end: number = oc
   return -1
 }
 
-/** Labels of a name, the root's empty label not counted. */
-export function labelCount(name: Uint8Array, start = 0): number {
-  let count = 0
-  for (let at = start; name[at] !== 0; at += 1 + name[at]!) count++
-  return count
-}
-
 /** The name in lower case (RFC 4034 §6.2: its canonical form). Length octets are below 0x41 and stay. */
 export function canonicalName(name: Name): Name {
   const out = new Uint8Array(name.length)

@@ -81,16 +81,6 @@ function pushTypes(octets: Uint8Array, start: number, end: number, base: number,
   }
 }
 
-/** Whether bit maps in octets[start..end) name the type. Allocates nothing. */
-export function bitmapHas(octets: Uint8Array, start: number, end: number, type: number): boolean {
-  for (let at = start; at < end; at += 2 + octets[at + 1]!) {
-    if (octets[at] !== type >> 8) continue
-    const octet = (type & 0xff) >> 3
-    return octet < octets[at + 1]! && (octets[at + 2 + octet]! & (0x80 >> (type & 7))) !== 0
-  }
-  return false
-}
-
 /** Checks wire form; the end, or what is wrong. */
 export function checkTypes(octets: Uint8Array, start: number, end: number): number | Mismatch {
   let last = -1

@@ -1,7 +1,7 @@
 import test, { type ExecutionContext } from 'ava'
 import fc from 'fast-check'
 import { type Logger, ManualClock, silentLogger } from '../../base/index.ts'
-import { type DueJob, Scheduler, spreadOf, spreadTime } from '../../server/scheduler.ts'
+import { type DueJob, Scheduler } from '../../server/scheduler.ts'
 
 interface Bench {
   readonly clock: ManualClock
@@ -223,17 +223,4 @@ test('property: any schedule runs each last-scheduled job once, in order of time
     ),
     { seed: 20, numRuns: 50 },
   )
-})
-
-test('spread: ten thousand zones share a window evenly, the same at each start', t => {
-  const tenths = new Array<number>(10).fill(0)
-  for (let zone = 0; zone < 10_000; zone++) {
-    const at = spreadTime(`zone${zone}.example.`, 5000, 100)
-    tenths[Math.floor((at - 5000) / 10)]!++
-  }
-  t.true(
-    tenths.every(count => count > 850 && count < 1150),
-    tenths.join(' '),
-  )
-  t.is(spreadOf('example.'), spreadOf('example.'))
 })
