@@ -19,7 +19,9 @@ const JUDGES: Readonly<Record<string, string>> = {
   'knot-dnssecutils': 'kzonecheck',
   ldnsutils: 'ldns-verify-zone',
   nsd: 'nsd',
+  opensc: 'pkcs11-tool',
   openssl: 'openssl',
+  softhsm2: 'softhsm2-util',
   unbound: 'unbound',
 }
 
