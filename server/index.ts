@@ -7,6 +7,15 @@ export {
   prefixMatcher,
 } from './address.ts'
 export * from './answerer.ts'
+export type {
+  AskOptions,
+  DsAtServer,
+  DsObservation,
+  LaggingServer,
+  ServerNames,
+  ZoneObservation,
+  ZoneWants,
+} from './ask-types.ts'
 export {
   type ControlHandler,
   type ControlOptions,
