@@ -13,10 +13,12 @@ export {
   defaultSigningPolicy,
   ensureKeys,
   keysOfZone,
+  type ParentPolicy,
   policyWarnings,
   type SigningPolicy,
   signingPolicyOf,
 } from './policy.ts'
+export * from './roll-types.ts'
 export * from './rrsig.ts'
 export { Secret } from './secret.ts'
 export { isSerialAfter, nextSerial, serialAfter } from './serial.ts'
@@ -28,6 +30,7 @@ export {
   type PoolSignOptions,
 } from './sign-pool.ts'
 export { signingKeysOf } from './signing-keys.ts'
+export * from './timeline.ts'
 export { type LoadedKey, verifyingKey, verifySignature } from './verify-signature.ts'
 export { type VerifyOptions, type VerifyResult, verifyZone } from './verify-zone.ts'
 export { diffContent } from './version-diff.ts'

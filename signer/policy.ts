@@ -9,10 +9,31 @@ import type { DenialMode, GateMode, Nsec3Parameters, ZonemdMode } from './build-
 import type { KeyInfo, KeyStore } from './keystore.ts'
 
 export interface SigningPolicy {
-  /** DNSSEC algorithm number of new keys. */
+  /** DNSSEC algorithm number; keys of another one are replaced by keys of this one (RFC 6781 §4.1.4). */
   readonly algorithm: number
-  /** New zones get a KSK and a ZSK instead of one CSK. */
+  /** A KSK and a ZSK instead of one CSK. */
   readonly splitKeys: boolean
+  /** Modulus of new RSA keys. */
+  readonly rsaBits: number
+  /** How long a KSK or CSK signs before a new one takes over; null: until somebody asks for it. */
+  readonly kskLifetimeSeconds: number | null
+  readonly zskLifetimeSeconds: number | null
+  /** TTL of DNSKEY, CDS and CDNSKEY. */
+  readonly dnskeyTtlSeconds: number
+  /** Greater TTLs of the zone are lowered to this; null: they stay. What is cached longest decides how long rolls take. */
+  readonly zoneTtlMaxSeconds: number | null
+  /** How a version is known to be at all servers of the zone: they are asked, or a time is waited for. */
+  readonly propagation: 'observe' | 'time'
+  /** RFC 7583 §1.1's propagation delay: from a version being served here until the slowest secondary has it. */
+  readonly propagationSeconds: number
+  /** Beyond what TTLs ask for, before something new is relied on and before something old goes. */
+  readonly publishSafetySeconds: number
+  readonly retireSafetySeconds: number
+  /** A private key is destroyed so long after nothing of it is in any cache; null: it is kept. */
+  readonly purgeSeconds: number | null
+  readonly parent: ParentPolicy
+  /** RFC 7344 §4, RFC 8078: CDS and CDNSKEY are in the zone always, only while the DS has to change, or never. */
+  readonly cds: 'always' | 'rollover' | 'never'
   readonly denial: DenialMode
   readonly nsec3: Nsec3Parameters
   readonly zonemd: ZonemdMode
@@ -20,15 +41,53 @@ export interface SigningPolicy {
   readonly signatureValiditySeconds: number
   /** Signatures with less than this left are made anew. */
   readonly refreshSeconds: number
+  /** Expirations are spread over so much before the furthest. */
+  readonly jitterSeconds: number
+  /** Signatures begin so long ago: clocks of validators differ. */
+  readonly inceptionOffsetSeconds: number
   /** Sign what others have signed, with keys of ours: their signatures go. */
   readonly replaceKeys: boolean
 }
 
+/** What is known of the parent, and how it is known that it has changed the DS. */
+export interface ParentPolicy {
+  /** The parent is asked, an operator says so (`conclave keys ds-seen`), or a time is waited for. */
+  readonly confirmation: 'observe' | 'operator' | { readonly afterSeconds: number }
+  /** `ADDRESS@PORT`; none: they are found by way of the resolver. */
+  readonly servers: readonly string[]
+  /** Resolvers that may be asked for the parent's servers. With neither, nobody is asked, and an operator has to say. */
+  readonly resolver: readonly string[]
+  /** Used until the parent was seen with a DS. */
+  readonly dsTtlSeconds: number
+  /** From a DS being at one of the parent's servers until the slowest has it; not counted when all were asked. */
+  readonly propagationSeconds: number
+}
+
 const VALIDITY_SECONDS = 14 * 86_400
+const HOUR_SECONDS = 3600
+const DAY_SECONDS = 86_400
 
 export const defaultSigningPolicy: SigningPolicy = {
   algorithm: ALGORITHM_DEFAULT,
   splitKeys: false,
+  rsaBits: 2048,
+  kskLifetimeSeconds: null,
+  zskLifetimeSeconds: 90 * DAY_SECONDS,
+  dnskeyTtlSeconds: HOUR_SECONDS,
+  zoneTtlMaxSeconds: null,
+  propagation: 'time',
+  propagationSeconds: 300,
+  publishSafetySeconds: HOUR_SECONDS,
+  retireSafetySeconds: HOUR_SECONDS,
+  purgeSeconds: 90 * DAY_SECONDS,
+  parent: {
+    confirmation: 'observe',
+    servers: [],
+    resolver: [],
+    dsTtlSeconds: DAY_SECONDS,
+    propagationSeconds: HOUR_SECONDS,
+  },
+  cds: 'always',
   denial: 'nsec',
   // RFC 9276 §3.1: no iterations, no salt.
   nsec3: { iterations: 0, salt: new Uint8Array(0) },
@@ -36,6 +95,8 @@ export const defaultSigningPolicy: SigningPolicy = {
   gate: 'full',
   signatureValiditySeconds: VALIDITY_SECONDS,
   refreshSeconds: VALIDITY_SECONDS / 3,
+  jitterSeconds: VALIDITY_SECONDS / 7,
+  inceptionOffsetSeconds: HOUR_SECONDS,
   replaceKeys: false,
 }
 
@@ -43,18 +104,19 @@ export const defaultSigningPolicy: SigningPolicy = {
 const VALIDITY_SECONDS_MAX = 0x7fffffff
 /** Clocks differ, and resolvers keep what they have for its TTL. */
 const VALIDITY_SECONDS_MIN = 3600
-/** Expirations are spread over the last seventh of the validity (signing-plan.ts), so this much is left of any. */
-const VALIDITY_KEPT = 6 / 7
 /** RFC 5155 §3.1.5: the salt's length is one octet. */
 const SALT_OCTETS_MAX = 255
 /** RFC 9276 §3.2: validators treat zones beyond so many iterations as insecure or bogus. */
 const ITERATIONS_MAX = 50
 
-/** The default policy with these changes; a third of the validity is the time to refresh unless it is said.
+/** The default policy with these changes; unless they are said, a third of the validity is the time to refresh and a
+ *  seventh the jitter.
  *  @throws ConclaveError SIGNING_POLICY, ALGORITHM_UNSUPPORTED */
 export function signingPolicyOf(wishes: Partial<SigningPolicy> = {}): SigningPolicy {
   const validity = wishes.signatureValiditySeconds ?? VALIDITY_SECONDS
-  const policy = { ...defaultSigningPolicy, refreshSeconds: Math.floor(validity / 3), ...wishes }
+  const refreshSeconds = Math.floor(validity / 3)
+  const jitterSeconds = Math.floor(validity / 7)
+  const policy = { ...defaultSigningPolicy, refreshSeconds, jitterSeconds, ...wishes }
   algorithmOf(policy.algorithm)
   const fault = policyFault(policy)
   if (fault === undefined) return policy
@@ -62,14 +124,18 @@ export function signingPolicyOf(wishes: Partial<SigningPolicy> = {}): SigningPol
 }
 
 function policyFault(policy: SigningPolicy): { what: string; remedy: string } | undefined {
-  const { signatureValiditySeconds: validity, refreshSeconds, nsec3 } = policy
+  const { signatureValiditySeconds: validity, refreshSeconds, jitterSeconds, nsec3 } = policy
   if (!(validity >= VALIDITY_SECONDS_MIN && validity <= VALIDITY_SECONDS_MAX)) {
     const remedy = `Give ${VALIDITY_SECONDS_MIN} to ${VALIDITY_SECONDS_MAX} seconds.`
     return { what: `signatures cannot be valid for ${validity} seconds`, remedy }
   }
-  if (!(refreshSeconds >= 0 && refreshSeconds < validity * VALIDITY_KEPT)) {
+  // Expirations are spread over the jitter, so this much less is left of the first.
+  if (!(refreshSeconds >= 0 && jitterSeconds >= 0 && refreshSeconds + jitterSeconds < validity)) {
     const what = `signatures valid for ${validity} seconds cannot be refreshed ${refreshSeconds} seconds before they end`
-    return { what, remedy: 'A third of the validity is usual; at most six sevenths are possible.' }
+    return {
+      what,
+      remedy: 'A third of the validity is usual; with the jitter it must be less than the whole.',
+    }
   }
   if (!(Number.isInteger(nsec3.iterations) && nsec3.iterations >= 0 && nsec3.iterations <= ITERATIONS_MAX)) {
     const what = `${nsec3.iterations} additional NSEC3 iterations`
