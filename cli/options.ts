@@ -13,6 +13,7 @@ export interface SigningWords {
   readonly gate: 'full' | 'keys'
   readonly splitKeys?: true
   readonly replaceKeys?: true
+  readonly foreignKeys: 'refuse' | 'include'
 }
 
 /** RFC 5155 §3.1.3 gives 16 bits; what validators accept is far below (RFC 9276 §3.2). */
@@ -55,6 +56,7 @@ export function signingPolicy(words: SigningWords): SigningPolicy {
     gate: words.gate,
     splitKeys: words.splitKeys ?? false,
     replaceKeys: words.replaceKeys ?? false,
+    foreignKeys: words.foreignKeys,
   }
 }
 

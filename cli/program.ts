@@ -59,6 +59,11 @@ function signingOptions(command: Command): Command {
     )
     .option('--split-keys', 'new zones get a KSK and a ZSK instead of one CSK')
     .option('--replace-keys', 'sign a zone anew that others have signed: its old signatures are dropped')
+    .addOption(
+      new Option('--foreign-keys <what>', 'DNSKEY, CDS and CDNSKEY of other signers in the file (RFC 8901)')
+        .choices(['refuse', 'include'])
+        .default('refuse'),
+    )
 }
 
 function buildProgram(): Command {

@@ -19,6 +19,9 @@ import {
   ExplicitKeyStore,
   ensureKeys,
   FileKeyStore,
+  type ForeignKeys,
+  foreignKeysIn,
+  foreignTags,
   type KeyInfo,
   type KeyStore,
   keysOfZone,
@@ -135,10 +138,10 @@ async function settingsOf(
   times: Pick<SigningSettings, 'inceptionUnix' | 'expirationUnix'>,
   now: number,
 ): Promise<{ readonly settings: SigningSettings; readonly made: readonly KeyInfo[] }> {
-  const { apex, presigned } = input.content
-  const existing = await keysOfZone(store, apex)
-  const others = presigned && existing.length === 0 && !policy.replaceKeys
-  const { keys, made } = others ? { keys: [], made: [] } : await ensureKeys(store, apex, policy)
+  const existing = await keysOfZone(store, input.content.apex)
+  const included = policy.foreignKeys === 'include' && !policy.replaceKeys
+  const foreign = foreignKeysIn(input.store, input.content, existing)
+  const { keys, made } = await keysFor(store, input.content, policy, existing, foreign)
   const { denial, nsec3, zonemd, signatureValiditySeconds, refreshSeconds } = policy
   const settings = {
     keys: signingKeysOf(keys, store),
@@ -149,9 +152,23 @@ async function settingsOf(
     signatureValiditySeconds,
     refreshSeconds,
     seed: input.zone,
+    ...(included ? { foreign } : {}),
     ...times,
   }
   return { settings, made }
+}
+
+/** Keys are not made for a zone that will be refused because others have signed it, or have keys in it. */
+async function keysFor(
+  store: KeyStore,
+  { apex, presigned }: InputZone['content'],
+  policy: SigningPolicy,
+  existing: readonly KeyInfo[],
+  foreign: ForeignKeys,
+): Promise<{ readonly keys: readonly KeyInfo[]; readonly made: readonly KeyInfo[] }> {
+  const strange = presigned || (policy.foreignKeys === 'refuse' && foreign.dnskey?.length !== 0)
+  if (existing.length > 0 || (strange && !policy.replaceKeys)) return { keys: existing, made: [] }
+  return ensureKeys(store, apex, policy, policy.replaceKeys ? [] : foreignTags(foreign))
 }
 
 async function build(

@@ -16,6 +16,9 @@ import {
   type CryptoPool,
   type Edits,
   ensureKeys,
+  type ForeignKeys,
+  foreignKeysIn,
+  foreignTags,
   isSerialAfter,
   type KeyInfo,
   type KeyStore,
@@ -90,6 +93,8 @@ export class ZoneLife {
   /** When the first of the served signatures expires; after edits possibly one that is gone, until the next refresh. */
   firstExpirationUnix: number | undefined
   #contentHash: string | undefined
+  /** What the newest content says of others' keys, and what that of the served version said. */
+  #foreign: { newest?: ForeignKeys | undefined; served?: ForeignKeys | undefined } = {}
   #removed = false
   #turn: Promise<unknown>
   readonly #environment: ZoneEnvironment
@@ -152,6 +157,7 @@ export class ZoneLife {
   async #advance(edits: Edits, reason: string): Promise<ZoneOutcome> {
     const { clock } = this.#environment
     const now = clock.now()
+    this.#foreign.newest = this.#foreign.served
     let built: BuiltVersion
     try {
       this.#checkOpen()
@@ -186,6 +192,7 @@ export class ZoneLife {
 
   #unchanged(firstExpirationUnix: number | undefined): ZoneOutcome {
     this.lastRefusal = undefined
+    this.#foreign.served = this.#foreign.newest
     if (firstExpirationUnix !== undefined) this.firstExpirationUnix = firstExpirationUnix
     return { kind: 'unchanged' }
   }
@@ -241,6 +248,7 @@ export class ZoneLife {
     this.#checkClock(now)
     this.keys = await this.#keys(policy, store, content)
     return {
+      ...optional('foreign', this.#foreign.newest),
       keys: signingKeysOf(this.keys, store),
       denial: policy.denial,
       nsec3: policy.nsec3,
@@ -253,13 +261,19 @@ export class ZoneLife {
     }
   }
 
-  /** Keys are not made for a zone that others have signed: it will be refused. */
+  /** Keys are not made for a zone that others have signed, or have keys in: it will be refused. */
   async #keys(policy: SigningPolicy, store: KeyStore, content: ZoneContent | undefined): Promise<KeyInfo[]> {
-    if (content?.presigned === true && !policy.replaceKeys) {
+    const include = policy.foreignKeys === 'include'
+    let avoidTags: readonly number[] = []
+    if (content !== undefined && !policy.replaceKeys) {
       const existing = await keysOfZone(store, this.apex)
-      if (existing.length === 0) return []
+      const foreign = foreignKeysIn(this.#environment.store, content, existing)
+      const strange = content.presigned || (!include && foreign.dnskey?.length !== 0)
+      if (existing.length === 0 && strange) return []
+      this.#foreign.newest = include ? foreign : undefined
+      avoidTags = foreignTags(foreign)
     }
-    const { keys, made } = await ensureKeys(store, this.apex, policy)
+    const { keys, made } = await ensureKeys(store, this.apex, policy, avoidTags)
     if (made.length > 0) this.#environment.keysMade(this.apex, made)
     return keys
   }
@@ -367,6 +381,7 @@ export class ZoneLife {
       built.expirationOf === 'zone' || old === undefined ? first : earlier(first, old)
     this.record = built.record
     this.#contentHash = built.contentHash
+    this.#foreign.served = this.#foreign.newest
     this.publishedUnix = now
     this.lastRefusal = undefined
   }

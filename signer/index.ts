@@ -8,6 +8,7 @@ export { addZonemd } from './digest.ts'
 export * from './dnskey.ts'
 export { type ExplicitKey, type ExplicitKeyOptions, ExplicitKeyStore } from './explicit-keys.ts'
 export { type FileKeyOptions, FileKeyStore } from './file-keys.ts'
+export { type ForeignKeysMode, foreignKeysAt, foreignKeysIn, foreignTags } from './foreign-keys.ts'
 export * from './keystore.ts'
 export {
   defaultSigningPolicy,

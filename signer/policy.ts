@@ -6,6 +6,7 @@ import { ConclaveError } from '../base/index.ts'
 import { type Name, sameName } from '../zones/index.ts'
 import { ALGORITHM_DEFAULT, algorithmOf, algorithmWarning } from './algorithms.ts'
 import type { DenialMode, GateMode, Nsec3Parameters, ZonemdMode } from './build-types.ts'
+import type { ForeignKeysMode } from './foreign-keys.ts'
 import type { KeyInfo, KeyStore } from './keystore.ts'
 
 export interface SigningPolicy {
@@ -47,6 +48,8 @@ export interface SigningPolicy {
   readonly inceptionOffsetSeconds: number
   /** Sign what others have signed, with keys of ours: their signatures go. */
   readonly replaceKeys: boolean
+  /** DNSKEY, CDS and CDNSKEY of others in the zone's source: another signer's of the same zone (RFC 8901). */
+  readonly foreignKeys: ForeignKeysMode
 }
 
 /** What is known of the parent, and how it is known that it has changed the DS. */
@@ -98,6 +101,7 @@ export const defaultSigningPolicy: SigningPolicy = {
   jitterSeconds: VALIDITY_SECONDS / 7,
   inceptionOffsetSeconds: HOUR_SECONDS,
   replaceKeys: false,
+  foreignKeys: 'refuse',
 }
 
 /** RFC 4034 §3.1.5: times are compared by serial number arithmetic, so nothing may last 2^31 seconds. */
@@ -148,17 +152,18 @@ function policyFault(policy: SigningPolicy): { what: string; remedy: string } | 
   return undefined
 }
 
-/** The zone's keys in the store, and whether they had to be made (I1). */
+/** The zone's keys in the store, and whether they had to be made (I1); new ones have none of the key tags to avoid. */
 export async function ensureKeys(
   store: KeyStore,
   zone: Name,
   policy: SigningPolicy,
+  avoidTags: readonly number[] = [],
 ): Promise<{ readonly keys: KeyInfo[]; readonly made: KeyInfo[] }> {
   const keys = await keysOfZone(store, zone)
   if (keys.length > 0) return { keys, made: [] }
   const made: KeyInfo[] = []
   for (const role of policy.splitKeys ? (['ksk', 'zsk'] as const) : (['csk'] as const)) {
-    made.push(await store.generate({ zone, algorithm: policy.algorithm, role }))
+    made.push(await store.generate({ zone, algorithm: policy.algorithm, role, avoidTags }))
   }
   return { keys: made, made }
 }

@@ -9,6 +9,7 @@ import {
   type Denial,
   encodeNode,
   type Fault,
+  type Name,
   nameToText,
   type Store,
   type TreeDraft,
@@ -26,34 +27,65 @@ import type { SigningPlan } from './signing-plan.ts'
 import { BuildStop } from './writer.ts'
 import { apexNode } from './zonemd.ts'
 
-/** Refuses to sign without keys, and input whose signatures are by keys that we do not hold: a DS at the parent that
- *  points at those would make ours bogus.
- *  @throws BuildStop SIGNED_BY_OTHERS, NO_KEYS */
+/** Refuses to sign without keys, and input with keys that we do not hold: a DS at the parent that points at those, or
+ *  what others sign with them, would be bogus with ours. Foreign keys that the settings include are known.
+ *  @throws BuildStop SIGNED_BY_OTHERS, FOREIGN_KEYS, NO_KEYS */
 export function checkSignedInput(input: BuildInput, plan: SigningPlan): void {
   const { edits, store, apex } = input
-  if (edits.kind !== 'all' || !edits.content.presigned || input.replaceKeys === true) {
-    if (plan.keySigners.length > 0 && plan.zoneSigners.length > 0) return
-    const what = 'no key signs the DNSKEY RRset, or none the zone'
-    const fault: Fault = { place: { zone: nameToText(apex) }, what, severity: 'error', rule: 'no-keys' }
-    throw new BuildStop({ kind: 'refused', code: 'NO_KEYS', faults: [fault] })
+  if (edits.kind === 'all' && input.replaceKeys !== true) {
+    const node = apexNode(store, edits.content.tree.root)
+    const dnskeys = node === undefined ? [] : (rrsetOfType(node, TYPE.DNSKEY)?.rdata ?? [])
+    if (edits.content.presigned) checkHeld(apex, dnskeys, plan)
+    else checkForeign(apex, dnskeys, plan)
   }
-  const node = apexNode(store, edits.content.tree.root)
-  const dnskeys = node === undefined ? [] : (rrsetOfType(node, TYPE.DNSKEY)?.rdata ?? [])
-  const held = plan.heldKeys()
-  if (dnskeys.some(dnskey => held.some(key => compareOctets(key, dnskey) === 0))) return
-  const tags = dnskeys.map(dnskey => `${keyTagOf(dnskey)} (algorithm ${dnskey[3]})`).join(', ')
+  if (plan.keySigners.length > 0 && plan.zoneSigners.length > 0) return
+  throw refused(apex, {
+    code: 'NO_KEYS',
+    rule: 'no-keys',
+    what: 'no key signs the DNSKEY RRset, or none the zone',
+  })
+}
+
+function checkHeld(apex: Name, dnskeys: readonly Uint8Array[], plan: SigningPlan): void {
+  if (dnskeys.some(dnskey => isAmong(dnskey, plan.heldKeys()))) return
+  const tags = tagsOf(dnskeys)
   const by = tags === '' ? 'keys that it does not list' : `keys ${tags}`
   const what =
     `the zone is signed by ${by}, none of which is held here. ` +
     'Serve it as it is with --no-sign, import its keys with `conclave keys import`, or sign it anew with --replace-keys ' +
     '(the DS at the parent must change first)'
-  const fault: Fault = {
-    place: { zone: nameToText(apex) },
-    what,
-    severity: 'error',
-    rule: 'signed-by-others',
-  }
-  throw new BuildStop({ kind: 'refused', code: 'SIGNED_BY_OTHERS', faults: [fault] })
+  throw refused(apex, { code: 'SIGNED_BY_OTHERS', rule: 'signed-by-others', what })
+}
+
+/** RFC 8901 §2.1.2: a zone without the other signers' keys is bogus to whoever has answers of theirs. */
+function checkForeign(apex: Name, dnskeys: readonly Uint8Array[], plan: SigningPlan): void {
+  const strange = strangeKeys(dnskeys, plan)
+  if (strange.length === 0) return
+  const what =
+    `the zone has DNSKEY records of keys that are not held here: ${tagsOf(strange)}. ` +
+    'Publish them beside ours with --foreign-keys include, import them with `conclave keys import`, ' +
+    'or leave them out with --replace-keys'
+  throw refused(apex, { code: 'FOREIGN_KEYS', rule: 'foreign-keys', what })
+}
+
+function refused(apex: Name, why: { code: string; rule: string; what: string }): BuildStop {
+  const { code, rule, what } = why
+  const fault: Fault = { place: { zone: nameToText(apex) }, what, severity: 'error', rule }
+  return new BuildStop({ kind: 'refused', code, faults: [fault] })
+}
+
+function tagsOf(dnskeys: readonly Uint8Array[]): string {
+  return dnskeys.map(dnskey => `${keyTagOf(dnskey)} (algorithm ${dnskey[3]})`).join(', ')
+}
+
+function isAmong(rdata: Uint8Array, all: readonly Uint8Array[]): boolean {
+  return all.some(one => compareOctets(one, rdata) === 0)
+}
+
+/** Those that are neither held nor included. */
+function strangeKeys(dnskeys: readonly Uint8Array[], plan: SigningPlan): Uint8Array[] {
+  const known = [...plan.heldKeys(), ...(plan.settings.foreign?.dnskey ?? [])]
+  return dnskeys.filter(dnskey => !isAmong(dnskey, known))
 }
 
 /** Tells of records at the apex that the input has and the signer makes itself. */
@@ -62,20 +94,24 @@ export function replacedRecords({ edits, store, apex }: BuildInput, plan: Signin
   if (edits.kind !== 'all' || node === undefined) return []
   const place = { zone: nameToText(apex) }
   const warning = (what: string): Fault[] => [{ place, what, severity: 'warning', rule: 'signer-owned' }]
+  const dnskeys = rrsetOfType(node, TYPE.DNSKEY)?.rdata ?? []
   if (edits.content.presigned) {
-    const held = plan.heldKeys()
-    const dnskeys = rrsetOfType(node, TYPE.DNSKEY)?.rdata ?? []
-    const strange = dnskeys.filter(dnskey => !held.some(key => compareOctets(key, dnskey) === 0))
+    const strange = strangeKeys(dnskeys, plan)
     if (strange.length === 0) return []
     return warning(
       `keys ${strange.map(keyTagOf).join(', ')} of the input are not held here; their DNSKEY is left out`,
     )
   }
-  const types = SIGNER_OWNED.filter(type => rrsetOfType(node, type) !== undefined).map(typeToText)
+  const { foreign } = plan.settings
+  const left = [
+    ...(strangeKeys(dnskeys, plan).length > 0 ? [TYPE.DNSKEY] : []),
+    ...(foreign === undefined && rrsetOfType(node, TYPE.CDS) !== undefined ? [TYPE.CDS] : []),
+    ...(foreign === undefined && rrsetOfType(node, TYPE.CDNSKEY) !== undefined ? [TYPE.CDNSKEY] : []),
+    ...(rrsetOfType(node, TYPE.NSEC3PARAM) !== undefined ? [TYPE.NSEC3PARAM] : []),
+  ]
+  const types = left.map(typeToText)
   return types.length === 0 ? [] : warning(`${types.join(', ')} of the input give way to the signer's own`)
 }
-
-const SIGNER_OWNED = [TYPE.DNSKEY, TYPE.CDS, TYPE.CDNSKEY, TYPE.NSEC3PARAM] as const
 
 /** The NSEC3 tree of content that is served as it is: its RRsets of the chain of `nsec3param`, by raw hash. */
 export function moveNsec3(store: Store, root: number, nsec3param: Uint8Array): TreeDraft {

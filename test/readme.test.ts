@@ -49,6 +49,9 @@ function dig(server: ServeProcess, command: string): Promise<Ran> {
 }
 
 const NPM = ['npm install && npm start', 'npm install && CONCLAVE_INSTALL=1 npm test']
+/** Of a second signer. */
+const OTHERS_DNSKEY =
+  '@ DNSKEY 257 3 13 uqKuoSgu29Jus/YQuIOzc2krl7EHACEVUDCa574J1jhBJKYwXTSqYhU4p9fsr/c9UK9lidBeNYav+qbpO4rJ5A=='
 const NPX = 'npx conclave '
 
 test('every command of README is run by a test of this file', t => {
@@ -87,6 +90,7 @@ test('conclave serve on a port of one’s own, and the other commands beside it,
   t.deepEqual([serving![0], ...serving!.slice(-2)], ['serve', '--listen', '127.0.0.1@5301'])
   const cwd = directoryOf(t, {
     'example.com.zone': zoneText('example.com.'),
+    'shared.zone': zoneText('shared.example.', [OTHERS_DNSKEY]),
     'zones/example.org.zone': zoneText('example.org.'),
   })
   const server = await serve(t, cwd, serving!.slice(1, -2))
