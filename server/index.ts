@@ -7,6 +7,8 @@ export {
   prefixMatcher,
 } from './address.ts'
 export * from './answerer.ts'
+export { observeDs } from './ask-parent.ts'
+export { observeZone } from './ask-secondaries.ts'
 export type {
   AskOptions,
   DsAtServer,
