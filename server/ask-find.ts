@@ -6,7 +6,15 @@
  *
  *  I1  Every server of the zone is in the result, as an address to ask or as a fault: none is left out unseen. */
 import { isIPv4, isIPv6 } from 'node:net'
-import { asName, isAtOrBelow, type Name, nameToText, TYPE, typeToText } from '../zones/index.ts'
+import {
+  asName,
+  compareOctets,
+  isAtOrBelow,
+  type Name,
+  nameToText,
+  TYPE,
+  typeToText,
+} from '../zones/index.ts'
 import { type ListenAddress, listenAddressText, parseListenAddress } from './address.ts'
 import { askServer } from './ask.ts'
 import { type Response, rcodeText, recordsOf } from './ask-response.ts'
@@ -111,7 +119,9 @@ function apexFrom(response: Response, name: Name): Name | undefined {
 export async function serversOf(apex: Name, options: AskOptions): Promise<Found<Target[]>> {
   const asked = await askResolvers(apex, TYPE.NS, options)
   if (asked.kind === 'unknown') return asked
-  const names = recordsOf(asked.value.answer, apex, TYPE.NS).map(({ rdata }) => asName(rdata))
+  const records = recordsOf(asked.value.answer, apex, TYPE.NS)
+  // Resolvers change the order from answer to answer; what is reported keeps one.
+  const names = records.map(({ rdata }) => asName(rdata)).sort(compareOctets)
   if (names.length === 0) return unknown(`the resolver knows no servers of ${nameToText(apex)}`)
   return namedServers({ names }, options)
 }
@@ -145,7 +155,8 @@ async function addressRecords(name: Name, type: number, options: AskOptions): Pr
   const asked = await askResolvers(name, type, options)
   if (asked.kind === 'unknown') return asked
   const records = recordsOf(asked.value.answer, name, type)
-  return { kind: 'found', value: records.map(({ rdata }) => addressText(rdata)) }
+  const sorted = records.map(({ rdata }) => rdata).sort(compareOctets)
+  return { kind: 'found', value: sorted.map(addressText) }
 }
 
 function targetsAt(name: Name, addresses: readonly string[], options: AskOptions): Target[] {

@@ -88,7 +88,8 @@ class ResponseReader {
   #extendedRcode = 0
 
   constructor(octets: Uint8Array) {
-    this.#octets = octets
+    // Slices of a Buffer are no copies (I3).
+    this.#octets = new Uint8Array(octets.buffer, octets.byteOffset, octets.length)
   }
 
   read(): Response {
@@ -147,7 +148,7 @@ class ResponseReader {
     for (let left = names.count; left > 0; left--) parts.push(this.#name())
     if (this.#at > end) throw new Malformed()
     parts.push(this.#octets.subarray(this.#at, end))
-    return Buffer.concat(parts)
+    return Uint8Array.from(Buffer.concat(parts))
   }
 
   /** Moves on and returns where it was. */

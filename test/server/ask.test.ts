@@ -207,6 +207,12 @@ test('questions differ in ID and port', async t => {
   t.true(new Set(server.queries.map(({ port }) => port)).size >= 14)
 })
 
+test('an address that no route leads to was not asked', async t => {
+  // The loopback interface has no link-local addresses (RFC 4291 §2.5.6), so nothing leaves this machine.
+  const outcome = await askServer({ host: 'fe80::1%lo', port: 53 }, QUESTION, { clock: new ManualClock(NOW) })
+  t.like(outcome, { kind: 'failed', noRoute: true })
+})
+
 test('IPv6', async t => {
   const server = await fakeServer(t, query => query.reply(right(query.octets)), { host: '::1' })
   t.deepEqual(outcomeOf(await ask(server)), [RIGHT])

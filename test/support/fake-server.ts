@@ -90,5 +90,14 @@ function u16Octets(value: number): number[] {
 /** A record owned by the question's name. */
 export function recordOf(type: number, ttl: number, rdata: ArrayLike<number>): number[] {
   const ttlOctets = [...u16Octets(ttl >>> 16), ...u16Octets(ttl & 0xffff)]
-  return [0xc0, 0x0c, ...u16Octets(type), 0, 1, ...ttlOctets, ...u16Octets(rdata.length), ...Array.from(rdata)]
+  return [
+    0xc0,
+    0x0c,
+    ...u16Octets(type),
+    0,
+    1,
+    ...ttlOctets,
+    ...u16Octets(rdata.length),
+    ...Array.from(rdata),
+  ]
 }
