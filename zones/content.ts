@@ -1,6 +1,6 @@
 /** The unsigned content of a zone, out of a zone file or of records that a program has, as a names tree of the store.
  *
- *    text ──parseZone──▶ records ──OwnerRecords──▶ nodes ──▶ TreeDraft
+ *    text ──parseZone──▶ records ──ContentBuilder──▶ nodes ──▶ TreeDraft
  *
  *  I1  Nodes have no flags but CASE, no cuts marked, no empty non-terminals: a version is built from the content later.
  *  I2  RRSIGs stand behind the RRset they cover; one that covers nothing is an RRset with no records. NSEC and NSEC3 are
@@ -9,34 +9,12 @@
  *  I4  A failed reading leaves nothing in the store. */
 
 import type { Place } from '../base/index.ts'
+import { ContentBuilder } from './content-builder.ts'
 import { type Fault, FaultList } from './fault.ts'
-import { KeyGap } from './key-gap.ts'
-import {
-  asName,
-  isAtOrBelow,
-  KEY_OCTETS_MAX,
-  keyOf,
-  lowerCase,
-  NAME_OCTETS_MAX,
-  type Name,
-  nameToText,
-  rootName,
-  writeKey,
-} from './name.ts'
-import {
-  findRRset,
-  NODE_CASE,
-  NODE_HEADER_OCTETS,
-  RECORD_HEADER_OCTETS,
-  RRSET_HEADER_OCTETS,
-  SOURCE_FILE,
-  SOURCE_PROGRAM,
-  u16,
-  u32,
-} from './node.ts'
-import { OwnerRecords, type ReportRecord } from './owner-records.ts'
+import { asName, type Name, nameToText } from './name.ts'
+import { SOURCE_FILE, SOURCE_PROGRAM } from './node.ts'
 import { rdataFault } from './rdata-check.ts'
-import { faultOf, type RuleCode } from './rules.ts'
+import { faultOf } from './rules.ts'
 import type { TreeDraft } from './store/draft.ts'
 import type { Store } from './store/store.ts'
 import { isMetaType, TYPE, typeToText } from './types.ts'
@@ -198,160 +176,4 @@ class ContentSink implements RecordSink {
     const file = this.#files[Math.floor(place / LINES)]
     return file === undefined || place % LINES === 0 ? {} : { file, line: place % LINES }
   }
-}
-
-/** Collects the records of an owner, and writes its node when another owner comes. */
-class ContentBuilder {
-  begun = false
-  /** Turns the number that `add` was given with a record into its place. */
-  placeOf: (place: number) => Place = () => ({})
-  readonly #tree: TreeDraft
-  readonly #source: number
-  readonly #faults: FaultList
-  readonly #records = new OwnerRecords()
-  #apex: Name = rootName
-  #apexKeyOctets = 0
-  /** The owner whose records are being collected, and its absolute key. */
-  readonly #owner = new Uint8Array(NAME_OCTETS_MAX)
-  #ownerOctets = 0
-  readonly #key = new Uint8Array(KEY_OCTETS_MAX)
-  #keyOctets = 0
-  readonly #gap: KeyGap
-  #outside = false
-  #recordCount = 0
-  #soaSeen = false
-  #presigned = false
-  readonly #report: ReportRecord = (rule, what, type, index) =>
-    this.#fault(rule, what, type, this.#records.places[index]!)
-
-  constructor(tree: TreeDraft, source: number, faults: FaultList) {
-    this.#tree = tree
-    this.#gap = new KeyGap(tree)
-    this.#source = source
-    this.#faults = faults
-  }
-
-  begin(apex: Name): void {
-    this.begun = true
-    this.#apex = apex
-    this.#apexKeyOctets = writeKey(apex, 0, this.#key)
-  }
-
-  /** Whether records are being collected for this owner, spelled like this. */
-  isOwner(owner: Uint8Array): boolean {
-    if (owner.length !== this.#ownerOctets) return false
-    for (let at = 0; at < owner.length; at++) if (owner[at] !== this.#owner[at]) return false
-    return true
-  }
-
-  /** Takes a record; `newOwner` when it is not that of the record before. Octets are copied. */
-  add(
-    owner: Name,
-    newOwner: boolean,
-    type: number,
-    ttl: number,
-    rdata: Uint8Array,
-    start: number,
-    end: number,
-    place: number,
-  ): void {
-    if (newOwner) this.#enter(owner, type, place)
-    if (this.#outside) return
-    if (type === TYPE.SOA && this.#keyOctets > this.#apexKeyOctets) {
-      this.#fault('soa-below-apex', 'SOA below the apex; expected SOA at the apex only', type, place)
-      return
-    }
-    if (type === TYPE.SOA) this.#soaSeen = true
-    else if (type === TYPE.RRSIG || type === TYPE.NSEC || type === TYPE.NSEC3) this.#presigned = true
-    this.#records.add(type, ttl, rdata, start, end, place)
-  }
-
-  #enter(owner: Name, type: number, place: number): void {
-    this.#flush()
-    const octets = this.#owner
-    for (let at = 0; at < owner.length; at++) octets[at] = owner[at]!
-    this.#ownerOctets = owner.length
-    this.#outside = !isAtOrBelow(owner, this.#apex)
-    if (!this.#outside) this.#keyOctets = writeKey(owner, 0, this.#key)
-    else
-      this.#fault(
-        'out-of-zone',
-        `a record outside of the zone ${nameToText(this.#apex)}; it is left out`,
-        type,
-        place,
-      )
-  }
-
-  #flush(): void {
-    const records = this.#records
-    if (records.count === 0) return
-    if (this.#gap.has(this.#key, this.#apexKeyOctets, this.#keyOctets)) this.#merge()
-    const labels = this.#ownerOctets - this.#apex.length
-    const spellingEnd = hasCapital(this.#owner, labels) ? labels : 0
-    const octets = records.write(this.#source, this.#owner, this.#ownerOctets, spellingEnd, this.#report)
-    this.#tree.putRange(this.#key, this.#apexKeyOctets, this.#keyOctets, records.out, 0, octets)
-    this.#recordCount += records.written
-    records.clear()
-  }
-
-  /** Adds the records that the owner has in the tree already, and takes the spelling that it has there. */
-  #merge(): void {
-    const node = this.#tree.get(this.#key.subarray(this.#apexKeyOctets, this.#keyOctets))!
-    this.#recordCount -= this.#records.addNode(node)
-    const cased = (node[0]! & NODE_CASE) !== 0
-    const labels = this.#ownerOctets - this.#apex.length
-    for (let at = 0; at < labels; at++) {
-      this.#owner[at] = cased ? node[NODE_HEADER_OCTETS + 1 + at]! : lowerCase[this.#owner[at]!]!
-    }
-  }
-
-  #fault(rule: RuleCode, what: string, type: number, place: number): void {
-    const owner = nameToText(this.#owner.subarray(0, this.#ownerOctets))
-    const where = { ...this.placeOf(place), record: `${owner} ${typeToText(type)}` }
-    this.#faults.add(faultOf(rule, what, where))
-  }
-
-  /** The last node, and what there is to say of the whole. `place` is that of the zone. */
-  finish(includes: readonly string[], place: Place): ContentOutcome {
-    this.#flush()
-    const faults = this.#faults
-    if (!this.#soaSeen && faults.errors.length === 0) {
-      const what = 'no SOA record; expected one at the apex, whose owner is the name of the zone'
-      faults.add(faultOf('soa-missing', what, place))
-    }
-    if (faults.errors.length > 0) {
-      this.discard()
-      return { kind: 'faults', faults: faults.all() }
-    }
-    return { kind: 'content', content: this.#content(includes) }
-  }
-
-  #content(includes: readonly string[]): ZoneContent {
-    const tree = this.#tree
-    const node = tree.get(new Uint8Array(0))!
-    const soa = findRRset(node, 0, TYPE.SOA) + RRSET_HEADER_OCTETS
-    // SERIAL is the first of five 32-bit fields at the end (RFC 1035 §3.3.13).
-    const serialAt = soa + RECORD_HEADER_OCTETS + u16(node, soa + 10) - 20
-    return {
-      apex: this.#apex,
-      apexKey: keyOf(this.#apex),
-      tree,
-      soaSerial: u32(node, serialAt),
-      names: tree.count,
-      records: this.#recordCount,
-      includes,
-      warnings: this.#faults.all(),
-      presigned: this.#presigned,
-    }
-  }
-
-  discard(): void {
-    this.#tree.discard()
-  }
-}
-
-/** Whether one of the first `end` octets of an owner is a capital. Length octets are below all capitals. */
-function hasCapital(owner: Uint8Array, end: number): boolean {
-  for (let at = 0; at < end; at++) if (owner[at]! >= 0x41 && owner[at]! <= 0x5a) return true
-  return false
 }

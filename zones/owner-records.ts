@@ -29,6 +29,8 @@ const FIRST_RECORDS = 64
 const FIRST_OCTETS = 8192
 /** Below this a loop copies faster than `set` with its view. */
 const LOOP_COPY_OCTETS_MAX = 48
+const SAVED_COUNT_OCTETS = 4
+const SAVED_RECORD_OCTETS = 16
 
 export class OwnerRecords {
   count = 0
@@ -60,14 +62,49 @@ export class OwnerRecords {
     const at = this.#dataEnd
     if (at + end - start > this.#data.length) this.#growData(at + end - start)
     const data = this.#data
-    if (end - start > LOOP_COPY_OCTETS_MAX) data.set(rdata.subarray(start, end), at)
-    else for (let from = start, to = at; from < end; from++) data[to++] = rdata[from]!
+    copyOctets(rdata, start, end, data, at)
     this.#types[index] = type
     this.#ttls[index] = ttl
     this.#starts[index] = at
     this.#ends[index] = this.#dataEnd = at + end - start
     this.#keys[index] = type === TYPE.RRSIG && end - start >= 2 ? 2 * u16(data, at) + 1 : 2 * type
     this.places[index] = place
+  }
+
+  /** Octets that `save` writes. */
+  get savedOctets(): number {
+    return SAVED_COUNT_OCTETS + this.count * SAVED_RECORD_OCTETS + this.#dataEnd
+  }
+
+  /** Writes the records, in the order they came, for `load` to add them again later; returns the offset behind:
+   *  count:u32, then for each type:u16 ttl:u32 place:u32+u32 rdlength:u16 rdata. */
+  save(out: Uint8Array, start: number): number {
+    putU32(out, start, this.count)
+    let at = start + SAVED_COUNT_OCTETS
+    for (let index = 0; index < this.count; index++) {
+      const place = this.places[index]!
+      const end = this.#ends[index]!
+      putU16(out, at, this.#types[index]!)
+      putU32(out, at + 2, this.#ttls[index]!)
+      putU32(out, at + 6, Math.floor(place / 2 ** 32))
+      putU32(out, at + 10, place % 2 ** 32)
+      putU16(out, at + 14, end - this.#starts[index]!)
+      at += SAVED_RECORD_OCTETS
+      at = copyOctets(this.#data, this.#starts[index]!, end, out, at)
+    }
+    return at
+  }
+
+  /** Adds what `save` wrote at `start`. */
+  load(octets: Uint8Array, start: number): void {
+    let at = start + SAVED_COUNT_OCTETS
+    for (let left = u32(octets, start); left > 0; left--) {
+      const rdata = at + SAVED_RECORD_OCTETS
+      const end = rdata + u16(octets, at + 14)
+      const place = u32(octets, at + 6) * 2 ** 32 + u32(octets, at + 10)
+      this.add(u16(octets, at), u32(octets, at + 2), octets, rdata, end, place)
+      at = end
+    }
   }
 
   /** Adds the records of a node that was written before for the same owner, and tells how many. */
@@ -246,10 +283,7 @@ export class OwnerRecords {
     out[start + 9] = ttl
     out[start + 10] = (end - from) >>> 8
     out[start + 11] = end - from
-    let at = start + RECORD_HEADER_OCTETS
-    if (end - from > LOOP_COPY_OCTETS_MAX) out.set(data.subarray(from, end), at)
-    else for (let octet = from; octet < end; octet++) out[at++] = data[octet]!
-    return start + RECORD_HEADER_OCTETS + end - from
+    return copyOctets(data, from, end, out, start + RECORD_HEADER_OCTETS)
   }
 
   /** Insertion sort for the few records that a name usually has; it is stable, and free for those in order. */
@@ -310,6 +344,20 @@ function grown<Numbers extends Uint8Array | Uint16Array | Uint32Array | Float64A
 ): Numbers {
   to.set(from)
   return to
+}
+
+/** Returns the offset behind the copy. */
+function copyOctets(from: Uint8Array, start: number, end: number, to: Uint8Array, at: number): number {
+  if (end - start > LOOP_COPY_OCTETS_MAX) to.set(from.subarray(start, end), at)
+  else for (let index = start; index < end; index++) to[at + index - start] = from[index]!
+  return at + end - start
+}
+
+function putU32(out: Uint8Array, at: number, value: number): void {
+  out[at] = value >>> 24
+  out[at + 1] = value >>> 16
+  out[at + 2] = value >>> 8
+  out[at + 3] = value
 }
 
 function putU16(out: Uint8Array, at: number, value: number): void {

@@ -39,9 +39,11 @@ export class TreeEdit extends DraftPages {
   readonly path: TreeCursor
   readonly #separator = new Uint8Array(KEY_OCTETS_MAX)
   #separatorLength = 0
-  /** The path leads to the leaf of the last put, and whether this is the tree's last leaf. */
+  /** The path leads to the leaf of the last put; whether this is the tree's last leaf, else the key that it ends before. */
   #finger = false
   #lastLeaf = false
+  readonly #bound = new Uint8Array(KEY_OCTETS_MAX)
+  #boundLength = 0
   /** Page and slot of the last put: an ascending run splits pages behind itself and leaves them full. */
   #runPage = 0
   #runSlot = -1
@@ -58,19 +60,33 @@ export class TreeEdit extends DraftPages {
       const found = searchLeaf(path.words, path.octets, path.base, key, start, end)
       const slot = found >> 1
       const last = pageCount(path.words, path.base) - 1
-      if ((found & 1) === 1 || (slot >= 0 && (slot < last || this.#lastLeaf))) {
+      if ((found & 1) === 1 || (slot >= 0 && (slot < last || this.#isBelowBound(key, start, end)))) {
         path.slots[path.depth] = slot
         return (found & 1) === 1
       }
     }
     const exact = path.descend(this.root, key, start, end)
-    this.#lastLeaf = true
-    for (let level = 0; level < path.depth; level++) {
-      const ref = path.pages[level]!
-      if (path.slots[level] !== pageCount(this.words(ref), baseOf(ref)) - 1) this.#lastLeaf = false
-    }
+    this.#keepBound()
     this.#finger = true
     return exact
+  }
+
+  /** Where the path's leaf ends: the separator behind it, of the lowest level that has one. */
+  #keepBound(): void {
+    const path = this.path
+    this.#lastLeaf = true
+    for (let level = path.depth - 1; level >= 0 && this.#lastLeaf; level--) {
+      const ref = path.pages[level]!
+      const words = this.words(ref)
+      const slot = path.slots[level]! + 1
+      if (slot === pageCount(words, baseOf(ref))) continue
+      this.#lastLeaf = false
+      this.#boundLength = loadSlotKey(words, this.octets(ref), baseOf(ref), slot, this.#bound, 0)
+    }
+  }
+
+  #isBelowBound(key: Uint8Array, start: number, end: number): boolean {
+    return this.#lastLeaf || comparePrefix(this.#bound, 0, this.#boundLength, key, start, end) < 0
   }
 
   /** Where the last put went. */

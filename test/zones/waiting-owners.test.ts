@@ -1,0 +1,79 @@
+import test from 'ava'
+import fc from 'fast-check'
+import { compareOctets, KEY_OCTETS_MAX, TYPE } from '../../zones/index.ts'
+import { OwnerRecords } from '../../zones/owner-records.ts'
+import { WaitingOwners } from '../../zones/waiting-owners.ts'
+
+const RUNS = { seed: 20261123, numRuns: 200 }
+
+/** Keys of few different octets and lengths, so that they share prefixes and repeat: labels, each ended by 00. */
+const key = fc
+  .array(fc.array(fc.constantFrom(0x2a, 0x61, 0x62, 0xff), { minLength: 1, maxLength: 9 }), { maxLength: 3 })
+  .map(labels => Uint8Array.from(labels.flatMap(label => [...label, 0])))
+
+function wait(keys: readonly Uint8Array[]): WaitingOwners {
+  const waiting = new WaitingOwners()
+  const records = new OwnerRecords()
+  keys.forEach((one, index) => {
+    const rdata = Uint8Array.of(index >>> 8, index)
+    records.add(TYPE.TXT, 60, rdata, 0, rdata.length, 2 ** 33 + index)
+    waiting.add(one, 0, one.length, one, index % 2 === 0 ? one.length : 0, records)
+    records.clear()
+  })
+  waiting.sort()
+  return waiting
+}
+
+/** Numbers of the keys as `wait` was given them, in the order they come out. */
+function order(waiting: WaitingOwners): number[] {
+  const records = new OwnerRecords()
+  for (let rank = 0; rank < waiting.count; rank++) waiting.loadRecords(rank, records)
+  return Array.from(records.places.subarray(0, records.count), place => place - 2 ** 33)
+}
+
+test('I1: owners come out in canonical order, equal ones as they came, with what they were given', t => {
+  fc.assert(
+    fc.property(fc.array(key, { maxLength: 120 }), keys => {
+      const waiting = wait(keys)
+      const expected = keys.map((_, index) => index)
+      expected.sort((a, b) => compareOctets(keys[a]!, keys[b]!) || a - b)
+      t.deepEqual(order(waiting), expected)
+      const out = new Uint8Array(KEY_OCTETS_MAX)
+      expected.forEach((index, rank) => {
+        const one = keys[index]!
+        t.is(waiting.copyKey(rank, out, 5), 5 + one.length)
+        t.deepEqual(out.slice(5, 5 + one.length), one)
+        t.is(waiting.copySpelling(rank, out), index % 2 === 0 ? one.length : 0)
+        const before = rank === 0 ? undefined : keys[expected[rank - 1]!]!
+        t.is(waiting.isSameAsBefore(rank), before !== undefined && compareOctets(before, one) === 0)
+      })
+    }),
+    RUNS,
+  )
+})
+
+test('records of more octets than a chunk, and more chunks than one', t => {
+  const waiting = new WaitingOwners()
+  const records = new OwnerRecords()
+  const rdata = new Uint8Array(60_000)
+  for (const [name, count] of [
+    ['b', 30],
+    ['a', 10],
+    ['c', 1],
+  ] as const) {
+    for (let index = 0; index < count; index++) records.add(TYPE.TXT, 60, rdata, 0, rdata.length, index)
+    const octets = new TextEncoder().encode(`${name}\0`)
+    waiting.add(octets, 0, octets.length, octets, 0, records)
+    records.clear()
+  }
+  waiting.sort()
+  const counts = [0, 1, 2].map(rank => {
+    waiting.loadRecords(rank, records)
+    const { count } = records
+    records.clear()
+    return count
+  })
+  t.deepEqual(counts, [10, 30, 1])
+  waiting.clear()
+  t.is(waiting.count, 0)
+})
