@@ -19,6 +19,7 @@ import {
   randomBits,
 } from './integers.ts'
 import { Modulus } from './modulus.ts'
+import { checkQuorumSize, type QuorumSize } from './quorum-size.ts'
 import type { RsaQuorumKey, RsaShare } from './rsa.ts'
 
 export interface DealtRsaKey {
@@ -27,27 +28,11 @@ export interface DealtRsaKey {
   readonly shares: readonly RsaShare[]
 }
 
-export interface QuorumSize {
-  /** How many shares suffice. */
-  readonly threshold: number
-  readonly nodes: number
-}
-
 const PUBLIC_EXPONENT = 65_537n
 const MODULUS_BITS_MIN = 2048
 const MODULUS_BITS_MAX = 4096
-export const NODES_MAX = 16
 /** What an integer sharing may show of the key: 2^-128. */
 export const HIDING_BITS = 128
-
-/** n/2 < threshold ≤ n: two signing sets then have a node in common.
- *  @throws RangeError */
-export function checkQuorumSize({ threshold, nodes }: QuorumSize): void {
-  const whole = Number.isInteger(threshold) && Number.isInteger(nodes)
-  if (!whole || nodes < 1 || nodes > NODES_MAX || 2 * threshold <= nodes || threshold > nodes) {
-    throw new RangeError(`${threshold} of ${nodes}: more than half must be needed, of at most ${NODES_MAX}`)
-  }
-}
 
 /** Makes a key and deals it. Two safe primes of 1024 bits take some seconds, of 2048 a minute or more, seldom many times
  *  that; `onPrime` hears of each.

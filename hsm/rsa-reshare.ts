@@ -12,8 +12,9 @@
 
 import { bitLength, evaluate, factorial, lagrangeTimes, randomBits } from './integers.ts'
 import { Modulus } from './modulus.ts'
+import { checkQuorumSize, type QuorumSize } from './quorum-size.ts'
 import type { RsaQuorumKey, RsaShare } from './rsa.ts'
-import { checkQuorumSize, HIDING_BITS, type QuorumSize } from './rsa-deal.ts'
+import { HIDING_BITS } from './rsa-deal.ts'
 
 /** What one holder tells everybody, and each new node in secret. */
 export interface RsaDealing {
