@@ -3,19 +3,21 @@
  *    SOA  names tree in canonical order, RRSIGs behind what they cover  NSEC3 tree  SOA
  *
  *  I1  All messages of a transfer come from one version: a reader of its own pins it, for `secondsMax` at most.
- *  I2  A transfer goes to permitted addresses only; others get REFUSED, whether or not we have the zone.
+ *  I2  A transfer goes to those only whom the rules for the zone permit (access.ts); others get REFUSED, whether or not
+ *      we have the zone.
  *  I3  The event loop has its turn between messages, and a slow peer costs one write of memory. */
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { Clock, Logger } from '../base/index.ts'
 import {
   decodeZoneRecord,
+  type Name,
   nameToText,
   type StoreHandle,
   StoreReader,
   writeKey,
   type ZoneRecord,
 } from '../zones/index.ts'
-import { prefixMatcher } from './address.ts'
+import { AccessControl } from './access.ts'
 import { soaOf, TransferMessage, transferMessages } from './axfr-messages.ts'
 import { HEADER_OCTETS, type Query, Query as QueryReader, readQuery } from './query.ts'
 import {
@@ -50,8 +52,8 @@ export const TRANSFER_LIMITS: TransferLimits = { secondsMax: 120, inFlightMax: 8
 
 export interface TransferOptions {
   readonly handle: StoreHandle
-  /** Prefixes that may transfer; the default is loopback. */
-  readonly allow?: readonly string[]
+  /** Who may transfer; by default loopback. */
+  readonly access?: AccessControl
   readonly limits?: Partial<TransferLimits>
   readonly log: Logger
   readonly clock: Clock
@@ -69,7 +71,7 @@ export interface TransferPeer {
 export class Transfers {
   readonly #options: TransferOptions
   readonly #limits: TransferLimits
-  readonly #mayTransfer: (address: string) => boolean
+  readonly #access: AccessControl
   #inFlight = 0
   /** Transfers that went out whole. */
   completed = 0
@@ -78,7 +80,7 @@ export class Transfers {
   constructor(options: TransferOptions) {
     this.#options = options
     this.#limits = { ...TRANSFER_LIMITS, ...options.limits }
-    this.#mayTransfer = prefixMatcher(options.allow ?? ['loopback'])
+    this.#access = options.access ?? new AccessControl()
   }
 
   /** Answers a query of type AXFR or IXFR; never throws. */
@@ -87,7 +89,7 @@ export class Transfers {
     const message = new TransferMessage()
     if (readQuery(query, octets, octets.length) !== FAILURE_NONE) {
       await peer.send(message.failure(query, RCODE_FORMERR, EDE_NONE))
-    } else if (!this.#mayTransfer(peer.address)) {
+    } else if (!this.#access.mayTransfer(questionName(query), peer.address, undefined)) {
       this.refused++
       await peer.send(message.failure(query, RCODE_REFUSED, EDE_PROHIBITED))
     } else if (this.#inFlight >= this.#limits.inFlightMax) {
@@ -155,6 +157,10 @@ export class Transfers {
       peer: peer.address,
     })
   }
+}
+
+function questionName({ octets, nameOctets }: Query): Name {
+  return octets.subarray(HEADER_OCTETS, HEADER_OCTETS + nameOctets) as Name
 }
 
 /** The zone whose apex the question names; a transfer is of whole zones. */

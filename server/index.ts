@@ -1,5 +1,6 @@
 /** The public face of server/: answers, transports, the nameserver. */
 
+export { AccessControl, type AccessOptions, type AccessRule, type TransferRules } from './access.ts'
 export {
   type ListenAddress,
   listenAddressText,
@@ -55,6 +56,7 @@ export type { JournalEntry, JournalLimits } from './state-journal.ts'
 export type { SignatureChange, SignatureKind, SignatureWalk } from './state-keys.ts'
 export type { RefusedVersion, ServedVersion, StoredKey } from './state-record.ts'
 export type { Publication, ZoneState } from './state-zone.ts'
+export { TSIG_ALGORITHMS, type TsigAlgorithm, type TsigKey, tsigKey } from './tsig-keys.ts'
 export { type SourceWatcher, type WatchOptions, watchSources } from './watch.ts'
 export { readSource, type SourceStamp, type StableRead } from './watch-read.ts'
 export type { PublishedVersion, ZoneOutcome } from './zone-life.ts'

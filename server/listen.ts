@@ -8,6 +8,7 @@ import { createServer } from 'node:net'
 import type { Clock, Logger } from '../base/index.ts'
 import { ConclaveError } from '../base/index.ts'
 import type { StoreHandle } from '../zones/index.ts'
+import type { AccessControl } from './access.ts'
 import { isWildcard, type ListenAddress, listenAddressText, parseListenAddress } from './address.ts'
 import { type TransferLimits, Transfers } from './axfr.ts'
 import { countersOf, newCounterBlock, sumCounters } from './counters.ts'
@@ -30,8 +31,8 @@ export interface ListenOptions {
   /** How UDP is served; by default in batches where that works. */
   readonly udp?: 'batch' | 'dgram'
   readonly answerOptions?: AnswererSettings
-  /** Who may transfer zones; by default loopback. */
-  readonly axfr?: { readonly allow: readonly string[] }
+  /** Who may transfer zones, and the keys of signed queries; by default loopback, and none. */
+  readonly access?: AccessControl
   readonly limits?: { readonly tcp?: Partial<TcpLimits>; readonly transfers?: Partial<TransferLimits> }
   readonly log: Logger
   readonly clock: Clock
@@ -144,13 +145,13 @@ class OpenListeners implements Listeners {
   }
 
   async open(asked: readonly ListenAddress[]): Promise<void> {
-    const { handle, answerOptions = {}, axfr, limits = {}, log, clock } = this.#options
+    const { handle, answerOptions = {}, access, limits = {}, log, clock } = this.#options
     this.#local = await openAnswerer(handle, answerOptions, this.#counters)
     this.#transfers = new Transfers({
       handle,
       log,
       clock,
-      ...(axfr === undefined ? {} : { allow: axfr.allow }),
+      ...(access === undefined ? {} : { access }),
       ...(limits.transfers === undefined ? {} : { limits: limits.transfers }),
     })
     this.#tcp = new TcpServer(this.#local.answerer, this.#transfers, limits.tcp ?? {}, log, clock)

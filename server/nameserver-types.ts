@@ -2,9 +2,11 @@
 import type { Clock, Logger } from '../base/index.ts'
 import type { KeyInfo, KeyStore, SerialPolicy, SigningPolicy } from '../signer/index.ts'
 import type { StoreStats } from '../zones/index.ts'
+import type { TransferRules } from './access.ts'
 import type { ListenCounters } from './listen.ts'
 import type { ZoneChange } from './program-zone.ts'
 import type { Refusal } from './refusal.ts'
+import type { TsigKey } from './tsig-keys.ts'
 import type { PublishedVersion, ZoneOutcome } from './zone-life.ts'
 import type { ZoneStatus } from './zone-status.ts'
 
@@ -21,7 +23,11 @@ export interface NameserverOptions {
   /** Threads that answer UDP; default min(cores, 2). */
   readonly workers?: number
   readonly udp?: 'batch' | 'dgram'
-  /** Address prefixes that may transfer zones; default loopback. */
+  /** Keys with which queries and transfers may be signed (RFC 8945); see `tsigKey`. */
+  readonly tsig?: readonly TsigKey[]
+  /** Who may transfer zones, by prefixes and keys. */
+  readonly transfer?: TransferRules
+  /** Address prefixes that may transfer zones where `transfer` has no rules; default loopback. */
   readonly axfrAllow?: readonly string[]
   /** Follow changes of zone files; default true. */
   readonly watch?: boolean

@@ -42,6 +42,7 @@ import {
   StoreReader,
   type ZoneContent,
 } from '../zones/index.ts'
+import { AccessControl, type AccessOptions } from './access.ts'
 import { listenAddressText } from './address.ts'
 import { type Answerer, createAnswerer, DROP } from './answerer.ts'
 import { TRANSPORT_TCP, TRANSPORT_UDP } from './counters.ts'
@@ -81,11 +82,12 @@ const DRAIN_SECONDS_DEFAULT = 1
 /** Of a refused version; `status` has them all. */
 const FAULTS_LOGGED_MAX = 10
 
-/** @throws ConclaveError SIGNING_POLICY, STATE_…, KEY_UNREADABLE, LISTEN_… */
+/** @throws ConclaveError SIGNING_POLICY, ACCESS_…, TSIG_TWICE, STATE_…, KEY_UNREADABLE, LISTEN_… */
 export async function createNameserver(options: NameserverOptions = {}): Promise<Nameserver> {
   const log = options.log ?? silentLogger
   const clock = options.clock ?? systemClock
   const policy = options.signing === false ? undefined : signingPolicyOf(options.signing)
+  const access = new AccessControl(accessOf(options, options))
   const temporary = options.state === undefined ? await mkdtemp(join(tmpdir(), 'conclave-')) : undefined
   // What was opened is closed again, the last first, should anything after it fail.
   const opened: (() => Promise<unknown>)[] = []
@@ -101,7 +103,7 @@ export async function createNameserver(options: NameserverOptions = {}): Promise
       opened.push(() => own.close())
       keys = own
     }
-    const server = new Nameserver(options, { state, pool, keys, policy, clock, log, opened })
+    const server = new Nameserver(options, { state, pool, keys, policy, access, clock, log, opened })
     opened.length = 0
     try {
       if (options.listen !== undefined && options.listen.length > 0) await server.listen(options.listen)
@@ -128,6 +130,7 @@ interface Parts {
   readonly pool: CryptoPool
   readonly keys: KeyStore | undefined
   readonly policy: SigningPolicy | undefined
+  readonly access: AccessControl
   readonly clock: Clock
   readonly log: Logger
   /** Closes state, pool and the rest. */
@@ -237,17 +240,24 @@ export class Nameserver extends EventEmitter<NameserverEvents> {
   }
 
   async #listen(addresses: readonly string[]): Promise<void> {
-    const { workers, udp, axfrAllow } = this.#options
+    const { workers, udp } = this.#options
     this.#listeners = await openListeners({
       handle: this.#store.handle,
       store: this.#store,
       addresses,
       workers: workers ?? Math.min(availableParallelism(), UDP_WORKERS_DEFAULT),
+      access: this.#parts.access,
       clock: this.#parts.clock,
       log: this.#parts.log,
       ...(udp === undefined ? {} : { udp }),
-      ...(axfrAllow === undefined ? {} : { axfr: { allow: axfrAllow } }),
     })
+  }
+
+  /** Puts other keys and rules in place of those given before, all or, when something is wrong, none. Queries that
+   *  come later meet the new ones; no connection is dropped, and a transfer goes on as it began.
+   *  @throws ConclaveError ADDRESS_SYNTAX, NAME_SYNTAX, ACCESS_…, TSIG_TWICE */
+  setAccess(access: AccessOptions): void {
+    this.#parts.access.set(accessOf(access, this.#options))
   }
 
   #checkOpen(): void {
@@ -514,6 +524,12 @@ export class Nameserver extends EventEmitter<NameserverEvents> {
       file: path,
     })
   }
+}
+
+/** `axfrAllow` speaks where no other rules do. */
+function accessOf({ tsig, transfer }: AccessOptions, { axfrAllow }: NameserverOptions): AccessOptions {
+  const prefixes = axfrAllow === undefined ? {} : { default: [{ prefixes: axfrAllow }] }
+  return { ...(tsig === undefined ? {} : { tsig }), transfer: { ...prefixes, ...transfer } }
 }
 
 function zoneText(apex: Name): string {

@@ -21,7 +21,7 @@ export {
 } from './policy.ts'
 export * from './roll-types.ts'
 export * from './rrsig.ts'
-export { Secret } from './secret.ts'
+export { decodeBase64, Secret } from './secret.ts'
 export { isSerialAfter, nextSerial, serialAfter } from './serial.ts'
 export {
   CryptoPool,

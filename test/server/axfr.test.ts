@@ -1,6 +1,7 @@
 import { spawn } from 'node:child_process'
 import test from 'ava'
 import { ManualClock, silentLogger, systemClock } from '../../base/index.ts'
+import { AccessControl } from '../../server/access.ts'
 import { type TransferPeer, Transfers } from '../../server/axfr.ts'
 import { type Store, TYPE } from '../../zones/index.ts'
 import { type Message, queryOf, readMessage } from '../support/message.ts'
@@ -135,7 +136,8 @@ test('RFC 5936 §2.2: a large zone is many well-packed messages; what is asked n
 
 test('a peer without permission gets REFUSED with its reason, whether or not we have the zone', async t => {
   const store = await storeOf(SMALL)
-  const listeners = await listening(t, withStore(store, { axfr: { allow: ['192.0.2.0/24'] } }))
+  const elsewhere = new AccessControl({ transfer: { default: [{ prefixes: ['192.0.2.0/24'] }] } })
+  const listeners = await listening(t, withStore(store, { access: elsewhere }))
   const client = await StreamClient.open(t, portOf(listeners))
   for (const [index, zone] of ['example.', 'elsewhere.'].entries()) {
     client.socket.write(framed(queryOf(zone, 'AXFR', { udpOctets: 1232 })))
