@@ -22,14 +22,18 @@ import {
   type ForeignKeys,
   foreignKeysIn,
   foreignTags,
+  type HeldKeys,
+  heldKeys,
   type KeyInfo,
   type KeyStore,
-  keysOfZone,
+  oneStore,
   policyWarnings,
   type SerialPolicy,
   type SigningPolicy,
   type SigningSettings,
   signingKeysOf,
+  signingSettingsOf,
+  type ZoneStores,
 } from '../signer/index.ts'
 import { type Name, type PrintedZone, printZone, type Store } from '../zones/index.ts'
 import { type SigningWords, signingPolicy, timeUnix, typeSet, usage } from './options.ts'
@@ -138,37 +142,27 @@ async function settingsOf(
   times: Pick<SigningSettings, 'inceptionUnix' | 'expirationUnix'>,
   now: number,
 ): Promise<{ readonly settings: SigningSettings; readonly made: readonly KeyInfo[] }> {
-  const existing = await keysOfZone(store, input.content.apex)
+  const stores = oneStore(store)
+  const existing = await heldKeys(stores, input.content.apex)
   const included = policy.foreignKeys === 'include' && !policy.replaceKeys
-  const foreign = foreignKeysIn(input.store, input.content, existing)
-  const { keys, made } = await keysFor(store, input.content, policy, existing, foreign)
-  const { denial, nsec3, zonemd, signatureValiditySeconds, refreshSeconds } = policy
-  const settings = {
-    keys: signingKeysOf(keys, store),
-    denial,
-    nsec3,
-    zonemd,
-    now,
-    signatureValiditySeconds,
-    refreshSeconds,
-    seed: input.zone,
-    ...(included ? { foreign } : {}),
-    ...times,
-  }
+  const foreign = foreignKeysIn(input.store, input.content, existing.infos)
+  const { keys, made } = await keysFor(stores, input.content, policy, existing, foreign)
+  const signing = signingSettingsOf(policy, signingKeysOf(keys), input.zone, now)
+  const settings = { ...signing, ...(included ? { foreign } : {}), ...times }
   return { settings, made }
 }
 
 /** Keys are not made for a zone that will be refused because others have signed it, or have keys in it. */
 async function keysFor(
-  store: KeyStore,
+  stores: ZoneStores,
   { apex, presigned }: InputZone['content'],
   policy: SigningPolicy,
-  existing: readonly KeyInfo[],
+  existing: HeldKeys,
   foreign: ForeignKeys,
-): Promise<{ readonly keys: readonly KeyInfo[]; readonly made: readonly KeyInfo[] }> {
+): Promise<{ readonly keys: HeldKeys; readonly made: readonly KeyInfo[] }> {
   const strange = presigned || (policy.foreignKeys === 'refuse' && foreign.dnskey?.length !== 0)
-  if (existing.length > 0 || (strange && !policy.replaceKeys)) return { keys: existing, made: [] }
-  return ensureKeys(store, apex, policy, policy.replaceKeys ? [] : foreignTags(foreign))
+  if (existing.infos.length > 0 || (strange && !policy.replaceKeys)) return { keys: existing, made: [] }
+  return ensureKeys(stores, apex, policy, policy.replaceKeys ? [] : foreignTags(foreign))
 }
 
 async function build(

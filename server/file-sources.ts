@@ -10,7 +10,7 @@
  *  I5  A file that was forgotten is not followed, nor found again in its directory, until it is added or has gone. */
 import { createHash } from 'node:crypto'
 import { existsSync, readdirSync, statSync } from 'node:fs'
-import { join, resolve } from 'node:path'
+import { dirname, join, resolve } from 'node:path'
 import { type Clock, ConclaveError, type Logger } from '../base/index.ts'
 import { checkZone, type Fault, type Name, nameToText, type Store, type ZoneContent } from '../zones/index.ts'
 import type { RefusedEvent } from './nameserver-types.ts'
@@ -18,16 +18,18 @@ import { type Refusal, refusalOfError } from './refusal.ts'
 import { Slots } from './slots.ts'
 import { type SourceWatcher, watchSources } from './watch.ts'
 import { letGo, readSource, type SourceStamp, type StableRead } from './watch-read.ts'
-import type { ZoneLife, ZoneOutcome } from './zone-life.ts'
+import type { ZoneLife, ZoneOutcome, ZoneSettings } from './zone-life.ts'
 
 export interface FileSourcesOptions {
   readonly store: Store
   readonly clock: Clock
   readonly log: Logger
   readonly watch: boolean
+  /** For zones of which nobody said more. */
+  readonly settings: ZoneSettings
   /** The life of the zone of that name, which this path may own.
    *  @throws ConclaveError ZONE_TWICE */
-  lifeOf(apex: Name, path: string): ZoneLife
+  lifeOf(apex: Name, path: string, settings: ZoneSettings): ZoneLife
   /** The source of the zone of that name; undefined when the server has none. */
   knows(apex: Name): string | undefined
   /** The file is of another zone now, and this one was never served. */
@@ -46,6 +48,8 @@ const SLOT_OCTETS: number = 1 << 20
 
 interface FileSource {
   readonly path: string
+  /** For the zone in it. */
+  settings: ZoneSettings
   origin?: Name
   life?: ZoneLife
   newest?: StableRead
@@ -63,7 +67,8 @@ export class FileSources {
   readonly #options: FileSourcesOptions
   readonly #watcher: SourceWatcher | undefined
   readonly #files = new Map<string, FileSource>()
-  readonly #directories = new Set<string>()
+  /** And what holds for zones in their files. */
+  readonly #directories = new Map<string, ZoneSettings>()
   /** I5. */
   readonly #forgotten = new Set<string>()
   readonly #slots = new Slots(SLOTS)
@@ -85,11 +90,13 @@ export class FileSources {
   }
 
   /** Reads the file, again if it is known, and follows it; resolves with the first outcome. */
-  addFile(path: string, origin?: Name): Promise<ZoneOutcome> {
+  addFile(path: string, settings: ZoneSettings, origin?: Name): Promise<ZoneOutcome> {
     const file = resolve(path)
     this.#forgotten.delete(file)
     const known = this.#files.has(file)
     const source = this.#source(file)
+    source.settings = settings
+    source.life?.configure(settings)
     if (origin !== undefined) source.origin = origin
     if (known) return this.#readAgain(source)
     const outcome = this.#outcome(source)
@@ -102,7 +109,7 @@ export class FileSources {
 
   /** Every `*.zone` file there; later ones too when watching.
    *  @throws ConclaveError SOURCE_NOT_FOUND, SOURCE_UNREADABLE */
-  async addDirectory(path: string): Promise<ZoneOutcome[]> {
+  async addDirectory(path: string, settings: ZoneSettings): Promise<ZoneOutcome[]> {
     const directory = resolve(path)
     if (statSync(directory, { throwIfNoEntry: false })?.isDirectory() !== true) {
       throw new ConclaveError('SOURCE_NOT_FOUND', 'there is no such directory', {
@@ -110,7 +117,7 @@ export class FileSources {
       })
     }
     checkReadable(directory)
-    this.#directories.add(directory)
+    this.#directories.set(directory, settings)
     const before = new Set(this.#files.keys())
     const found = this.#watcher?.addDirectory(directory) ?? zoneFilesOf(directory)
     const files = found.filter(file => !this.#forgotten.has(file))
@@ -127,7 +134,7 @@ export class FileSources {
   /** Reads files again, also those that seem unchanged; `chosen` tells which, all of them without it. */
   reload(chosen?: (path: string) => boolean): Promise<ZoneOutcome[]> {
     if (this.#watcher === undefined) {
-      const found = [...this.#directories].flatMap(zoneFilesOf)
+      const found = [...this.#directories.keys()].flatMap(zoneFilesOf)
       for (const file of found) if (!this.#forgotten.has(file)) this.#source(file)
     }
     const files = [...this.#files.values()].filter(({ path }) => chosen?.(path) ?? true)
@@ -146,6 +153,12 @@ export class FileSources {
     else if (existsSync(file.path)) this.#watcher.reread(file.path)
     else this.#gone(file.path, file.path)
     return outcome
+  }
+
+  /** What holds for the zone in the file from now on, whoever's life it is. */
+  configure(path: string, settings: ZoneSettings): void {
+    const file = this.#files.get(path)
+    if (file !== undefined) file.settings = settings
   }
 
   /** No longer follows the file (I5). */
@@ -176,7 +189,8 @@ export class FileSources {
   #source(path: string): FileSource {
     const known = this.#files.get(path)
     if (known !== undefined) return known
-    const file: FileSource = { path, forgotten: false, waiting: [] }
+    const settings = this.#directories.get(dirname(path)) ?? this.#options.settings
+    const file: FileSource = { path, settings, forgotten: false, waiting: [] }
     this.#files.set(path, file)
     return file
   }
@@ -279,7 +293,7 @@ export class FileSources {
     // The old name was a mistake that nobody has seen.
     if (renamed) this.#options.abandon(life)
     delete file.life
-    file.life = this.#options.lifeOf(content.apex, file.path)
+    file.life = this.#options.lifeOf(content.apex, file.path, file.settings)
     return file.life
   }
 

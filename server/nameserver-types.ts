@@ -1,7 +1,7 @@
 /** What embedders of a nameserver give and get. Data only; nameserver.ts does the work. */
 import type { Clock, Logger } from '../base/index.ts'
-import type { KeyInfo, KeyStore, SerialPolicy, SigningPolicy } from '../signer/index.ts'
-import type { StoreStats } from '../zones/index.ts'
+import type { KeyInfo, KeyStore, SerialPolicy, SigningPolicy, ZoneStores } from '../signer/index.ts'
+import type { Name, StoreStats } from '../zones/index.ts'
 import type { TransferRules } from './access.ts'
 import type { ListenCounters } from './listen.ts'
 import type { ZoneChange } from './program-zone.ts'
@@ -33,6 +33,32 @@ export interface NameserverOptions {
   readonly watch?: boolean
   readonly clock?: Clock
   readonly log?: Logger
+}
+
+/** How one zone is signed. */
+export interface ZoneSigning {
+  /** `signingPolicyOf` makes one. */
+  readonly policy: SigningPolicy
+  /** Where its keys are; default: those of the nameserver. They stay the caller's to close. */
+  readonly stores?: ZoneStores
+}
+
+/** What holds for the zones of one source, instead of what the nameserver's options say. */
+export interface ZoneOptions {
+  /** False: served as it is. */
+  readonly signing?: ZoneSigning | false
+  readonly serialPolicy?: SerialPolicy
+}
+
+export interface FileOptions extends ZoneOptions {
+  /** The zone, where the file does not say it. */
+  readonly origin?: Name | string
+}
+
+export interface TextOptions extends ZoneOptions {
+  readonly origin?: string
+  /** Of the text, for faults. */
+  readonly name?: string
 }
 
 export interface RefusedEvent {

@@ -23,7 +23,6 @@ import {
   FileKeyStore,
   type KeyInfo,
   type KeyStore,
-  type SigningPolicy,
   signingPolicyOf,
 } from '../signer/index.ts'
 import {
@@ -49,18 +48,28 @@ import { TRANSPORT_TCP, TRANSPORT_UDP } from './counters.ts'
 import { FileSources } from './file-sources.ts'
 import { type Listeners, openListeners } from './listen.ts'
 import type {
+  FileOptions,
   NameserverEvents,
   NameserverOptions,
   ProgramZone,
   ServerStats,
   ServerStatus,
+  TextOptions,
+  ZoneOptions,
 } from './nameserver-types.ts'
 import { ProgramChanges } from './program-changes.ts'
 import { checkSigner, type RecordText, recordFromText } from './program-zone.ts'
 import { type Refusal, refusalError } from './refusal.ts'
 import { openState, type State } from './state.ts'
 import { Upkeep } from './upkeep.ts'
-import { type PublishedVersion, type ZoneEnvironment, ZoneLife, type ZoneOutcome } from './zone-life.ts'
+import {
+  type PublishedVersion,
+  type ZoneEnvironment,
+  ZoneLife,
+  type ZoneOutcome,
+  type ZoneSettings,
+} from './zone-life.ts'
+import { type SettingsDefaults, zoneSettings } from './zone-settings.ts'
 import { type ZoneStatus, zoneStatus } from './zone-status.ts'
 
 /** What is not a path says who owns the zone. */
@@ -97,13 +106,13 @@ export async function createNameserver(options: NameserverOptions = {}): Promise
     opened.push(() => state.close())
     const pool = new CryptoPool({ clock })
     opened.push(() => pool.close())
-    let keys = policy === undefined ? undefined : options.keys
-    if (policy !== undefined && keys === undefined) {
-      const own = await FileKeyStore.open(state.keysDirectory, { pool, clock, log })
-      opened.push(() => own.close())
-      keys = own
-    }
-    const server = new Nameserver(options, { state, pool, keys, policy, access, clock, log, opened })
+    const openKeys = keysOpener(options.keys, () =>
+      FileKeyStore.open(state.keysDirectory, { pool, clock, log }),
+    )
+    opened.push(() => openKeys.close())
+    const defaults = { policy, serialPolicy: options.serialPolicy, openKeys: openKeys.open }
+    const settings = await zoneSettings(defaults, {})
+    const server = new Nameserver(options, { state, pool, defaults, settings, access, clock, log, opened })
     opened.length = 0
     try {
       if (options.listen !== undefined && options.listen.length > 0) await server.listen(options.listen)
@@ -118,6 +127,23 @@ export async function createNameserver(options: NameserverOptions = {}): Promise
   }
 }
 
+/** Opens the nameserver's own keys once, when they are asked for; `given` ones are somebody else's to close. */
+function keysOpener(
+  given: KeyStore | undefined,
+  openOwn: () => Promise<KeyStore>,
+): { open(): Promise<KeyStore>; close(): Promise<void> } {
+  let own: Promise<KeyStore> | undefined
+  return {
+    open: () => {
+      if (given !== undefined) return Promise.resolve(given)
+      own ??= openOwn()
+      own.catch(() => (own = undefined))
+      return own
+    },
+    close: async () => (await own)?.close(),
+  }
+}
+
 /** Closes everything, whatever one of them says; the first fault is thrown when all is closed. */
 async function closeAll(opened: readonly (() => Promise<unknown>)[]): Promise<void> {
   const faults: unknown[] = []
@@ -128,8 +154,9 @@ async function closeAll(opened: readonly (() => Promise<unknown>)[]): Promise<vo
 interface Parts {
   readonly state: State
   readonly pool: CryptoPool
-  readonly keys: KeyStore | undefined
-  readonly policy: SigningPolicy | undefined
+  readonly defaults: SettingsDefaults
+  /** Of zones of which nobody said more. */
+  readonly settings: ZoneSettings
   readonly access: AccessControl
   readonly clock: Clock
   readonly log: Logger
@@ -161,7 +188,7 @@ export class Nameserver extends EventEmitter<NameserverEvents> {
   /** Use `createNameserver`. */
   constructor(options: NameserverOptions, parts: Parts) {
     super()
-    const { clock, log, policy } = parts
+    const { clock, log } = parts
     this.#options = options
     this.#parts = parts
     this.#opened = [...parts.opened]
@@ -173,8 +200,6 @@ export class Nameserver extends EventEmitter<NameserverEvents> {
     this.#upkeep = new Upkeep({
       clock,
       log,
-      refreshSeconds: (policy ?? signingPolicyOf()).refreshSeconds,
-      signs: policy !== undefined,
       lifeOf: zone => this.#zones.get(zone)?.life,
       retry: life => this.#files.retry(this.#zones.get(life.zone)?.source ?? ''),
       expiring: (life, firstExpirationUnix) => this.#expiring(life, firstExpirationUnix),
@@ -184,7 +209,8 @@ export class Nameserver extends EventEmitter<NameserverEvents> {
       clock,
       log,
       watch: options.watch ?? true,
-      lifeOf: (apex, path) => this.#lifeOf(apex, path),
+      settings: parts.settings,
+      lifeOf: (apex, path, settings) => this.#lifeOf(apex, path, settings),
       knows: apex => this.#zones.get(zoneText(apex))?.source,
       abandon: life => void this.#remove(life),
       lost: (life, path) => this.#lost(life, path),
@@ -193,14 +219,12 @@ export class Nameserver extends EventEmitter<NameserverEvents> {
   }
 
   #makeEnvironment(): ZoneEnvironment {
-    const { keys, policy, state, pool, clock, log } = this.#parts
+    const { state, pool, clock, log } = this.#parts
     return {
       store: this.#store,
       pool,
       clock,
       log,
-      ...(keys === undefined || policy === undefined ? {} : { signing: { policy, keys } }),
-      serialPolicy: this.#options.serialPolicy ?? (keys === undefined ? 'keep' : 'increment'),
       signal: this.#abort.signal,
       stateOf: apexKey => state.zone(apexKey),
       keysMade: (zone, made) => this.#keysMade(zone, made),
@@ -266,40 +290,47 @@ export class Nameserver extends EventEmitter<NameserverEvents> {
   }
 
   /** Reads, signs and serves a zone file, and follows its changes. Resolves with the first outcome. A file that was
-   *  added before is read again. */
-  async addFile(path: string, origin?: Name | string): Promise<ZoneOutcome> {
+   *  added before is read again.
+   *  @throws ConclaveError KEY_UNREADABLE */
+  async addFile(path: string, options: FileOptions | Name | string = {}): Promise<ZoneOutcome> {
     this.#checkOpen()
-    return this.#files.addFile(path, typeof origin === 'string' ? absoluteName(origin) : origin)
+    const { origin, ...zone } =
+      typeof options === 'string' || options instanceof Uint8Array ? { origin: options } : options
+    const settings = this.#usualSettings(zone) ?? (await this.#settingsOf(zone))
+    return this.#files.addFile(path, settings, typeof origin === 'string' ? absoluteName(origin) : origin)
   }
 
   /** The same for every `*.zone` of a directory, also those that appear later.
-   *  @throws ConclaveError SOURCE_NOT_FOUND */
-  async addDirectory(path: string): Promise<ZoneOutcome[]> {
+   *  @throws ConclaveError SOURCE_NOT_FOUND, KEY_UNREADABLE */
+  async addDirectory(path: string, options: ZoneOptions = {}): Promise<ZoneOutcome[]> {
     this.#checkOpen()
-    return this.#files.addDirectory(path)
+    return this.#files.addDirectory(path, await this.#settingsOf(options))
   }
 
   /** Serves a zone from the text of a zone file; again for the same zone, in place of the text before.
    *  @throws ConclaveError when the text is not a sound zone, or cannot be signed */
-  async addText(
-    text: string,
-    options: { readonly origin?: string; readonly name?: string } = {},
-  ): Promise<ZoneOutcome> {
+  async addText(text: string, options: TextOptions = {}): Promise<ZoneOutcome> {
     this.#checkOpen()
+    const settings = this.#usualSettings(options) ?? (await this.#settingsOf(options))
     const file = options.name ?? TEXT
     const origin = options.origin === undefined ? {} : { origin: absoluteName(options.origin) }
     const outcome = checkZone(this.#store, new TextEncoder().encode(text), { file, ...origin })
     if (outcome.kind === 'faults') throw faultsError(outcome.faults, { file })
-    return this.#addContent(outcome.content, TEXT)
+    return this.#addContent(outcome.content, TEXT, settings)
   }
 
   /** Serves a zone that this program owns; the records must have a SOA, and should have NS records, at the apex.
    *  @throws ConclaveError when the records are not a sound zone, or cannot be signed */
-  async addZone(name: string, records: readonly RecordText[]): Promise<ProgramZone> {
+  async addZone(
+    name: string,
+    records: readonly RecordText[],
+    options: ZoneOptions = {},
+  ): Promise<ProgramZone> {
     this.#checkOpen()
+    const settings = this.#usualSettings(options) ?? (await this.#settingsOf(options))
     const apex = absoluteName(name)
     const wire = records.map(record => recordFromText(record, apex))
-    if (this.#environment.signing !== undefined) for (const record of wire) checkSigner(record, apex)
+    if (settings.signing !== undefined) for (const record of wire) checkSigner(record, apex)
     const outcome = contentFromRecords(this.#store, apex, wire)
     const place = { zone: nameToText(apex) }
     if (outcome.kind === 'faults') throw faultsError(outcome.faults, place)
@@ -308,7 +339,7 @@ export class Nameserver extends EventEmitter<NameserverEvents> {
       outcome.content.tree.discard()
       throw faultsError(errors, place)
     }
-    await this.#addContent(outcome.content, PROGRAM)
+    await this.#addContent(outcome.content, PROGRAM, settings)
     return this.zone(name)!
   }
 
@@ -317,10 +348,10 @@ export class Nameserver extends EventEmitter<NameserverEvents> {
     return this.#zones.get(zoneText(absoluteName(name)))?.program
   }
 
-  async #addContent(content: ZoneContent, source: string): Promise<ZoneOutcome> {
+  async #addContent(content: ZoneContent, source: string, settings: ZoneSettings): Promise<ZoneOutcome> {
     let life: ZoneLife
     try {
-      life = this.#lifeOf(content.apex, source)
+      life = this.#lifeOf(content.apex, source, settings)
     } catch (error) {
       content.tree.discard()
       throw error
@@ -334,13 +365,12 @@ export class Nameserver extends EventEmitter<NameserverEvents> {
 
   /** The life of a zone, new or its source's own (I2).
    *  @throws ConclaveError ZONE_TWICE */
-  #lifeOf(apex: Name, source: string): ZoneLife {
+  #lifeOf(apex: Name, source: string, settings: ZoneSettings): ZoneLife {
     const zone = zoneText(apex)
     const known = this.#zones.get(zone)
     if (known === undefined) {
-      const life = new ZoneLife(apex, this.#environment, this.#leaving.get(zone))
-      const signs = this.#environment.signing !== undefined
-      const program = source === PROGRAM ? new ProgramChanges(life, this.#store, signs) : undefined
+      const life = new ZoneLife(apex, this.#environment, settings, this.#leaving.get(zone))
+      const program = source === PROGRAM ? new ProgramChanges(life, this.#store) : undefined
       this.#zones.set(zone, { life, source, ...(program === undefined ? {} : { program }) })
       return life
     }
@@ -348,6 +378,44 @@ export class Nameserver extends EventEmitter<NameserverEvents> {
     throw new ConclaveError('ZONE_TWICE', `the zone ${zone} is served from ${known.source} already`, {
       place: { file: source, zone },
       remedy: 'A zone has one source: remove one of the two.',
+    })
+  }
+
+  /** Serves a zone in another way from now on. Denial, ZONEMD, TTLs and times change at once, in one version; what depends
+   *  on keys follows as caches allow.
+   *  @throws ConclaveError ZONE_UNKNOWN, KEY_UNREADABLE */
+  async setZonePolicy(name: string, options: ZoneOptions): Promise<ZoneOutcome> {
+    this.#checkOpen()
+    const { life, source } = this.#entry(name)
+    const settings = await this.#settingsOf(options)
+    const before = life.settings
+    life.configure(settings)
+    this.#files.configure(source, settings)
+    if (source !== TEXT && source !== PROGRAM && (life.record === undefined || isLossy(before, settings))) {
+      const [outcome] = await this.#files.reload(path => path === source)
+      if (outcome !== undefined) return outcome
+    }
+    const outcome = await life.inTurn(() => life.publishEdits({ kind: 'refresh' }, 'policy changed'))
+    if (outcome.kind === 'unchanged') this.#upkeep.published(life)
+    return outcome
+  }
+
+  /** Without a turn of the event loop: a zone that was asked for is there at once. */
+  #usualSettings({ signing, serialPolicy }: ZoneOptions): ZoneSettings | undefined {
+    return signing === undefined && serialPolicy === undefined ? this.#parts.settings : undefined
+  }
+
+  #settingsOf(options: ZoneOptions): Promise<ZoneSettings> {
+    return zoneSettings(this.#parts.defaults, options)
+  }
+
+  /** @throws ConclaveError ZONE_UNKNOWN */
+  #entry(name: string): ZoneEntry {
+    const zone = zoneText(absoluteName(name))
+    const entry = this.#zones.get(zone)
+    if (entry !== undefined) return entry
+    throw new ConclaveError('ZONE_UNKNOWN', `there is no zone ${zone} here`, {
+      remedy: 'List the zones with `conclave zones`; a file that was refused is read again with all others.',
     })
   }
 
@@ -377,15 +445,10 @@ export class Nameserver extends EventEmitter<NameserverEvents> {
    *  @throws ConclaveError ZONE_UNKNOWN, KEY_UNREADABLE */
   async reload(zone?: string): Promise<ZoneOutcome[]> {
     this.#checkOpen()
-    const entry = zone === undefined ? undefined : this.#zones.get(zoneText(absoluteName(zone)))
-    if (zone !== undefined && entry === undefined) {
-      throw new ConclaveError('ZONE_UNKNOWN', `there is no zone ${zoneText(absoluteName(zone))} here`, {
-        remedy:
-          'List the zones with `conclave zones`; a file that was refused is read again with all others.',
-      })
-    }
-    // The list is not needed: asking for it makes the store look for keys that were added.
-    await this.#parts.keys?.list()
+    const entry = zone === undefined ? undefined : this.#entry(zone)
+    const lives = entry === undefined ? [...this.#zones.values()].map(({ life }) => life) : [entry.life]
+    // The list is not needed: asking for it makes a store look for keys that were added.
+    for (const store of storesOf(lives)) await store.list()
     return this.#files.reload(entry === undefined ? undefined : path => path === entry.source)
   }
 
@@ -546,4 +609,20 @@ function faultsError(faults: readonly Fault[], place: Fault['place']): ConclaveE
   return new ConclaveError('ZONE_REFUSED', first?.what ?? 'the zone is not sound', {
     place: { ...place, ...first?.place },
   })
+}
+
+/** The stores in which the zones have their keys, each once. */
+function storesOf(lives: readonly ZoneLife[]): Set<KeyStore> {
+  return new Set(
+    lives.flatMap(({ settings: { signing } }) =>
+      signing === undefined ? [] : [signing.stores.ksk, signing.stores.zsk],
+    ),
+  )
+}
+
+/** Whether what is served says too little of the content: TTLs were lowered further, or it was not read for signing. */
+function isLossy(before: ZoneSettings, after: ZoneSettings): boolean {
+  if (after.signing === undefined || before.signing === undefined) return true
+  const ttlMax = (settings: ZoneSettings): number => settings.signing?.policy.zoneTtlMaxSeconds ?? Infinity
+  return ttlMax(after) > ttlMax(before)
 }

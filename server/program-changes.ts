@@ -19,14 +19,12 @@ export class ProgramChanges implements ProgramZone {
   readonly name: string
   readonly #life: ZoneLife
   readonly #store: Store
-  readonly #signs: boolean
   #waiting: Asked[] = []
 
-  constructor(life: ZoneLife, store: Store, signs: boolean) {
+  constructor(life: ZoneLife, store: Store) {
     this.name = life.zone
     this.#life = life
     this.#store = store
-    this.#signs = signs
   }
 
   change(change: ZoneChange): Promise<ChangeOutcome> {
@@ -48,7 +46,12 @@ export class ProgramChanges implements ProgramZone {
   }
 
   async #publish(burst: readonly Asked[]): Promise<void> {
-    const changes = new ChangeSet(this.#life.apex, this.#life.apexKey, this.#served(), this.#signs)
+    const changes = new ChangeSet(
+      this.#life.apex,
+      this.#life.apexKey,
+      this.#served(),
+      this.#life.settings.signing !== undefined,
+    )
     const taken: Asked[] = []
     for (const asked of burst) {
       try {
@@ -80,7 +83,7 @@ export class ProgramChanges implements ProgramZone {
         place: { zone: this.name },
       })
     }
-    if (this.#signs || !record.signed) return
+    if (this.#life.settings.signing !== undefined || !record.signed) return
     throw new ConclaveError('ZONE_SIGNED', 'the zone was signed elsewhere, and a change would break that', {
       place: { zone: this.name },
       remedy: 'Give the whole zone anew, signed, or let it be signed here.',

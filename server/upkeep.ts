@@ -7,6 +7,7 @@
  *  I1  A zone with signatures always has a refresh planned, whatever became of the last one.
  *  I2  Failures in a row wait longer and longer, but never so long that a tenth of what is left of a signature passes. */
 import type { Clock, Logger } from '../base/index.ts'
+import { defaultSigningPolicy } from '../signer/index.ts'
 import type { Refusal } from './refusal.ts'
 import { type DueJob, Scheduler } from './scheduler.ts'
 import type { ZoneLife } from './zone-life.ts'
@@ -14,10 +15,6 @@ import type { ZoneLife } from './zone-life.ts'
 export interface UpkeepOptions {
   readonly clock: Clock
   readonly log: Logger
-  /** Signatures with less than this left are made anew. */
-  readonly refreshSeconds: number
-  /** False: zones are served as they are, and their signatures are somebody else's. */
-  readonly signs: boolean
   lifeOf(zone: string): ZoneLife | undefined
   /** Reads the zone's source again. */
   retry(life: ZoneLife): void
@@ -77,7 +74,8 @@ export class Upkeep {
   }
 
   async #refresh(life: ZoneLife): Promise<void> {
-    if (!this.#options.signs) return this.#tellExpiring(life, RETRY_SECONDS_MAX)
+    // Signatures of a zone that is served as it is are somebody else's.
+    if (life.settings.signing === undefined) return this.#tellExpiring(life, RETRY_SECONDS_MAX)
     const outcome = await life.inTurn(() => life.publishEdits({ kind: 'refresh' }, 'signatures refreshed'))
     if (life.removed) return
     if (outcome.kind === 'refused') return this.#tellExpiring(life, outcome.refusal.retryAfterSeconds ?? 0)
@@ -93,7 +91,8 @@ export class Upkeep {
 
   /** I1. A failing refresh keeps its own rhythm when edits go on being published. */
   #planRefresh(life: ZoneLife): void {
-    const { clock, refreshSeconds } = this.#options
+    const { clock } = this.#options
+    const { refreshSeconds } = life.settings.signing?.policy ?? defaultSigningPolicy
     const first = life.firstExpirationUnix
     if (first === undefined) return this.#scheduler.cancel(life.zone, REFRESH)
     if (this.#failures.has(nameOf(life, REFRESH))) return

@@ -19,15 +19,18 @@ import {
   type ForeignKeys,
   foreignKeysIn,
   foreignTags,
+  type HeldKeys,
+  heldKeys,
   isSerialAfter,
   type KeyInfo,
-  type KeyStore,
-  keysOfZone,
+  type PreviousVersion,
   type SerialPolicy,
   type SigningPolicy,
   type SigningSettings,
   signingKeysOf,
+  signingSettingsOf,
   type TreeKind,
+  type ZoneStores,
 } from '../signer/index.ts'
 import {
   canonicalName,
@@ -46,15 +49,10 @@ import { SignatureLog } from './signature-log.ts'
 import type { ServedVersion } from './state-record.ts'
 import type { ZoneState } from './state-zone.ts'
 
-const INCEPTION_OFFSET_SECONDS = 3600
-
 export interface ZoneEnvironment {
   readonly store: Store
   readonly clock: Clock
   readonly log: Logger
-  /** Absent: zones are served as they are. */
-  readonly signing?: { readonly policy: SigningPolicy; readonly keys: KeyStore }
-  readonly serialPolicy: SerialPolicy
   readonly pool: CryptoPool
   /** Ends builds that are under way; nothing is published afterwards. */
   readonly signal: AbortSignal
@@ -63,6 +61,13 @@ export interface ZoneEnvironment {
   published(life: ZoneLife, version: PublishedVersion): void
   refused(life: ZoneLife, refusal: Refusal, edits: Edits['kind']): void
   progress(life: ZoneLife, signaturesMade: number): void
+}
+
+/** How one zone is served. */
+export interface ZoneSettings {
+  /** Absent: the zone is served as it is. */
+  readonly signing?: { readonly policy: SigningPolicy; readonly stores: ZoneStores }
+  readonly serialPolicy: SerialPolicy
 }
 
 export interface PublishedVersion {
@@ -92,15 +97,25 @@ export class ZoneLife {
   publishedUnix: number | undefined
   /** When the first of the served signatures expires; after edits possibly one that is gone, until the next refresh. */
   firstExpirationUnix: number | undefined
+  /** What versions are built by; changed in turn only. */
+  settings: ZoneSettings
   #contentHash: string | undefined
   /** What the newest content says of others' keys, and what that of the served version said. */
   #foreign: { newest?: ForeignKeys | undefined; served?: ForeignKeys | undefined } = {}
+  /** What the served version's TTLs were lowered to. */
+  #ttlMax: number | undefined
   #removed = false
   #turn: Promise<unknown>
   readonly #environment: ZoneEnvironment
 
   /** Nothing begins before `after` has settled: the end of an earlier life of the same zone. */
-  constructor(apex: Name, environment: ZoneEnvironment, after: Promise<unknown> = Promise.resolve()) {
+  constructor(
+    apex: Name,
+    environment: ZoneEnvironment,
+    settings: ZoneSettings,
+    after: Promise<unknown> = Promise.resolve(),
+  ) {
+    this.settings = settings
     this.apex = apex
     this.apexKey = keyOf(apex)
     this.zone = nameToText(canonicalName(apex))
@@ -115,9 +130,20 @@ export class ZoneLife {
     return result
   }
 
+  /** Versions from the next one on are built by it. */
+  configure(settings: ZoneSettings): void {
+    void this.inTurn(() => {
+      this.settings = settings
+    })
+  }
+
   /** Settles when nothing is under way. */
   get idle(): Promise<unknown> {
     return this.#turn
+  }
+
+  get #inceptionOffsetSeconds(): number {
+    return this.settings.signing?.policy.inceptionOffsetSeconds ?? 0
   }
 
   get removed(): boolean {
@@ -213,11 +239,13 @@ export class ZoneLife {
     signatures: SignatureLog,
     more: Partial<SigningSettings> = {},
   ): Promise<BuildResult> {
-    const { store, serialPolicy, signing, pool, clock, signal } = this.#environment
+    const { store, pool, clock, signal } = this.#environment
+    const { signing, serialPolicy } = this.settings
     const content = edits.kind === 'all' ? edits.content : undefined
     const state = this.#environment.stateOf(this.apexKey)
     const served = state.served
-    const settings = signing === undefined ? undefined : { ...(await this.#settings(content)), ...more }
+    const settings =
+      signing === undefined ? undefined : { ...(await this.#settings(signing, content)), ...more }
     return buildVersion({
       store,
       pool,
@@ -225,7 +253,7 @@ export class ZoneLife {
       edits,
       ...(this.record === undefined
         ? { reuse: (key, kind) => state.signatures(kind, key) }
-        : { previous: { record: this.record, ...optional('contentHash', this.#contentHash) } }),
+        : { previous: this.#previous(this.record) }),
       ...optional('signing', settings),
       ...optional('replaceKeys', signing?.policy.replaceKeys),
       ...optional('gate', signing?.policy.gate),
@@ -241,39 +269,42 @@ export class ZoneLife {
     })
   }
 
-  async #settings(content: ZoneContent | undefined): Promise<SigningSettings> {
-    const { clock } = this.#environment
-    const { policy, keys: store } = this.#environment.signing!
-    const now = clock.now()
-    this.#checkClock(now)
-    this.keys = await this.#keys(policy, store, content)
+  #previous(record: ZoneRecord): PreviousVersion {
     return {
-      ...optional('foreign', this.#foreign.newest),
-      keys: signingKeysOf(this.keys, store),
-      denial: policy.denial,
-      nsec3: policy.nsec3,
-      zonemd: policy.zonemd,
-      now,
-      signatureValiditySeconds: policy.signatureValiditySeconds,
-      refreshSeconds: policy.refreshSeconds,
-      inceptionOffsetSeconds: INCEPTION_OFFSET_SECONDS,
-      seed: this.zone,
+      record,
+      ...optional('contentHash', this.#contentHash),
+      ...optional('ttlMax', this.#ttlMax),
     }
   }
 
+  async #settings(
+    { policy, stores }: NonNullable<ZoneSettings['signing']>,
+    content: ZoneContent | undefined,
+  ): Promise<SigningSettings> {
+    const now = this.#environment.clock.now()
+    this.#checkClock(now)
+    const keys = await this.#keys(policy, stores, content)
+    this.keys = keys.infos
+    return signingSettingsOf(policy, signingKeysOf(keys), this.zone, now, this.#foreign.newest)
+  }
+
   /** Keys are not made for a zone that others have signed, or have keys in: it will be refused. */
-  async #keys(policy: SigningPolicy, store: KeyStore, content: ZoneContent | undefined): Promise<KeyInfo[]> {
+  async #keys(
+    policy: SigningPolicy,
+    stores: ZoneStores,
+    content: ZoneContent | undefined,
+  ): Promise<HeldKeys> {
     const include = policy.foreignKeys === 'include'
     let avoidTags: readonly number[] = []
     if (content !== undefined && !policy.replaceKeys) {
-      const existing = await keysOfZone(store, this.apex)
-      const foreign = foreignKeysIn(this.#environment.store, content, existing)
+      const existing = await heldKeys(stores, this.apex)
+      const foreign = foreignKeysIn(this.#environment.store, content, existing.infos)
       const strange = content.presigned || (!include && foreign.dnskey?.length !== 0)
-      if (existing.length === 0 && strange) return []
+      if (existing.infos.length === 0 && strange) return existing
       this.#foreign.newest = include ? foreign : undefined
       avoidTags = foreignTags(foreign)
     }
-    const { keys, made } = await ensureKeys(store, this.apex, policy, avoidTags)
+    const { keys, made } = await ensureKeys(stores, this.apex, policy, avoidTags)
     if (made.length > 0) this.#environment.keysMade(this.apex, made)
     return keys
   }
@@ -318,7 +349,7 @@ export class ZoneLife {
         return
       await this.#forgetStale(state, built, signatures)
     }
-    const inception = built.signaturesMade > 0 ? Math.floor(now) - INCEPTION_OFFSET_SECONDS : 0
+    const inception = built.signaturesMade > 0 ? Math.floor(now) - this.#inceptionOffsetSeconds : 0
     await state.publish({
       serial: record.serial,
       sourceSerial: record.sourceSerial,
@@ -380,6 +411,7 @@ export class ZoneLife {
     this.firstExpirationUnix =
       built.expirationOf === 'zone' || old === undefined ? first : earlier(first, old)
     this.record = built.record
+    this.#ttlMax = this.settings.signing?.policy.zoneTtlMaxSeconds ?? undefined
     this.#contentHash = built.contentHash
     this.#foreign.served = this.#foreign.newest
     this.publishedUnix = now

@@ -5,7 +5,7 @@
  *    in place       copy of the published tree, edits put in                  ──▶ the same tree, small ranges
  *
  *  I1  A build is whole when there is no previous version, when it is not cheaper otherwise, or when something changed
- *      that every name depends on: keys, denial, TTL of the denial, signed or not. */
+ *      that every name depends on: keys, denial, TTL of the denial, the largest TTL, signed or not. */
 
 import {
   compareOctets,
@@ -72,7 +72,7 @@ export async function openSource(input: BuildInput, plan: SigningPlan | undefine
       ? wholeSource(input, rules, root, soa)
       : editedSource(input, plan, rules, found, soa)
   }
-  const rules: ContentRules = { signs: plan !== undefined }
+  const rules: ContentRules = { signs: plan !== undefined, ttlMax: plan?.settings.ttlMax }
   return editedSource(input, plan, rules, edits.kind === 'some' ? [...edits.edits] : [])
 }
 
@@ -81,7 +81,9 @@ function editsMax(record: ZoneRecord): number {
 }
 
 function rulesFor(apex: Uint8Array | undefined, plan: SigningPlan | undefined): ContentRules {
-  if (plan !== undefined || apex === undefined) return { signs: plan !== undefined }
+  if (plan !== undefined || apex === undefined) {
+    return { signs: plan !== undefined, ttlMax: plan?.settings.ttlMax }
+  }
   return { signs: false, nsec3param: rrsetOfType(apex, TYPE.NSEC3PARAM)?.rdata[0]?.slice() }
 }
 
@@ -194,7 +196,8 @@ function mustBeWhole(input: BuildInput, plan: SigningPlan | undefined, soa: Node
   const { record } = input.previous!
   if (record.signed !== (plan !== undefined)) return true
   if (plan === undefined) return false
-  const { denial, nsec3 = NO_NSEC3_PARAMETERS } = plan.settings
+  const { denial, nsec3 = NO_NSEC3_PARAMETERS, ttlMax } = plan.settings
+  if (ttlMax !== input.previous!.ttlMax) return true
   if (record.denial !== denialOf(denial)) return true
   if (denial !== 'nsec') {
     if (record.nsec3.iterations !== nsec3.iterations) return true

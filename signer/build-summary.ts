@@ -9,7 +9,7 @@ import { APEX_KEY, type KeyRange, keyAfter, WHOLE_ZONE } from './ranges.ts'
 import { packSignatures } from './signature-pack.ts'
 import type { SigningPlan } from './signing-plan.ts'
 import { Turns } from './turns.ts'
-import { ChangeList, countRecords, diffTrees } from './version-diff.ts'
+import { ChangeList, countRecords, diffTrees, greatestTtl } from './version-diff.ts'
 import { apexNode } from './zonemd.ts'
 
 const CHANGES_OCTETS_MAX_DEFAULT: number = 64 << 20
@@ -27,6 +27,8 @@ export class Summary {
   /** Something besides the apex differs from the previous version. */
   differs: boolean
   records = 0
+  /** Among the names that were looked at: all of them when built whole. Denial never has a greater one than the SOA. */
+  ttlGreatest = 0
   /** Names that differ; collected when built in place. */
   readonly changedKeys: Uint8Array[] = []
   readonly #context: SummaryContext
@@ -97,6 +99,7 @@ export class Summary {
     const { whole } = this.#context
     const old = this.#oldApex
     this.records += countRecords(finished) - countRecords(whole ? unsigned : old)
+    this.#noteTtl(finished)
     this.#changes?.name(APEX_KEY, old, finished)
     this.#keepSignatures('names', APEX_KEY, old, finished)
     this.#finishedApex = finished
@@ -112,12 +115,17 @@ export class Summary {
     const { whole } = this.#context
     this.differs = true
     if (!whole) {
+      this.#noteTtl(now)
       this.records += countRecords(now) - countRecords(old)
       if (kind === 'names') this.changedKeys.push(key.slice())
     }
     if (kind === 'names') this.#changes?.name(key, old, now)
     else this.#changes?.hash(key, old, now)
     this.#keepSignatures(kind, key, old, now)
+  }
+
+  #noteTtl(node: Uint8Array | undefined, start = 0): void {
+    this.ttlGreatest = Math.max(this.ttlGreatest, greatestTtl(node, start))
   }
 
   #keepSignatures(
@@ -150,6 +158,7 @@ export class Summary {
     const cursor = this.#store.readTree()
     for (let placed = cursor.seekFirst(root); placed; placed = cursor.next()) {
       this.records += countRecords(cursor.bytes, cursor.valueStart)
+      this.#noteTtl(cursor.bytes, cursor.valueStart)
       const key = cursor.key.subarray(0, cursor.loadKey())
       this.#hash!.add(rules, key, cursor.bytes.subarray(cursor.valueStart, cursor.valueEnd))
       if (this.#turns.due()) await this.#turns.take()

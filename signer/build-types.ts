@@ -59,6 +59,8 @@ export interface SigningSettings {
   readonly seed: string
   /** Of DNSKEY, CDS and CDNSKEY; default 3600. */
   readonly dnskeyTtl?: number
+  /** Greater TTLs of the content are lowered to this. */
+  readonly ttlMax?: number
   /** Unix seconds until when key stores may answer; default five minutes after now. */
   readonly deadlineUnix?: number
 }
@@ -82,6 +84,8 @@ export interface PreviousVersion {
   readonly record: ZoneRecord
   /** What `built` said of it; without it the result has none either unless the version is built whole. */
   readonly contentHash?: string
+  /** The settings' `ttlMax` that it was built with. */
+  readonly ttlMax?: number
 }
 
 export type SerialPolicy = 'increment' | 'unixtime' | 'dateserial' | 'keep'
@@ -153,6 +157,8 @@ export interface BuiltVersion {
    *  others are as they were. None when nothing is signed. */
   readonly firstExpirationUnix?: number
   readonly expirationOf: 'zone' | 'edits'
+  /** The greatest TTL of the zone's RRsets; after edits, of those around them. */
+  readonly ttlGreatest: number
   readonly changes?: Changes
   readonly warnings: readonly Fault[]
 }

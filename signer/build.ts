@@ -170,6 +170,7 @@ class Build {
       inPlace: !whole,
     }
     const turns = new Turns(TURN_CHUNKS)
+    let lowered = 0
     const rootNow = (): number => (whole && !adopted ? source.root : names.root)
     for (const range of source.ranges) {
       const planner = new NamesPlanner(options, rootNow(), range)
@@ -185,7 +186,9 @@ class Build {
         await writer.write(adopted ? nodes.filter(getsFlags) : nodes)
         if (turns.due()) await turns.take()
       }
+      lowered += planner.lowered
     }
+    if (lowered > 0) this.#warnings.push(loweredTtls(input, lowered, rules.ttlMax!))
     await writer.end()
     return apex!
   }
@@ -270,6 +273,7 @@ class Build {
       signaturesMade: counts.made,
       signaturesReused: counts.reused,
       ...(first !== undefined && { firstExpirationUnix: first }),
+      ttlGreatest: summary.ttlGreatest,
       expirationOf: source.whole || source.staying !== undefined ? 'zone' : 'edits',
       ...(changes !== undefined && { changes }),
       warnings: this.#warnings,
@@ -315,6 +319,11 @@ function finite(unix: number): number | undefined {
 /** A node of an adopted tree that does not stay as it is. */
 function getsFlags(node: PlannedNode): boolean {
   return node.stored === undefined || node.flags !== 0
+}
+
+function loweredTtls({ apex }: BuildInput, count: number, ttlMax: number): Fault {
+  const what = `${count} RRsets with a TTL above ${ttlMax} seconds are served with that, as the policy says`
+  return { place: { zone: nameToText(apex) }, what, severity: 'warning', rule: 'ttl-lowered' }
 }
 
 function hex(octets: Uint8Array): string {

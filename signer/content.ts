@@ -25,6 +25,8 @@ import { readBase32Hex } from './nsec3.ts'
 /** How content is read: as the input of signing (I1), or as it is (I2). */
 export interface ContentRules {
   readonly signs: boolean
+  /** TTLs above it are read as that; only of input of signing. */
+  readonly ttlMax?: number | undefined
   /** The chain's parameters when NSEC3 RRsets are to be moved; RDATA of the apex's NSEC3PARAM. */
   readonly nsec3param?: Uint8Array | undefined
 }
@@ -102,9 +104,26 @@ export function contentRRsets(
 
 const NO_SIGNATURES: readonly Uint8Array[] = []
 
-function contentRRset(rules: ContentRules, octets: Uint8Array, at: number): NodeRRset {
+export function contentRRset(rules: ContentRules, octets: Uint8Array, at: number): NodeRRset {
   const rrset = decodeRRset(octets, at)
-  return rules.signs && rrset.signatures.length > 0 ? { ...rrset, signatures: NO_SIGNATURES } : rrset
+  if (!rules.signs) return rrset
+  const ttl = Math.min(rrset.ttl, rules.ttlMax ?? rrset.ttl)
+  return rrset.signatures.length > 0 || ttl !== rrset.ttl
+    ? { ...rrset, ttl, signatures: NO_SIGNATURES }
+    : rrset
+}
+
+/** How many of the node's content RRsets have a TTL that is lowered. */
+export function countLowered(rules: ContentRules, key: Uint8Array, octets: Uint8Array): number {
+  const { ttlMax } = rules
+  if (ttlMax === undefined) return 0
+  let lowered = 0
+  let at = firstRRsetAt(octets, 0)
+  for (let left = octets[2]!; left > 0; left--) {
+    if (keepsRRset(rules, key, octets, at) && decodeRRset(octets, at).ttl > ttlMax) lowered++
+    at = nextRRsetAt(octets, at)
+  }
+  return lowered
 }
 
 export function hasContent(rules: ContentRules, key: Uint8Array, octets: Uint8Array, start = 0): boolean {

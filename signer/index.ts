@@ -13,7 +13,6 @@ export * from './keystore.ts'
 export {
   defaultSigningPolicy,
   ensureKeys,
-  keysOfZone,
   type ParentPolicy,
   policyWarnings,
   type SigningPolicy,
@@ -31,9 +30,11 @@ export {
   type PoolSignOptions,
 } from './sign-pool.ts'
 export { signingKeysOf } from './signing-keys.ts'
+export { signingSettingsOf } from './signing-settings.ts'
 export * from './timeline.ts'
 export { type LoadedKey, verifyingKey, verifySignature } from './verify-signature.ts'
 export { type VerifyOptions, type VerifyResult, verifyZone } from './verify-zone.ts'
 export { diffContent } from './version-diff.ts'
 export type { ZoneRule } from './zone-faults.ts'
+export { type HeldKeys, heldKeys, keysOfZone, oneStore, storeOfRole, type ZoneStores } from './zone-stores.ts'
 export { verifyZonemd, type ZonemdOutcome, zoneDigest } from './zonemd.ts'

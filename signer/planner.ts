@@ -21,7 +21,7 @@ import {
   type TreeCursor,
   TYPE,
 } from '../zones/index.ts'
-import { type ContentRules, contentRRsets, hasContent, keepsAll, occludes } from './content.ts'
+import { type ContentRules, contentRRsets, countLowered, hasContent, keepsAll, occludes } from './content.ts'
 import { hasNsec, nsecBitmap, nsecRdata } from './nsec.ts'
 import {
   APEX_KEY,
@@ -64,6 +64,8 @@ export interface PlannerOptions {
 }
 
 export class NamesPlanner {
+  /** RRsets whose TTL was lowered so far. */
+  lowered = 0
   readonly #options: PlannerOptions
   readonly #ahead: ContentTree
   readonly #root: number
@@ -180,6 +182,7 @@ export class NamesPlanner {
     const apex = key.length === 0
     const stored = !apex && keepsAll(rules, key) ? octets : undefined
     const content = stored === undefined ? contentRRsets(rules, key, octets) : []
+    this.lowered += countLowered(rules, key, octets)
     const occluding = occluded ? 0 : occludes(octets, 0, apex)
     const wildcardChild = !occluded && hasDescendants && hasWildcardChild(ahead, key)
     const flags =

@@ -3,11 +3,12 @@
  *  I2  A policy that `signingPolicyOf` gave can be signed with: what is signed is not due at once, and times are such
  *      that validators compare them rightly. */
 import { ConclaveError } from '../base/index.ts'
-import { type Name, sameName } from '../zones/index.ts'
+import type { Name } from '../zones/index.ts'
 import { ALGORITHM_DEFAULT, algorithmOf, algorithmWarning } from './algorithms.ts'
 import type { DenialMode, GateMode, Nsec3Parameters, ZonemdMode } from './build-types.ts'
 import type { ForeignKeysMode } from './foreign-keys.ts'
-import type { KeyInfo, KeyStore } from './keystore.ts'
+import type { KeyInfo } from './keystore.ts'
+import { type HeldKeys, heldKeys, storeOfRole, type ZoneStores } from './zone-stores.ts'
 
 export interface SigningPolicy {
   /** DNSSEC algorithm number; keys of another one are replaced by keys of this one (RFC 6781 §4.1.4). */
@@ -152,25 +153,22 @@ function policyFault(policy: SigningPolicy): { what: string; remedy: string } | 
   return undefined
 }
 
-/** The zone's keys in the store, and whether they had to be made (I1); new ones have none of the key tags to avoid. */
+/** The zone's keys, and those of them that had to be made (I1); new ones have none of the key tags to avoid.
+ *  @throws ConclaveError what its stores throw */
 export async function ensureKeys(
-  store: KeyStore,
+  stores: ZoneStores,
   zone: Name,
   policy: SigningPolicy,
   avoidTags: readonly number[] = [],
-): Promise<{ readonly keys: KeyInfo[]; readonly made: KeyInfo[] }> {
-  const keys = await keysOfZone(store, zone)
-  if (keys.length > 0) return { keys, made: [] }
+): Promise<{ readonly keys: HeldKeys; readonly made: readonly KeyInfo[] }> {
+  const keys = await heldKeys(stores, zone)
+  if (keys.infos.length > 0) return { keys, made: [] }
   const made: KeyInfo[] = []
   for (const role of policy.splitKeys ? (['ksk', 'zsk'] as const) : (['csk'] as const)) {
-    made.push(await store.generate({ zone, algorithm: policy.algorithm, role, avoidTags }))
+    const spec = { zone, algorithm: policy.algorithm, role, bits: policy.rsaBits, avoidTags }
+    made.push(await storeOfRole(stores, role).generate(spec))
   }
-  return { keys: made, made }
-}
-
-export async function keysOfZone(store: KeyStore, zone: Name): Promise<KeyInfo[]> {
-  if (store.keysOf !== undefined) return store.keysOf(zone)
-  return (await store.list()).filter(key => sameName(key.zone, zone))
+  return { keys: await heldKeys(stores, zone), made }
 }
 
 /** What an operator should hear about a policy; empty when there is nothing to say. */

@@ -7,15 +7,17 @@ import {
   decodeNode,
   firstRRsetAt,
   type Name,
+  type NodeRRset,
   nextRRsetAt,
   type Store,
   type TreeCursor,
   TYPE,
   u16,
+  u32,
 } from '../zones/index.ts'
 import type { Changes, ContentEdit } from './build-types.ts'
-import { type ContentRules, hasContent, keepsRRset } from './content.ts'
-import { soaSerial, writeOwner } from './nsec.ts'
+import { type ContentRules, contentRRset, hasContent, keepsRRset } from './content.ts'
+import { soaSerial, soaWithSerial, writeOwner } from './nsec.ts'
 import { writeHashedOwner } from './nsec3.ts'
 import { type KeyRange, WHOLE_ZONE } from './ranges.ts'
 import { Turns } from './turns.ts'
@@ -145,6 +147,8 @@ function keptAt(rules: ContentRules, key: Uint8Array, node: Uint8Array): number[
 }
 
 const HEADER_OCTETS = 10
+/** Owner, type and class are before it. */
+const RECORD_TTL = 6
 /** MNAME, RNAME, then SERIAL and 16 octets more. */
 const SOA_SERIAL_FROM_END = 20
 
@@ -152,12 +156,25 @@ function sameRRsetData(rules: ContentRules, a: Uint8Array, aAt: number, b: Uint8
   const octets = u16(a, aAt + 6) + (rules.signs ? 0 : u16(a, aAt + 8))
   if (u16(a, aAt) !== u16(b, bAt) || u16(a, aAt + 6) !== u16(b, bAt + 6)) return false
   if (!rules.signs && u16(a, aAt + 8) !== u16(b, bAt + 8)) return false
+  const ttl = HEADER_OCTETS + RECORD_TTL
+  if (rules.ttlMax !== undefined && u32(a, aAt + ttl) !== u32(b, bAt + ttl)) {
+    return sameLowered(contentRRset(rules, a, aAt), contentRRset(rules, b, bAt))
+  }
   const soa = u16(a, aAt) === TYPE.SOA
   const serial = HEADER_OCTETS + u16(a, aAt + 6) - SOA_SERIAL_FROM_END
   for (let at = HEADER_OCTETS; at < HEADER_OCTETS + octets; at++) {
     if (a[aAt + at] !== b[bAt + at] && !(soa && at >= serial && at < serial + 4)) return false
   }
   return true
+}
+
+/** Whether two RRsets of one type, their TTLs lowered, are the same but for the serial of a SOA. */
+function sameLowered(a: NodeRRset, b: NodeRRset): boolean {
+  if (a.ttl !== b.ttl || a.rdata.length !== b.rdata.length) return false
+  return a.rdata.every((rdata, index) => {
+    const other = b.rdata[index]!
+    return compareOctets(a.type === TYPE.SOA ? soaWithSerial(rdata, soaSerial(other)) : rdata, other) === 0
+  })
 }
 
 /** Collects what a version takes away and brings, as IXFR wants it. */
@@ -282,4 +299,16 @@ export function countRecords(node: Uint8Array | undefined, start = 0): number {
     at = nextRRsetAt(node, at)
   }
   return records
+}
+
+/** The greatest TTL among a node's RRsets. */
+export function greatestTtl(node: Uint8Array | undefined, start = 0): number {
+  if (node === undefined) return 0
+  let greatest = 0
+  let at = firstRRsetAt(node, start)
+  for (let left = node[start + 2]!; left > 0; left--) {
+    if (u16(node, at + 4) > 0) greatest = Math.max(greatest, u32(node, at + HEADER_OCTETS + RECORD_TTL))
+    at = nextRRsetAt(node, at)
+  }
+  return greatest
 }

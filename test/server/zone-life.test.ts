@@ -6,7 +6,13 @@ import { ManualClock, silentLogger } from '../../base/index.ts'
 import type { Nameserver, RecordText, RefusedEvent } from '../../server/index.ts'
 import { openState } from '../../server/index.ts'
 import { type ZoneEnvironment, ZoneLife } from '../../server/zone-life.ts'
-import { CryptoPool, type DenialMode, type SignOutcome, signingPolicyOf } from '../../signer/index.ts'
+import {
+  CryptoPool,
+  type DenialMode,
+  oneStore,
+  type SignOutcome,
+  signingPolicyOf,
+} from '../../signer/index.ts'
 import { type Name, nameFromText, readContent, Store } from '../../zones/index.ts'
 import {
   answers,
@@ -249,8 +255,6 @@ test('I2, I3: a disk that fails leaves the served version, no draft and no seria
     pool,
     clock: new ManualClock(NOW),
     log: silentLogger,
-    signing: { policy: signingPolicyOf(), keys: new FickleKeyStore() },
-    serialPolicy: 'increment',
     signal: new AbortController().signal,
     stateOf: key => {
       const zone = state.zone(key)
@@ -269,7 +273,10 @@ test('I2, I3: a disk that fails leaves the served version, no draft and no seria
     progress() {},
   }
   const apex: Name = nameFromText('example.')
-  const life = new ZoneLife(apex, environment)
+  const life = new ZoneLife(apex, environment, {
+    signing: { policy: signingPolicyOf(), stores: oneStore(new FickleKeyStore()) },
+    serialPolicy: 'increment',
+  })
   const publish = (last: number): ReturnType<ZoneLife['publishContent']> => {
     const text = `$TTL 60\n@ SOA ns1 host 1 1 1 1 1\n@ NS ns1\nns1 A 192.0.2.${last}\n`
     const outcome = readContent(store, Buffer.from(text), { file: 'test.zone', origin: apex })

@@ -275,13 +275,9 @@ test('keys, denial, SOA minimum: what all names depend on builds the zone whole,
 })
 
 test('KSK and ZSK: who signs what', async t => {
-  const { signingKeysOf } = await import('../../signer/index.ts')
-  const { TestKeyStore, testKey } = await import('./build-support.ts')
+  const { signingKeysIn, TestKeyStore, testKey } = await import('./build-support.ts')
   const store = new TestKeyStore(testKey(apex, 13, 'ksk', 0), testKey(apex, 13, 'zsk', 1))
-  const keys = signingKeysOf(
-    store.keys.map(({ info }) => info),
-    store,
-  )
+  const keys = signingKeysIn(store)
   const zone = new TestZone('example.', settingsOf(keys))
   await zone.load(zoneText(''))
   const node = decodeNode(apexNode(zone.store, zone.last!.record.namesRoot)!)

@@ -125,15 +125,17 @@ export function settingsOf(
   return { keys, denial: 'nsec', zonemd: 'sha384', now: NOW, seed: 'test', ...more }
 }
 
+/** What the store's keys do by their roles. */
+export function signingKeysIn(store: TestKeyStore): SigningKey[] {
+  return signingKeysOf({ infos: store.keys.map(({ info }) => info), storeOf: () => store })
+}
+
 /** A CSK for the zone. */
 export function cskOf(zone: Name, algorithm = 13, index = 0): { store: TestKeyStore; keys: SigningKey[] } {
   const store = new TestKeyStore(testKey(zone, algorithm, 'csk', index))
   return {
     store,
-    keys: signingKeysOf(
-      store.keys.map(({ info }) => info),
-      store,
-    ),
+    keys: signingKeysIn(store),
   }
 }
 

@@ -10,6 +10,7 @@ import {
   type GenerateSpec,
   type KeyInfo,
   keyTagOf,
+  oneStore,
   signingPolicyOf,
   verifyZone,
 } from '../../signer/index.ts'
@@ -118,7 +119,7 @@ test('RFC 5011 §2.1: new keys get none of the foreign key tags, nor of those th
     return Promise.resolve(ownInfo)
   }
   const foreign = { dnskey: [dnskeyRdata(other)] }
-  await ensureKeys(store, apex, signingPolicyOf(), foreignTags(foreign))
+  await ensureKeys(oneStore(store), apex, signingPolicyOf(), foreignTags(foreign))
   const revoked = { ...other, flags: other.flags | 0x80 }
   t.deepEqual(specs[0]!.avoidTags, [other.keyTag, keyTagOf(dnskeyRdata(revoked))])
 })

@@ -6,6 +6,7 @@ import {
   type GenerateSpec,
   type KeyInfo,
   keysOfZone,
+  oneStore,
   policyWarnings,
   type SigningPolicy,
   signingPolicyOf,
@@ -61,17 +62,21 @@ for (const { title, wishes, code = 'SIGNING_POLICY' } of FAULTS) {
 
 test('I1: keys are made for a zone that has none, by role; else those that are there are taken', async t => {
   const store = new MakingStore(testKey(nameFromText('other.'), 13, 'csk'))
-  const first = await ensureKeys(store, zone, signingPolicyOf())
-  t.deepEqual(first.made, first.keys)
+  const first = await ensureKeys(oneStore(store), zone, signingPolicyOf())
+  t.deepEqual(first.made, first.keys.infos)
   t.deepEqual(
     store.asked.map(({ role, algorithm }) => [role, algorithm]),
     [['csk', 13]],
   )
-  const second = await ensureKeys(store, nameFromText('EXAMPLE.'), signingPolicyOf({ splitKeys: true }))
-  t.deepEqual(second, { keys: first.keys, made: [] })
+  const second = await ensureKeys(
+    oneStore(store),
+    nameFromText('EXAMPLE.'),
+    signingPolicyOf({ splitKeys: true }),
+  )
+  t.deepEqual([second.keys.infos, second.made], [first.keys.infos, []])
   t.is((await keysOfZone(store, zone)).length, 1)
   const split = await ensureKeys(
-    store,
+    oneStore(store),
     nameFromText('split.'),
     signingPolicyOf({ splitKeys: true, algorithm: 15 }),
   )

@@ -12,6 +12,7 @@ import {
   type RecordText,
 } from '../../server/index.ts'
 import type { GenerateSpec, KeyInfo, SignBatch, SignOutcome } from '../../signer/index.ts'
+import { nameToText } from '../../zones/index.ts'
 import { TestKeyStore, testKey } from '../signer/build-support.ts'
 import { type Message, queryOf, readMessage } from './message.ts'
 
@@ -35,8 +36,20 @@ export class FickleKeyStore extends TestKeyStore {
   /** Batches asked for. */
   batches = 0
 
+  readonly #first: number
+  readonly #made = new Map<string, number>()
+
+  /** Stores of one zone make different keys when they begin at different numbers. */
+  constructor(first = 0) {
+    super()
+    this.#first = first
+  }
+
   override generate({ zone, algorithm, role }: GenerateSpec): Promise<KeyInfo> {
-    const key = testKey(zone, algorithm, role, this.keys.length % 2)
+    const text = nameToText(zone)
+    const made = this.#made.get(text) ?? 0
+    this.#made.set(text, made + 1)
+    const key = testKey(zone, algorithm, role, this.#first + made)
     this.keys.push(key)
     return Promise.resolve(key.info)
   }

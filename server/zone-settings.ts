@@ -1,0 +1,32 @@
+/** What holds for a zone: what was said for its source, else what the nameserver's options say. */
+import { type KeyStore, oneStore, type SerialPolicy, type SigningPolicy } from '../signer/index.ts'
+import type { ZoneOptions } from './nameserver-types.ts'
+import type { ZoneSettings } from './zone-life.ts'
+
+export interface SettingsDefaults {
+  /** Undefined: zones are served as they are. */
+  readonly policy: SigningPolicy | undefined
+  readonly serialPolicy: SerialPolicy | undefined
+  /** The nameserver's own store; opened when a zone needs it.
+   *  @throws ConclaveError KEY_UNREADABLE */
+  openKeys(): Promise<KeyStore>
+}
+
+/** @throws ConclaveError KEY_UNREADABLE */
+export async function zoneSettings(defaults: SettingsDefaults, options: ZoneOptions): Promise<ZoneSettings> {
+  const signing = await signingOf(defaults, options.signing)
+  // Serials of a zone that is served as it is belong to whoever made it.
+  const usual = signing === undefined ? 'keep' : 'increment'
+  const serialPolicy = options.serialPolicy ?? defaults.serialPolicy ?? usual
+  return { serialPolicy, ...(signing === undefined ? {} : { signing }) }
+}
+
+async function signingOf(
+  defaults: SettingsDefaults,
+  wished: ZoneOptions['signing'],
+): Promise<ZoneSettings['signing']> {
+  const policy = wished === undefined ? defaults.policy : wished === false ? undefined : wished.policy
+  if (policy === undefined) return undefined
+  const given = wished === undefined || wished === false ? undefined : wished.stores
+  return { policy, stores: given ?? oneStore(await defaults.openKeys()) }
+}
