@@ -18,7 +18,13 @@ export {
   type SigningPolicy,
   signingPolicyOf,
 } from './policy.ts'
+export { type Decision, decide, nextAction } from './roll.ts'
+export { applyEvent, initialTimeline, settle, type ZoneBefore } from './roll-events.ts'
+export { deleteSignals, signingKeysAt } from './roll-keys.ts'
+export { isAskDone, KEYS_SHOWN_MAX } from './roll-target.ts'
 export * from './roll-types.ts'
+export { confirmedDs, isDsPending, shownKeys, wantedDs } from './roll-views.ts'
+export type { Blocked } from './roll-waiting.ts'
 export * from './rrsig.ts'
 export { decodeBase64, Secret } from './secret.ts'
 export { isSerialAfter, nextSerial, serialAfter } from './serial.ts'

@@ -1,15 +1,15 @@
 /** What the next step of a zone's keys is, as data (`nextAction`), and what it was decided by. Whoever holds the zone does
  *  it and asks again:
  *
- *    nextAction(timeline, policy, facts, now) ─▶ generate │ retire │ publish │ want-ds │ destroy  ─▶ done, timeline after it
- *                                            └─▶ ask-parent │ ask-servers ─▶ what was seen goes into the timeline
- *                                            └─▶ wait, until a time or until somebody says something
+ *    nextAction(timeline, policy, facts, now)
+ *      ─▶ generate │ retire │ keep │ publish │ want-ds │ confirm-ds │ unsign │ destroy ─▶ done ─▶ applyEvent ─▶ timeline after it
+ *      ─▶ wait, until a time or an event; meanwhile ask the parent or the servers ─▶ applyEvent: what was seen
  *
  *  I1  The action is the same for the same input; nothing is random, nothing is read.
  *  I2  After `publish` and `want-ds` no cache that RFC 7583's times allow makes the zone bogus, now or later. */
 
 import type { KeyInfo, KeyRole } from './keystore.ts'
-import type { KeyRecord, RecordState } from './timeline.ts'
+import type { KeyRecord, RecordState, RetiredBecause } from './timeline.ts'
 
 /** What the decision needs to know besides timeline and policy. */
 export interface RollFacts {
@@ -19,8 +19,17 @@ export interface RollFacts {
   readonly zoneTtlSeconds: number
   /** Serial that is served; a new epoch gets one after it. */
   readonly serial: number
-  /** An operator wants a new key of that role now, whatever its lifetime. */
-  readonly asked?: readonly { readonly role: KeyRole; readonly reason: string }[]
+  readonly asked?: readonly AskedRoll[]
+  /** Why no key can be generated for now (the store is away, or an approval is pending): what else can go on does. */
+  readonly cannotGenerate?: string
+}
+
+/** An operator wants keys of that role replaced by new ones, whatever their lifetime. A CSK has both roles. It is done with
+ *  when all keys of that role in use are younger (`isAskDone`); until then it is among the facts, and may stay there. */
+export interface AskedRoll {
+  readonly role: KeyRole
+  readonly sinceUnix: number
+  readonly reason: string
 }
 
 /** Keys of an epoch that is to come. */
@@ -47,7 +56,14 @@ export type RollAction =
       readonly predecessor?: string
       readonly reason: string
     }
-  | { readonly kind: 'retire'; readonly key: string; readonly reason: string }
+  | {
+      readonly kind: 'retire'
+      readonly key: string
+      readonly because: RetiredBecause
+      readonly reason: string
+    }
+  /** A key that was to go because the policy wanted another kind stays: the policy wants it again. */
+  | { readonly kind: 'keep'; readonly key: string; readonly reason: string }
   /** A new version with these keys at the apex; its serial and time make the epoch. */
   | {
       readonly kind: 'publish'
@@ -57,13 +73,32 @@ export type RollAction =
     }
   /** CDS and CDNSKEY ask for the DS of these keys; none: for none (RFC 8078 §4). */
   | { readonly kind: 'want-ds'; readonly keys: readonly string[]; readonly reason: string }
-  | { readonly kind: 'ask-parent'; readonly keys: readonly string[]; readonly reason: string }
-  | { readonly kind: 'ask-servers'; readonly serial: number; readonly reason: string }
+  /** The time that the policy gives the parent is over; event `ds-confirmed`, by `time`. */
+  | {
+      readonly kind: 'confirm-ds'
+      readonly keys: readonly string[]
+      readonly ttlSeconds: number
+      readonly reason: string
+    }
   | { readonly kind: 'destroy'; readonly key: string; readonly reason: string }
-  /** The zone may be published without any signature or key: nothing secure is left in any cache. */
+  /** The zone may be published without any signature or key: nothing secure is left in any cache. Event `published` with
+   *  no keys at all. */
   | { readonly kind: 'unsign'; readonly reason: string }
   /** Nothing to do until then; without a time, until something else happens. */
-  | { readonly kind: 'wait'; readonly untilUnix?: number; readonly reason: string }
+  | {
+      readonly kind: 'wait'
+      readonly untilUnix?: number
+      readonly ask: Questions
+      readonly reason: string
+    }
+
+/** What is to be asked of others, now and then, while waiting; the next step may depend on it. */
+export interface Questions {
+  /** Whether all servers of the parent have a DS RRset of exactly these keys. */
+  readonly parent?: readonly string[]
+  /** Whether all servers of the zone have this serial or one after it. */
+  readonly servers?: number
+}
 
 /** What became of an action, to be put into the timeline. */
 export type RollEvent =
@@ -73,8 +108,15 @@ export type RollEvent =
       readonly predecessor?: string
       readonly reason: string
     }
-  | { readonly kind: 'retired'; readonly key: string; readonly reason: string }
   | {
+      readonly kind: 'retired'
+      readonly key: string
+      readonly because: RetiredBecause
+      readonly reason: string
+    }
+  | { readonly kind: 'kept'; readonly key: string; readonly reason: string }
+  | {
+      /** Also when only TTLs are others than before. */
       readonly kind: 'published'
       readonly apex: ApexKeys
       readonly serial: number
@@ -89,6 +131,11 @@ export type RollEvent =
       readonly ttlSeconds: number
       readonly by: 'parent' | 'operator' | 'time' | 'assumed'
     }
+  /** All servers of the zone have that serial or one after it. */
   | { readonly kind: 'everywhere'; readonly serial: number }
+  /** Whether the newest epoch was seen by anybody is not known (a crash between writing and publishing): it counts from
+   *  now, when it is published again. */
+  | { readonly kind: 'resumed' }
   | { readonly kind: 'destroyed'; readonly key: string }
+  /** Policy says from now on that the zone is to be unsigned, or signed again. */
   | { readonly kind: 'unsigning'; readonly begun: boolean }

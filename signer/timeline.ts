@@ -4,7 +4,8 @@
  *    epochs   ──e1──┬──e2──────┬──e3────────▶ now        a cache may hold DNSKEYs of e2 and e3, signatures of e1 too
  *    ds       ─────d1────────────────┬──d2──▶
  *
- *  I1  An epoch begins when its version can be seen, and is on disk before; it ends when the next one begins.
+ *  I1  An epoch begins when its version can be seen, and is on disk before; it ends when the next one begins. Its TTLs are
+ *      those of all its versions: where they change, another epoch begins.
  *  I2  What an epoch showed may be in a cache until its end + propagation + the TTL it was shown with.
  *  I3  A DS RRset counts as the parent's when it was confirmed; while another one is asked for, either may be there.
  *  I4  A key is in `keys` from its making until nothing of it can be in any cache and its private part was destroyed. */
@@ -15,12 +16,16 @@ export interface ZoneTimeline {
   readonly keys: readonly KeyLife[]
   /** Oldest first; those that no cache can hold any more are left out, the newest never. */
   readonly epochs: readonly ApexEpoch[]
-  /** Confirmed DS RRsets of the parent, oldest first, the same way. Empty: never signed so far. */
+  /** Confirmed DS RRsets of the parent, oldest first, the same way. Empty: it never had one. */
   readonly ds: readonly DsEpoch[]
-  /** What CDS and CDNSKEY ask of the parent, when they ask. */
+  /** The DS RRset that the zone wants at its parent; CDS and CDNSKEY, when they are published, ask for it. */
   readonly dsWanted?: DsWanted
+  /** DS RRsets that the parent may have besides until it is seen with the wanted one: asked for before, or assumed. */
+  readonly dsMaybe?: readonly (readonly string[])[]
   /** Since when the zone is on its way to being unsigned. */
   readonly unsigningUnix?: number
+  /** Until when `records` of the keys were followed. */
+  readonly settledUnix: number
 }
 
 export interface KeyLife {
@@ -34,14 +39,26 @@ export interface KeyLife {
   /** Why it has that goal, and since when. */
   readonly reason: string
   readonly goalUnix: number
+  readonly retiredBecause?: RetiredBecause
   /** First in an epoch's `published`, `keySigners` or `zoneSigners`. */
   readonly introducedUnix?: number
-  /** First time it could sign alone: lifetimes count from here. */
+  /** Lifetimes count from here (RFC 7583 §3.2.1, §3.3.1, Tact): a ZSK signs the zone; the parent has the DS of a KSK or CSK. */
   readonly activeUnix?: number
   /** The key it takes over from. */
   readonly predecessor?: string
   /** Nothing of it is in any cache since then. */
   readonly goneUnix?: number
+  readonly records: KeyRecords
+}
+
+export type RetiredBecause = 'lifetime' | 'asked' | 'policy' | 'unsigned'
+
+/** The state of each of a key's records, and since when. */
+export type KeyRecords = Readonly<Record<KeyRecord, RecordSince>>
+
+export interface RecordSince {
+  readonly state: RecordState
+  readonly sinceUnix: number
 }
 
 /** A span of time in which the apex showed the same keys; ids of keys. */
