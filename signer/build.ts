@@ -17,6 +17,7 @@ import {
   type TreeDraft,
   type ZoneRecord,
 } from '../zones/index.ts'
+import { adoptTree } from './adopt.ts'
 import { NO_NSEC3_PARAMETERS, signedApexRRsets } from './apex.ts'
 import { finishApex } from './build-apex.ts'
 import { type BuildSource, denialOf, openSource } from './build-source.ts'
@@ -95,9 +96,10 @@ class Build {
     const source = await openSource(input, plan)
     this.#names = source.names
     if (source.scratch !== undefined) this.#scratch.push(source.scratch)
-    const apex = await this.#buildNames(source)
     const summary = this.#summary(source)
-    await summary.names(source.names.root, source.ranges)
+    const apex = await this.#buildNames(source)
+    if (source.adopted) await adoptTree(source.names, (...node) => summary.add(...node))
+    else await summary.names(source.names.root, source.ranges)
     const hashes = await this.#buildNsec3(source, summary)
     if (this.#nsec3 !== undefined) await summary.nsec3(this.#nsec3.root, hashes)
     const roots = { namesRoot: source.names.root, nsec3Root: this.#nsec3?.root ?? 0 }
@@ -156,7 +158,7 @@ class Build {
   /** Plans and signs the ranges; returns the apex, which is written unsigned. */
   async #buildNames(source: BuildSource): Promise<PlannedNode> {
     const { input, plan } = { input: this.#input, plan: this.#plan }
-    const { names, whole, adopted, rules, soa } = source
+    const { names, whole, rules, soa } = source
     const writer = this.#writer('names', names, !whole)
     let apex: PlannedNode | undefined
     const options = {
@@ -171,7 +173,7 @@ class Build {
     }
     const turns = new Turns(TURN_CHUNKS)
     let lowered = 0
-    const rootNow = (): number => (whole && !adopted ? source.root : names.root)
+    const rootNow = (): number => (whole && !source.adopted ? source.root : names.root)
     for (const range of source.ranges) {
       const planner = new NamesPlanner(options, rootNow(), range)
       for (let more = true; more; ) {
@@ -183,7 +185,7 @@ class Build {
           await writer.write([first], true)
           nodes.shift()
         }
-        await writer.write(adopted ? nodes.filter(getsFlags) : nodes)
+        await writer.write(nodes)
         if (turns.due()) await turns.take()
       }
       lowered += planner.lowered
@@ -314,11 +316,6 @@ class Build {
 
 function finite(unix: number): number | undefined {
   return unix === Number.POSITIVE_INFINITY ? undefined : unix
-}
-
-/** A node of an adopted tree that does not stay as it is. */
-function getsFlags(node: PlannedNode): boolean {
-  return node.stored === undefined || node.flags !== 0
 }
 
 function loweredTtls({ apex }: BuildInput, count: number, ttlMax: number): Fault {

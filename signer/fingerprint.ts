@@ -76,6 +76,19 @@ export class ContentHash {
     this.#high = (this.#high + this.#one.high) >>> 0
   }
 
+  /** The same for a node below the apex that is all content of a zone that is served as it is. */
+  addWhole(key: Uint8Array, keyOctets: number, octets: Uint8Array, start: number): void {
+    const one = this.#one.reset().octets(key, 0, keyOctets)
+    let at = firstRRsetAt(octets, start)
+    for (let left = octets[start + 2]!; left > 0; left--) {
+      const end = nextRRsetAt(octets, at)
+      one.octets(octets, at + RRSET_HEADER_OCTETS, end)
+      at = end
+    }
+    this.#low = (this.#low + one.low) >>> 0
+    this.#high = (this.#high + one.high) >>> 0
+  }
+
   subtract(rules: ContentRules, key: Uint8Array, node: Uint8Array): void {
     if (!this.#take(rules, key, node)) return
     this.#low = (this.#low - this.#one.low) >>> 0
@@ -101,7 +114,7 @@ export class ContentHash {
   #takeRRset(rules: ContentRules, node: Uint8Array, at: number): void {
     const start = at + RRSET_HEADER_OCTETS
     const end = start + u16(node, at + 6)
-    if (u16(node, at) === TYPE.SOA && rules.signs) {
+    if (u16(node, at) === TYPE.SOA) {
       const serial = end - SOA_SERIAL_FROM_END
       this.#one.octets(node, start, serial).octets(node, serial + 4, end)
     } else this.#one.octets(node, start, end)
