@@ -25,15 +25,33 @@ let flock: ((...args: unknown[]) => number) | undefined
 /** Tries to lock; never waits. The descriptor is close-on-exec (Node's default): children do not inherit the lock.
  *  @throws the system's error when the file cannot be opened. */
 export function lockFile(path: string): LockOutcome {
-  flock ??= libc()?.function('int flock(int, int)')
-  if (flock === undefined) return { kind: 'unsupported' }
-  const descriptor = openSync(path, constants.O_RDWR | constants.O_CREAT, 0o600)
-  if (flock(descriptor, LOCK_EX | LOCK_NB) !== 0) {
-    closeSync(descriptor)
-    return { kind: 'held', pid: pidIn(path) }
-  }
+  const descriptor = lockedDescriptor(path, constants.O_RDWR | constants.O_CREAT)
+  if (descriptor === undefined) return { kind: 'unsupported' }
+  if (descriptor < 0) return { kind: 'held', pid: pidIn(path) }
   ftruncateSync(descriptor)
   writeSync(descriptor, `${process.pid}\n`)
+  return locked(descriptor)
+}
+
+/** The same on a file of somebody else's that may only be read, such as a library: nothing is written into it.
+ *  @throws the system's error when the file cannot be opened. */
+export function lockForeignFile(path: string): LockOutcome {
+  const descriptor = lockedDescriptor(path, constants.O_RDONLY)
+  if (descriptor === undefined) return { kind: 'unsupported' }
+  return descriptor < 0 ? { kind: 'held', pid: undefined } : locked(descriptor)
+}
+
+/** Negative when another has the lock, undefined where there is no flock. */
+function lockedDescriptor(path: string, flags: number): number | undefined {
+  flock ??= libc()?.function('int flock(int, int)')
+  if (flock === undefined) return undefined
+  const descriptor = openSync(path, flags, 0o600)
+  if (flock(descriptor, LOCK_EX | LOCK_NB) === 0) return descriptor
+  closeSync(descriptor)
+  return -1
+}
+
+function locked(descriptor: number): LockOutcome {
   let open = true
   return {
     kind: 'locked',

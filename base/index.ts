@@ -8,7 +8,7 @@ export {
 } from './atomic-file.ts'
 export { type Clock, ManualClock, systemClock, type Timer } from './clock.ts'
 export { ConclaveError, type ErrorDetails, errorText, type Place, placeText } from './errors.ts'
-export { type LockOutcome, lockFile } from './file-lock.ts'
+export { type LockOutcome, lockFile, lockForeignFile } from './file-lock.ts'
 export { type Writers, writersOf } from './file-writer.ts'
 export { type Libc, libc } from './libc.ts'
 export { type LogFields, type Logger, silentLogger } from './log.ts'

@@ -10,6 +10,16 @@ export { type ExplicitKey, type ExplicitKeyOptions, ExplicitKeyStore } from './e
 export { type FileKeyOptions, FileKeyStore } from './file-keys.ts'
 export { type ForeignKeysMode, foreignKeysAt, foreignKeysIn, foreignTags } from './foreign-keys.ts'
 export * from './keystore.ts'
+export type { NamedTokenKey } from './pkcs11-keys.ts'
+export { PIN_VARIABLE, pinFromEnvironment, pinFromFile } from './pkcs11-pin.ts'
+export type { TokenFacts } from './pkcs11-protocol.ts'
+export {
+  PKCS11_CALL_SECONDS_DEFAULT,
+  PKCS11_SESSIONS_DEFAULT,
+  Pkcs11KeyStore,
+  type Pkcs11Options,
+} from './pkcs11-store.ts'
+export { type Pkcs11Uri, parsePkcs11Uri, pinFileOf, printPkcs11Uri } from './pkcs11-uri.ts'
 export {
   defaultSigningPolicy,
   ensureKeys,

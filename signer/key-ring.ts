@@ -1,31 +1,31 @@
 /** The keys of a local store, found by id and by zone; a server with ten thousand zones asks for each zone's. */
 
 import { canonicalName, type Name } from '../zones/index.ts'
-import type { LocalKey } from './local-keys.ts'
+import type { KeyInfo } from './keystore.ts'
 
-export class KeyRing {
-  readonly #byId = new Map<string, LocalKey>()
-  readonly #byZone = new Map<string, Map<string, LocalKey>>()
+export class KeyRing<K extends { readonly info: KeyInfo }> {
+  readonly #byId = new Map<string, K>()
+  readonly #byZone = new Map<string, Map<string, K>>()
 
-  get(id: string): LocalKey | undefined {
+  get(id: string): K | undefined {
     return this.#byId.get(id)
   }
 
-  values(): Iterable<LocalKey> {
+  values(): Iterable<K> {
     return this.#byId.values()
   }
 
   /** In the order they came. */
-  ofZone(zone: Name): LocalKey[] {
+  ofZone(zone: Name): K[] {
     return [...(this.#byZone.get(zoneText(zone))?.values() ?? [])]
   }
 
   /** Takes a key, in place of one with its id. */
-  set(key: LocalKey): void {
+  set(key: K): void {
     const { id, zone } = key.info
     this.#byId.set(id, key)
     const text = zoneText(zone)
-    const keys = this.#byZone.get(text) ?? new Map<string, LocalKey>()
+    const keys = this.#byZone.get(text) ?? new Map<string, K>()
     keys.set(id, key)
     this.#byZone.set(text, keys)
   }

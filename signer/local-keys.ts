@@ -77,7 +77,7 @@ export function localKey(facts: KeyFacts, key: KeyObject): LocalKey {
 
 /** Keys made in another form of file are still of one store: what differs is where a new one goes. */
 export abstract class LocalKeyStore implements KeyStore {
-  protected readonly keys: KeyRing = new KeyRing()
+  protected readonly keys: KeyRing<LocalKey> = new KeyRing<LocalKey>()
   readonly #pool: CryptoPool
   /** Key tags of keys being made, as `zone/tag`. */
   readonly #reserved = new Set<string>()

@@ -8,7 +8,7 @@ const root = fileURLToPath(new URL('../..', import.meta.url))
 const ROOMS = ['base', 'zones', 'signer', 'server', 'cli']
 
 /** Errors that are thrown, and outcomes that say why a version was refused. */
-const CODE = /(?:new ConclaveError\(|changeFault\(|\bcode:)\s*'([A-Z0-9_]+)'/g
+const CODE = /(?:new (?:Conclave|Token)Error\(|changeFault\(|\bcode:)\s*'([A-Z0-9_]+)'/g
 
 function errorCodes(): Set<string> {
   const codes = new Set<string>()
