@@ -12,3 +12,11 @@ export { type LockOutcome, lockFile, lockForeignFile } from './file-lock.ts'
 export { type Writers, writersOf } from './file-writer.ts'
 export { type Libc, libc } from './libc.ts'
 export { type LogFields, type Logger, silentLogger } from './log.ts'
+export {
+  parseYaml,
+  YAML_OCTETS_MAX,
+  type YamlDocument,
+  type YamlFault,
+  type YamlOutcome,
+  type YamlPath,
+} from './yaml.ts'
