@@ -12,6 +12,7 @@ export { type LockOutcome, lockFile, lockForeignFile } from './file-lock.ts'
 export { type Writers, writersOf } from './file-writer.ts'
 export { type Libc, libc } from './libc.ts'
 export { type LogFields, type Logger, silentLogger } from './log.ts'
+export { nearest } from './nearest.ts'
 export {
   parseYaml,
   YAML_OCTETS_MAX,

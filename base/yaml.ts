@@ -67,7 +67,6 @@ export function parseYaml(octets: Uint8Array, file: string): YamlOutcome {
     // mapping() looks for keys given twice, in linear time.
     uniqueKeys: false,
     prettyErrors: false,
-    logLevel: 'silent',
   })
   const found: Found[] = [...document.errors, ...document.warnings].map(({ message, pos }) => {
     return { offset: pos[0], what: message.replaceAll(/\s*\n\s*/g, ' ') }
@@ -83,7 +82,9 @@ interface Found {
 }
 
 function faultsOf(found: readonly Found[], places: Places): YamlOutcome {
-  const kept = [...found].sort((a, b) => a.offset - b.offset).slice(0, FAULTS_MAX)
+  // Of what the parser says of one place, the first says most.
+  const byOffset = new Map([...found].reverse().map(one => [one.offset, one]))
+  const kept = [...byOffset.values()].sort((a, b) => a.offset - b.offset).slice(0, FAULTS_MAX)
   return { kind: 'faults', faults: kept.map(({ offset, what }) => ({ place: places.at(offset), what })) }
 }
 

@@ -1,15 +1,34 @@
-/** `conclave check`: what is wrong with a zone file, every fault at its place. */
+/** `conclave check`: what is wrong with a zone file or a configuration, every fault at its place. */
 import type { Command } from 'commander'
-import { createOutput } from './output.ts'
-import { readZone } from './zone-input.ts'
+import { configurationJsonSchema, readConfiguration } from '../server/index.ts'
+import { usage } from './options.ts'
+import { createOutput, type Output } from './output.ts'
+import { readZone, tellFaults } from './zone-input.ts'
 
-export function checkCommand(path: string, words: { readonly origin?: string }, command: Command): void {
+interface CheckWords {
+  readonly origin?: string
+  readonly config?: string
+  readonly schema?: true
+}
+
+export function checkCommand(path: string | undefined, words: CheckWords, command: Command): void {
   const output = createOutput(command.optsWithGlobals()['json'] === true)
-  const input = readZone(path, words.origin, output)
-  if (input === undefined) {
-    process.exitCode = 1
-    return
+  const { origin, config, schema } = words
+  if ([path, config, schema].filter(one => one !== undefined).length !== 1) {
+    throw usage('nothing, or too much, to check', 'Give a zone file, or -c FILE, or --schema.')
   }
+  if (schema) output.line(JSON.stringify(configurationJsonSchema(), null, 2))
+  else if (
+    !(config === undefined ? checkZoneFile(path!, origin, output) : checkConfiguration(config, output))
+  ) {
+    process.exitCode = 1
+  }
+}
+
+/** Whether it can be served. */
+function checkZoneFile(path: string, origin: string | undefined, output: Output): boolean {
+  const input = readZone(path, origin, output)
+  if (input === undefined) return false
   const { names, records, soaSerial, warnings } = input.content
   const figures = { zone: input.zone, serial: soaSerial, names, records, warnings: warnings.length }
   if (output.json) output.value(figures)
@@ -17,4 +36,21 @@ export function checkCommand(path: string, words: { readonly origin?: string }, 
     output.line(
       `${input.zone} serial ${soaSerial}: ${names} names, ${records} records, ${warnings.length} warnings`,
     )
+  return true
+}
+
+/** Whether `serve -c` would take it. */
+function checkConfiguration(path: string, output: Output): boolean {
+  const outcome = readConfiguration(path)
+  tellFaults(outcome.kind === 'faults' ? outcome.faults : outcome.warnings, output)
+  if (outcome.kind === 'faults') return false
+  const { zones, listen, stateDirectory } = outcome.configuration
+  const count = (kind: 'file' | 'directory'): number => zones.filter(zone => zone.kind === kind).length
+  const figures = { files: count('file'), directories: count('directory'), warnings: outcome.warnings.length }
+  if (output.json) output.value({ config: path, state: stateDirectory, listen, ...figures })
+  else {
+    const { files, directories, warnings } = figures
+    output.line(`${path}: ${files} zone files, ${directories} directories, ${warnings} warnings`)
+  }
+  return true
 }

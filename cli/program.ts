@@ -139,9 +139,11 @@ function buildProgram(): Command {
 
   program
     .command('check')
-    .description('lint a zone file')
-    .argument('<zonefile>', 'a path, or - for standard input')
+    .description('lint a zone file, or check a configuration without running it')
+    .argument('[zonefile]', 'a path, or - for standard input')
     .option('--origin <name>', 'the zone, where the file does not say it')
+    .option('-c, --config <file>', 'a configuration instead of a zone file')
+    .option('--schema', 'print the JSON Schema of configurations, for editors')
     .action(checkCommand)
 
   keysCommands(program.command('keys').description('keys kept in files'))

@@ -20,6 +20,22 @@ export type {
   ZoneWants,
 } from './ask-types.ts'
 export {
+  type ConfigurationOutcome,
+  configurationError,
+  parseConfiguration,
+  readConfiguration,
+} from './config.ts'
+export { configurationJsonSchema, type DocumentedKey, documentedKeys } from './config-doc.ts'
+export { durationSeconds } from './config-fields.ts'
+export type { ZonePolicy } from './config-policy.ts'
+export type {
+  AclConfiguration,
+  Configuration,
+  KeystoreConfiguration,
+  TsigKeyConfiguration,
+  ZoneConfiguration,
+} from './config-types.ts'
+export {
   type ControlHandler,
   type ControlOptions,
   type ControlServer,

@@ -7,8 +7,8 @@ import test from 'ava'
 const root = fileURLToPath(new URL('../..', import.meta.url))
 const ROOMS = ['base', 'zones', 'signer', 'server', 'cli']
 
-/** Errors that are thrown, and outcomes that say why a version was refused. */
-const CODE = /(?:new (?:Conclave|Token)Error\(|changeFault\(|\bcode:)\s*'([A-Z0-9_]+)'/g
+/** Errors that are thrown, outcomes that say why a version was refused, faults of a configuration. */
+const CODE = /(?:new (?:Conclave|Token)Error\(|changeFault\(|\bcode:)\s*'([A-Z0-9_]+)'|'(CONFIG_[A-Z_]+)'/g
 
 function errorCodes(): Set<string> {
   const codes = new Set<string>()
@@ -16,7 +16,7 @@ function errorCodes(): Set<string> {
     for (const entry of readdirSync(join(root, room), { recursive: true, encoding: 'utf8' })) {
       if (!entry.endsWith('.ts')) continue
       const text = readFileSync(join(root, room, entry), 'utf8')
-      for (const match of text.matchAll(CODE)) codes.add(match[1]!)
+      for (const match of text.matchAll(CODE)) codes.add(match[1] ?? match[2]!)
     }
   }
   return codes

@@ -33,7 +33,7 @@ const usageErrors: readonly (readonly [words: string, says: RegExp])[] = [
   ['sign -', /give --keys DIR/],
   ['digest', /missing required argument 'zonefile'/],
   ['digest a.zone --zonemd md5', /Allowed choices are sha384, sha512/],
-  ['check', /missing required argument 'zonefile'/],
+  ['check', /nothing, or too much, to check/],
   ['keys generate', /missing required argument 'zone'/],
   ['keys generate a..b', /empty label/],
   ['keys generate a.example --algorithm dsa', /Use one of rsasha256/],
