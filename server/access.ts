@@ -7,7 +7,8 @@
 import { ConclaveError } from '../base/index.ts'
 import { canonicalName, type Name, nameFromText, nameToText, rootName } from '../zones/index.ts'
 import { prefixMatcher } from './address.ts'
-import { type KeyringSource, keyNameText, type TsigKey, TsigKeyring } from './tsig-keys.ts'
+import { type KeyringSource, type TsigKey, TsigKeyring } from './tsig-keyring.ts'
+import { keyNameText } from './tsig-keys.ts'
 
 /** At least one of the two; with both, a peer must come from one of the prefixes and sign with one of the keys. */
 export interface AccessRule {

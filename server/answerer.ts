@@ -23,6 +23,8 @@ import {
   COUNTER_REFERRALS,
   COUNTER_RESPONSE_OCTETS,
   COUNTER_TRUNCATED,
+  COUNTER_TSIG_FAILED,
+  COUNTER_TSIG_VERIFIED,
   COUNTER_WILDCARDS,
   COUNTERS,
   TRANSPORT_UDP,
@@ -34,11 +36,17 @@ import {
   edeOf,
   FAILURE_CLASS,
   FAILURE_INTERNAL,
+  FAILURE_MALFORMED,
   FAILURE_NONE,
+  FAILURE_NOT_AUTHENTIC,
   FAILURE_QUERY_TYPE,
   FAILURE_UNSUPPORTED,
+  RCODE_NOERROR,
   rcodeOf,
 } from './rcode.ts'
+import { verifyTsig } from './tsig.ts'
+import { type KeyringSource, TsigKeyring } from './tsig-keyring.ts'
+import { TSIG_NOERROR } from './tsig-record.ts'
 
 /** Do not answer this packet at all. */
 export const DROP = 0
@@ -82,6 +90,10 @@ export interface AnswererOptions {
   readonly counters?: Float64Array
   /** Told of each exception caught while answering (I2), for the log. */
   readonly onBug?: (error: unknown) => void
+  /** Keys of signed queries (RFC 8945), asked for by each of them; default none. */
+  readonly keyring?: KeyringSource
+  /** Seconds since the Unix epoch; default the system's clock. */
+  readonly now?: () => number
 }
 
 export interface Answerer {
@@ -100,6 +112,8 @@ export interface Answerer {
 const UDP_OCTETS_MIN = 512
 /** RFC 1035 §4.2.2: two octets of length. */
 const STREAM_OCTETS_MAX = 65_535
+
+const NO_KEYS = new TsigKeyring([])
 
 const CLASS_IN = 1
 const CLASS_ANY = 255
@@ -123,11 +137,15 @@ class ThreadAnswerer implements Answerer {
   readonly #state: AnswerState
   readonly #udpOctetsMax: number
   readonly #onBug: ((error: unknown) => void) | undefined
+  readonly #keyring: KeyringSource
+  readonly #now: () => number
 
   constructor(reader: SnapshotReader, options: AnswererOptions) {
     this.#reader = reader
     this.#state = new AnswerState(reader)
     this.#onBug = options.onBug
+    this.#keyring = options.keyring ?? { current: () => NO_KEYS }
+    this.#now = options.now ?? (() => Date.now() / 1000)
     this.counters = options.counters ?? new Float64Array(COUNTERS)
     const wanted = options.udpOctetsMax ?? UDP_OCTETS_DEFAULT
     this.#udpOctetsMax = Math.max(UDP_OCTETS_MIN, Math.min(UDP_OCTETS_MAX, wanted))
@@ -158,24 +176,62 @@ class ThreadAnswerer implements Answerer {
 
   #respond(query: Uint8Array, queryOctets: number, transport: Transport, out: Uint8Array): number {
     const state = this.#state
-    let failure = readQuery(state.query, query, queryOctets)
+    const failure = readQuery(state.query, query, queryOctets)
     if (failure === NOT_A_QUERY) return DROP
-    state.response.start(out, this.#octetsMax(transport))
-    if (failure !== FAILURE_NONE) return this.#fail(failure)
-    failure = questionFailure(state, transport)
+    const octetsMax = this.#octetsMax(transport)
+    if (state.query.tsigAt !== 0 && failure !== FAILURE_MALFORMED) {
+      return this.#respondSigned(failure, transport, octetsMax, out)
+    }
+    return this.#respondTo(failure, transport, octetsMax, out)
+  }
+
+  /** What is wrong with the query so far is known; a response gets `octetsMax` octets at most. */
+  #respondTo(failureBefore: number, transport: Transport, octetsMax: number, out: Uint8Array): number {
+    const state = this.#state
+    state.response.start(out, octetsMax)
+    if (failureBefore !== FAILURE_NONE) return this.#fail(failureBefore)
+    let failure = questionFailure(state, transport)
     if (failure < 0) return DEFER
     if (failure !== FAILURE_NONE) return this.#fail(failure)
     try {
       failure = resolve(state)
       if (failure === FAILURE_NONE) return this.#finish()
     } catch (error) {
-      this.counters[COUNTER_BUGS]!++
-      this.#onBug?.(error)
-      failure = FAILURE_INTERNAL
+      failure = this.#bug(error)
     }
     // What the attempt left in the message is forgotten.
-    state.response.start(out, this.#octetsMax(transport))
+    state.response.start(out, octetsMax)
     return this.#fail(failure)
+  }
+
+  /** RFC 8945 §5.2: the signature comes before everything else that is to be said of the query. */
+  #respondSigned(failure: number, transport: Transport, octetsMax: number, out: Uint8Array): number {
+    try {
+      return this.#verifyAndRespond(failure, transport, octetsMax, out)
+    } catch (error) {
+      return this.#respondTo(this.#bug(error), transport, octetsMax, out)
+    }
+  }
+
+  #verifyAndRespond(failure: number, transport: Transport, octetsMax: number, out: Uint8Array): number {
+    const exchange = verifyTsig(this.#state.query, this.#keyring.current(), this.#now())
+    const verified = exchange?.error === TSIG_NOERROR
+    this.counters[verified ? COUNTER_TSIG_VERIFIED : COUNTER_TSIG_FAILED]!++
+    if (exchange === undefined) return this.#respondTo(FAILURE_MALFORMED, transport, octetsMax, out)
+    const outcome = verified ? failure : FAILURE_NOT_AUTHENTIC
+    const length = this.#respondTo(outcome, transport, octetsMax - exchange.octets, out)
+    if (length <= 0) return length
+    return exchange.sign(out, this.#state.response.truncated ? this.#truncate(out) : length)
+  }
+
+  /** RFC 8945 §5.3: what would not fit is a response of question and TSIG, with TC set and RCODE 0; and with OPT, which
+   *  RFC 6891 §7 wants in every response. Only with names near 255 octets is this more than the client's limit, and
+   *  then no more than the query was. */
+  #truncate(out: Uint8Array): number {
+    const { response } = this.#state
+    response.start(out, UDP_OCTETS_MIN)
+    response.truncated = true
+    return response.finish(RCODE_NOERROR, false, EDE_NONE, this.#udpOctetsMax)
   }
 
   /** RFC 6891 §6.2.3 to §6.2.5; RFC 9715 §3.1. */
@@ -195,6 +251,12 @@ class ThreadAnswerer implements Answerer {
 
   #fail(failure: number): number {
     return this.#state.response.finish(rcodeOf(failure), false, edeOf(failure), this.#udpOctetsMax)
+  }
+
+  #bug(error: unknown): number {
+    this.counters[COUNTER_BUGS]!++
+    this.#onBug?.(error)
+    return FAILURE_INTERNAL
   }
 
   #count(out: Uint8Array, length: number): void {

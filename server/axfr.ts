@@ -1,11 +1,12 @@
-/** Zone transfers over a stream (RFC 5936; RFC 1995 answered with whole zones). Not here: TSIG, differences, NOTIFY.
+/** Zone transfers over a stream (RFC 5936; RFC 1995 answered with whole zones). Not here: differences, NOTIFY.
  *
  *    SOA  names tree in canonical order, RRSIGs behind what they cover  NSEC3 tree  SOA
  *
  *  I1  All messages of a transfer come from one version: a reader of its own pins it, for `secondsMax` at most.
  *  I2  A transfer goes to those only whom the rules for the zone permit (access.ts); others get REFUSED, whether or not
  *      we have the zone.
- *  I3  The event loop has its turn between messages, and a slow peer costs one write of memory. */
+ *  I3  To a signed query every message of the answer is signed (RFC 8945 §5.3.1).
+ *  I4  The event loop has its turn between messages, and a slow peer costs one write of memory. */
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { Clock, Logger } from '../base/index.ts'
 import {
@@ -32,12 +33,15 @@ import {
   RCODE_REFUSED,
   RCODE_SERVFAIL,
 } from './rcode.ts'
+import { type TsigExchange, verifyTsig } from './tsig.ts'
+import { TSIG_NOERROR } from './tsig-record.ts'
 
 /** RFC 1995 §2. */
 const TYPE_IXFR = 251
 /** RFC 8914 §4.19: the client is not authorised. */
 const EDE_PROHIBITED = 18
 const TYPE_SOA = 6
+const MESSAGE_OCTETS_MAX = 65_535
 /** Messages between two turns of the event loop: some 64 KiB, a fraction of a millisecond. */
 const MESSAGES_PER_TURN = 4
 
@@ -87,9 +91,36 @@ export class Transfers {
   async answer(octets: Uint8Array, peer: TransferPeer): Promise<void> {
     const query = new QueryReader()
     const message = new TransferMessage()
-    if (readQuery(query, octets, octets.length) !== FAILURE_NONE) {
+    const readable = readQuery(query, octets, octets.length) === FAILURE_NONE
+    const { clock } = this.#options
+    const exchange =
+      readable && query.tsigAt !== 0 ? verifyTsig(query, this.#access.current(), clock.now()) : undefined
+    if (!readable || (query.tsigAt !== 0 && exchange === undefined)) {
       await peer.send(message.failure(query, RCODE_FORMERR, EDE_NONE))
-    } else if (!this.#access.mayTransfer(questionName(query), peer.address, undefined)) {
+    } else if (exchange === undefined) await this.#answerAs(undefined, query, message, peer)
+    else await this.#answerSigned(exchange, query, message, signingPeer(peer, exchange, clock))
+  }
+
+  /** The transports have seen the signature already; but keys change, and time passes. */
+  async #answerSigned(
+    exchange: TsigExchange,
+    query: Query,
+    message: TransferMessage,
+    peer: TransferPeer,
+  ): Promise<void> {
+    if (exchange.error === TSIG_NOERROR) return this.#answerAs(exchange.keyName, query, message, peer)
+    this.refused++
+    await peer.send(message.failure(query, RCODE_NOTAUTH, EDE_NONE))
+  }
+
+  /** I2. */
+  async #answerAs(
+    keyName: string | undefined,
+    query: Query,
+    message: TransferMessage,
+    peer: TransferPeer,
+  ): Promise<void> {
+    if (!this.#access.mayTransfer(questionName(query), peer.address, keyName)) {
       this.refused++
       await peer.send(message.failure(query, RCODE_REFUSED, EDE_PROHIBITED))
     } else if (this.#inFlight >= this.#limits.inFlightMax) {
@@ -156,6 +187,23 @@ export class Transfers {
       serial: zone.serial,
       peer: peer.address,
     })
+  }
+}
+
+/** I3. A message that its signature makes longer than 65,535 octets ends the transfer (RFC 1035 §4.2.2): that takes an
+ *  RRset within some hundred octets of what any message can hold. */
+function signingPeer(peer: TransferPeer, exchange: TsigExchange, clock: Clock): TransferPeer {
+  return {
+    address: peer.address,
+    abort: () => peer.abort(),
+    send(message) {
+      const length = message.length + exchange.octets
+      if (length > MESSAGE_OCTETS_MAX) throw new Error('a signed message would be too long')
+      const out = new Uint8Array(length)
+      out.set(message)
+      exchange.sign(out, message.length, clock.now())
+      return peer.send(out)
+    },
   }
 }
 

@@ -35,7 +35,10 @@ export const COUNTER_WILDCARDS: number = COUNTER_RCODES_END + 7
 export const COUNTER_BUGS: number = COUNTER_RCODES_END + 8
 export const COUNTER_QUERY_OCTETS: number = COUNTER_RCODES_END + 9
 export const COUNTER_RESPONSE_OCTETS: number = COUNTER_RCODES_END + 10
-export const COUNTERS: number = COUNTER_RCODES_END + 11
+/** Queries whose TSIG was verified, and those whose TSIG did not hold (RFC 8945 §5.2). */
+export const COUNTER_TSIG_VERIFIED: number = COUNTER_RCODES_END + 11
+export const COUNTER_TSIG_FAILED: number = COUNTER_RCODES_END + 12
+export const COUNTERS: number = COUNTER_RCODES_END + 13
 
 export const COUNTER_NAMES: readonly string[] = [
   'queriesUdp',
@@ -70,6 +73,8 @@ export const COUNTER_NAMES: readonly string[] = [
   'bugs',
   'queryOctets',
   'responseOctets',
+  'tsigVerified',
+  'tsigFailed',
 ]
 
 /** Shared memory for one thread's block; hand it to the worker and wrap it there with `countersOf`. */

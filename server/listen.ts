@@ -146,7 +146,10 @@ class OpenListeners implements Listeners {
 
   async open(asked: readonly ListenAddress[]): Promise<void> {
     const { handle, answerOptions = {}, access, limits = {}, log, clock } = this.#options
-    this.#local = await openAnswerer(handle, answerOptions, this.#counters)
+    this.#local = await openAnswerer(handle, answerOptions, this.#counters, {
+      now: () => clock.now(),
+      ...(access === undefined ? {} : { keyring: access }),
+    })
     this.#transfers = new Transfers({
       handle,
       log,
@@ -190,10 +193,13 @@ class OpenListeners implements Listeners {
   }
 
   async #openPool(calls: Syscalls, addresses: readonly ListenAddress[]): Promise<void> {
-    const { handle, store, answerOptions, workers, log, clock } = this.#options
+    const { handle, store, answerOptions, access, workers, log, clock } = this.#options
     const settings = answerOptions ?? {}
     const count = Math.max(1, workers)
-    this.#pool = new UdpPool(calls, addresses, count, { handle, store, settings, log, clock })
+    this.#pool = new UdpPool(calls, addresses, count, {
+      ...{ handle, store, settings, log, clock },
+      ...(access === undefined ? {} : { access }),
+    })
     await this.#pool.start()
   }
 

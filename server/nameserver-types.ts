@@ -6,7 +6,7 @@ import type { TransferRules } from './access.ts'
 import type { ListenCounters } from './listen.ts'
 import type { ZoneChange } from './program-zone.ts'
 import type { Refusal } from './refusal.ts'
-import type { TsigKey } from './tsig-keys.ts'
+import type { TsigKey } from './tsig-keyring.ts'
 import type { PublishedVersion, ZoneOutcome } from './zone-life.ts'
 import type { ZoneStatus } from './zone-status.ts'
 

@@ -195,6 +195,8 @@ export class Nameserver extends EventEmitter<NameserverEvents> {
     this.#startedUnix = clock.now()
     this.#answerer = createAnswerer(new StoreReader(this.#store.handle), {
       onBug: error => log.error('a query met a bug', { error }),
+      keyring: parts.access,
+      now: () => clock.now(),
     })
     this.#environment = this.#makeEnvironment()
     this.#upkeep = new Upkeep({

@@ -3,7 +3,8 @@
  *  I1  Nothing outside `octets[0..length)` is read.
  *  I2  The question's name is plain labels; a compression pointer in it could only point at the header.
  *  I3  After a failure, `questionEnd` is not 0 exactly when the question itself was whole, so that it can be echoed.
- *  I4  Reading allocates nothing. */
+ *  I4  Reading allocates nothing.
+ *  I5  A TSIG record is only found here; what it says is tsig.ts's. */
 
 import { LABEL_OCTETS_MAX, NAME_OCTETS_MAX, u16 } from '../zones/index.ts'
 import { FAILURE_EDNS_VERSION, FAILURE_MALFORMED, FAILURE_NONE, FAILURE_UNSUPPORTED } from './rcode.ts'
@@ -17,6 +18,8 @@ export const FLAG_RD = 0x01
 export const OPCODE_QUERY = 0
 
 const TYPE_OPT = 41
+/** RFC 8945 §4.2. */
+const TYPE_TSIG = 250
 /** Root name, type, class, TTL and RDLENGTH of an OPT record (RFC 6891 §6.1.2). */
 export const OPT_OCTETS = 11
 /** Type, class, TTL and RDLENGTH behind an owner name (RFC 1035 §4.1.3). */
@@ -40,6 +43,8 @@ export class Query {
   ednsVersion = 0
   udpOctets = 0
   dnssecOk = false
+  /** Where the TSIG record is, which is the last of the message (RFC 8945 §5.2); 0: there is none. */
+  tsigAt = 0
 }
 
 /** Reads the query; returns NOT_A_QUERY, FAILURE_NONE or the failure to answer with. */
@@ -50,6 +55,7 @@ export function readQuery(query: Query, octets: Uint8Array, length: number): num
   query.edns = false
   query.dnssecOk = false
   query.udpOctets = 0
+  query.tsigAt = 0
   if (length < HEADER_OCTETS || (octets[2]! & FLAG_QR) !== 0) return NOT_A_QUERY
   query.opcode = (octets[2]! >> 3) & 15
   if (query.opcode !== OPCODE_QUERY) return FAILURE_UNSUPPORTED
@@ -78,7 +84,7 @@ function readQuestion(query: Query): boolean {
   return true
 }
 
-/** The records behind the question are only looked through for OPT; octets behind the last are left alone. */
+/** The records behind the question are only looked through for OPT and TSIG; octets behind the last are left alone. */
 function readRecords(query: Query): number {
   const { octets, length } = query
   const before = u16(octets, 6) + u16(octets, 8)
@@ -89,10 +95,15 @@ function readRecords(query: Query): number {
     if (nameEnd < 0 || nameEnd + RECORD_FIXED_OCTETS > length) return FAILURE_MALFORMED
     const end = nameEnd + RECORD_FIXED_OCTETS + u16(octets, nameEnd + 8)
     if (end > length) return FAILURE_MALFORMED
-    if (u16(octets, nameEnd) === TYPE_OPT) {
+    const type = u16(octets, nameEnd)
+    if (type === TYPE_OPT) {
       // RFC 6891 §6.1.1: one OPT record, in the additional section, owned by the root.
       if (query.edns || index < before || nameEnd !== at + 1) return FAILURE_MALFORMED
       if (!readOpt(query, nameEnd, end)) return FAILURE_MALFORMED
+    } else if (type === TYPE_TSIG) {
+      // RFC 8945 §5.2: one TSIG record, the last of the additional section; what followed it would not be signed.
+      if (index < before || index + 1 < count || end !== length) return FAILURE_MALFORMED
+      query.tsigAt = at
     }
     at = end
   }

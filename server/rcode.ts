@@ -47,6 +47,9 @@ export const FAILURE_EDNS_VERSION = 7
 /** A meta type that is never data (RFC 6891 §6.1.1, RFC 9824 §3.5). */
 export const FAILURE_QUERY_TYPE = 8
 
+/** A signature of the query that does not hold (RFC 8945 §5.3.2); its TSIG record says why. */
+export const FAILURE_NOT_AUTHENTIC = 9
+
 const RCODES = new Uint8Array([
   RCODE_NOERROR,
   RCODE_FORMERR,
@@ -57,6 +60,7 @@ const RCODES = new Uint8Array([
   RCODE_SERVFAIL,
   RCODE_BADVERS,
   RCODE_FORMERR,
+  RCODE_NOTAUTH,
 ])
 
 const EDES = new Int8Array([
@@ -69,6 +73,7 @@ const EDES = new Int8Array([
   EDE_OTHER,
   EDE_NONE,
   EDE_INVALID_QUERY_TYPE,
+  EDE_NONE,
 ])
 
 export function rcodeOf(failure: number): number {

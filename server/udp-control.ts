@@ -1,14 +1,19 @@
 /** What the main thread and a UDP thread tell each other. */
 import type { StoreHandle } from '../zones/index.ts'
 import type { AnswererSettings } from './open-answerer.ts'
+import type { TsigKey } from './tsig-keyring.ts'
 import type { BatchSocket } from './udp-batch.ts'
 
 /** Word of the control block: not 0 when the thread shall end. */
 export const CONTROL_STOP = 0
+/** Counts the keys' changes: each has sent a message, all of the keys (`readonly TsigKey[]`), before it was counted. */
+export const CONTROL_KEYS = 1
 
 export interface WorkerData {
   readonly handle: StoreHandle
   readonly settings: AnswererSettings
+  /** TSIG keys, as they were when the thread was started. */
+  readonly keys: readonly TsigKey[]
   readonly sockets: readonly BatchSocket[]
   /** An eventfd that ends a wait. */
   readonly event: number

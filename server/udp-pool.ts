@@ -6,6 +6,7 @@
 import { Worker } from 'node:worker_threads'
 import type { Clock, Logger, Timer } from '../base/index.ts'
 import type { StoreHandle } from '../zones/index.ts'
+import type { AccessControl } from './access.ts'
 import { isWildcard, type ListenAddress, socketAddress } from './address.ts'
 import { COUNTERS } from './counters.ts'
 import { listenFailure } from './listen-errors.ts'
@@ -37,7 +38,7 @@ import {
   setOption,
 } from './syscalls.ts'
 import { type BatchSocket, UDP_COUNTERS } from './udp-batch.ts'
-import { CONTROL_STOP, type WorkerData, type WorkerReport } from './udp-control.ts'
+import { CONTROL_KEYS, CONTROL_STOP, type WorkerData, type WorkerReport } from './udp-control.ts'
 
 /** Room for some 10,000 queries while a thread is away; the kernel may give less (net.core.rmem_max). */
 const SOCKET_BUFFER_OCTETS: number = 4 << 20
@@ -51,6 +52,8 @@ export interface UdpPoolOptions {
   readonly handle: StoreHandle
   readonly store: { clearReader(slot: number): void }
   readonly settings: AnswererSettings
+  /** Whose keys the threads verify with, as they are and as they change. */
+  readonly access?: AccessControl
   readonly log: Logger
   readonly clock: Clock
 }
@@ -116,6 +119,7 @@ export class UdpPool {
   readonly #calls: Syscalls
   readonly #options: UdpPoolOptions
   readonly #members: Member[] = []
+  readonly #unwatch: (() => void) | undefined
   #closing = false
   #restarts = 0
 
@@ -139,6 +143,7 @@ export class UdpPool {
       for (const member of this.#members) this.#release(member)
       throw error
     }
+    this.#unwatch = options.access?.watch(() => this.#sendKeys())
   }
 
   #newMember(addresses: readonly ListenAddress[], shared: boolean): Member {
@@ -185,9 +190,10 @@ export class UdpPool {
   }
 
   #startMember(member: Member): Promise<void> {
-    const { handle, settings, clock } = this.#options
+    const { handle, settings, access, clock } = this.#options
+    const keys = access?.current().keys ?? []
     const { sockets, event, control, counters, transportCounters } = member
-    const data: WorkerData = { handle, settings, sockets, event, control, counters, transportCounters }
+    const data: WorkerData = { handle, settings, keys, sockets, event, control, counters, transportCounters }
     // No options of the program's own command line: some (--input-type) are not for threads that run a file.
     const worker = new Worker(new URL('./udp-worker.js', import.meta.url), { workerData: data, execArgv: [] })
     member.worker = worker
@@ -209,6 +215,15 @@ export class UdpPool {
       })
       worker.once('exit', () => reject(fault ?? new Error('a UDP thread ended before it began')))
     })
+  }
+
+  /** A thread that is being started finds the message, too. */
+  #sendKeys(): void {
+    const keys = this.#options.access?.current().keys ?? []
+    for (const { worker, control } of this.#members) {
+      worker?.postMessage(keys)
+      Atomics.add(new Int32Array(control), CONTROL_KEYS, 1)
+    }
   }
 
   /** I2, and the next start. */
@@ -236,6 +251,7 @@ export class UdpPool {
   /** Ends the threads after they have answered what waits at their sockets. */
   async close(): Promise<void> {
     this.#closing = true
+    this.#unwatch?.()
     for (const member of this.#members) {
       member.timer?.cancel()
       Atomics.store(new Int32Array(member.control), CONTROL_STOP, 1)

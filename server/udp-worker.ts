@@ -3,16 +3,24 @@ import { parentPort, workerData } from 'node:worker_threads'
 import { countersOf } from './counters.ts'
 import { openAnswerer } from './open-answerer.ts'
 import { loadSyscalls } from './syscalls.ts'
+import { ThreadKeyring } from './tsig-thread.ts'
 import { serveSockets } from './udp-batch.ts'
 import { CONTROL_STOP, type WorkerData, type WorkerReport } from './udp-control.ts'
 
 async function main(data: WorkerData): Promise<void> {
   const calls = loadSyscalls()
   if (calls === null) throw new Error('koffi does not load in this thread')
-  const { answerer, slot } = await openAnswerer(data.handle, data.settings, countersOf(data.counters))
-  parentPort?.postMessage({ slot } satisfies WorkerReport)
+  if (parentPort === null) throw new Error('this is the file of a thread')
   const control = new Int32Array(data.control)
-  const stopping = (): boolean => Atomics.load(control, CONTROL_STOP) !== 0
+  const keyring = new ThreadKeyring(data.keys, parentPort, control)
+  const counters = countersOf(data.counters)
+  const { answerer, slot } = await openAnswerer(data.handle, data.settings, counters, { keyring })
+  parentPort.postMessage({ slot } satisfies WorkerReport)
+  const stopping = (): boolean => {
+    // Keys that were replaced do not stay until the next signed query.
+    keyring.current()
+    return Atomics.load(control, CONTROL_STOP) !== 0
+  }
   const transportCounters = countersOf(data.transportCounters)
   serveSockets(calls, data.sockets, data.event, answerer, transportCounters, stopping)
   // Not after a fault: then the main thread clears the slot, which might have another owner already.
