@@ -7,10 +7,10 @@ import { type ChildProcess, execFile, spawn } from 'node:child_process'
 import { createSocket, type Socket } from 'node:dgram'
 import { once } from 'node:events'
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type Message, queryOf, readMessage } from './message.ts'
+import { freePort } from './peers.ts'
 import { toolPath } from './tools.ts'
 
 /** What a validator made of an answer. */
@@ -202,17 +202,6 @@ async function askOver(socket: Socket, port: number, name: string, type: string 
   })
   socket.send(query, port, '127.0.0.1')
   return answered
-}
-
-/** A TCP port that is free now; UDP of the same number nearly always is, too. */
-export async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const address = server.address()
-  server.close()
-  await once(server, 'close')
-  if (address === null || typeof address === 'string') throw new Error('no port')
-  return address.port
 }
 
 async function end(child: ChildProcess): Promise<void> {
