@@ -5,8 +5,8 @@
  *  text, and takes seconds over a header that announces 65,535 records which are not there.
  *
  *  I1  Anything malformed makes the whole response malformed; nothing is thrown to callers.
- *  I2  Nothing outside the octets is read, and a compression pointer only points back, before the name it is in; so the
- *      work is bounded: a record has at least 11 octets, and its names have at most 255 octets each.
+ *  I2  Nothing outside the octets is read, and a compression pointer only points back, before the name it is in. The
+ *      work is bounded: a record has at least 11 octets, its names have at most 255 octets and POINTERS_MAX pointers each.
  *  I3  Owners, and RDATA of the types whose names may be compressed (RFC 3597 §4), are uncompressed copies. */
 import {
   asName,
@@ -79,6 +79,8 @@ const QUESTION_FIXED_OCTETS = 4
 /** Type, class, TTL and RDLENGTH behind an owner. */
 const RECORD_FIXED_OCTETS = 10
 const POINTER_FLAGS = 0xc0
+/** RFC 1035 §2.3.4: 255 octets are at most 127 labels, and a pointer stands behind a label if it saves anything. */
+const POINTERS_MAX = 127
 
 class Malformed extends Error {}
 
@@ -167,6 +169,7 @@ class ResponseReader {
     let at = this.#at
     let segmentStart = at
     let behind = -1
+    let pointers = 0
     for (;;) {
       const label = octets[at]
       if (label === undefined) throw new Malformed()
@@ -175,7 +178,7 @@ class ResponseReader {
         if (at + 1 >= octets.length) throw new Malformed()
         at = u16(octets, at) & 0x3fff
         // I2: each pointer leads further to the front, so there is no loop.
-        if (at >= segmentStart || at < HEADER_OCTETS) throw new Malformed()
+        if (at >= segmentStart || at < HEADER_OCTETS || ++pointers > POINTERS_MAX) throw new Malformed()
         segmentStart = at
         continue
       }

@@ -66,6 +66,23 @@ test('RFC 1035 §4.1.4: a pointer must point back, to a label behind the header'
   t.is(readResponse(owner(0x80, 12)), undefined, 'another kind of label')
 })
 
+test('a chain of pointers ends somewhere', t => {
+  // The RDATA of a NULL record holds the chain: each pointer leads to the one before it, the first to the question.
+  const chain = (pointers: number): Uint8Array => {
+    const start = responseTo(QUERY).length + 13
+    const octets = Array.from({ length: pointers - 1 }, (_, at) => {
+      const to = at === 0 ? 12 : start + 2 * (at - 1)
+      return [0xc0 | (to >>> 8), to & 255]
+    }).flat()
+    const last = start + octets.length - 2
+    const owner = [0xc0 | (last >>> 8), last & 255]
+    const fixed = recordOf(TYPE.A, 1, [1, 2, 3, 4]).slice(2)
+    return responseTo(QUERY, { answer: [recordOf(TYPE.NULL, 1, [0, ...octets]), [...owner, ...fixed]] })
+  }
+  t.is(nameToText(readResponse(chain(127))!.answer[1]!.owner), 'zone.test.')
+  t.is(readResponse(chain(128)), undefined)
+})
+
 test('RFC 1035 §2.3.4: a name of more than 255 octets is malformed, however it is put together', t => {
   const label = [63, ...new Array<number>(63).fill(0x61)]
   const fixed = recordOf(TYPE.A, 1, [1, 2, 3, 4]).slice(2)

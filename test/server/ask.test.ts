@@ -1,8 +1,8 @@
 /** One question to one server: what is believed, what is passed over, and that it always ends. */
 import { createSocket } from 'node:dgram'
-import { once } from 'node:events'
+import { getEventListeners, once } from 'node:events'
 import test from 'ava'
-import { ManualClock, systemClock } from '../../base/index.ts'
+import { ManualClock, systemClock, type Timer } from '../../base/index.ts'
 import { type AskOutcome, askServer, type Question } from '../../server/ask.ts'
 import { nameFromText, nameToText, TYPE } from '../../zones/index.ts'
 import { NOW, until } from '../support/embedding.ts'
@@ -196,6 +196,44 @@ test('a signal ends the question, and one that has fired asks nothing', async t 
   const again = await askServer(server, QUESTION, { clock, signal: stop.signal })
   t.is(outcomeOf(again), 'the question was given up')
   t.is(server.queries.length, 1)
+})
+
+/** Counts the timers that are neither cancelled nor over. */
+class CountingClock extends ManualClock {
+  waiting = 0
+
+  override after(seconds: number, call: () => void): Timer {
+    this.waiting++
+    let over = false
+    const end = (): void => {
+      if (!over) this.waiting--
+      over = true
+    }
+    const timer = super.after(seconds, () => {
+      end()
+      call()
+    })
+    return {
+      cancel: () => {
+        end()
+        timer.cancel()
+      },
+    }
+  }
+}
+
+test('no timer is left, and no listener of the signal', async t => {
+  const clock = new CountingClock(NOW)
+  const { signal } = new AbortController()
+  const small = await fakeServer(t, query => query.reply(right(query.octets)))
+  const large = await fakeServer(t, ({ octets, transport, reply }) => {
+    reply(transport === 'udp' ? responseTo(octets, { flags: 6 }) : right(octets))
+  })
+  const servers = Array.from({ length: 20 }, (_, at) => (at % 2 === 0 ? small : large))
+  const all = servers.map(server => askServer(server, QUESTION, { clock, signal }))
+  t.true((await Promise.all(all)).every(({ kind }) => kind === 'answered'))
+  t.is(clock.waiting, 0)
+  t.is(getEventListeners(signal, 'abort').length, 0)
 })
 
 test('questions differ in ID and port', async t => {
