@@ -10,6 +10,7 @@ import {
   dnskeyEnding,
   dsEnding,
   isDsPending,
+  NO_KEYS,
   possibleViews,
   recordState,
   sameApex,
@@ -53,11 +54,7 @@ export function initialTimeline(keys: readonly KeyInfo[], before: ZoneBefore, no
   const begun = keys.reduce((least, { createdUnix }) => Math.min(least, createdUnix), now)
   if (before.kind === 'unsigned') {
     const { zoneTtlSeconds } = before
-    const nobody = { published: [], keySigners: [], zoneSigners: [] }
-    return {
-      ...known,
-      epochs: [{ ...nobody, fromUnix: begun, serial: 0, dnskeyTtlSeconds: 0, zoneTtlSeconds }],
-    }
+    return withEpoch(known, { ...NO_KEYS, fromUnix: begun, serial: 0, dnskeyTtlSeconds: 0, zoneTtlSeconds })
   }
   const { apex, serial, dnskeyTtlSeconds, zoneTtlSeconds, dsMaybe } = before
   const shown = withEpoch(known, { ...apex, fromUnix: begun, serial, dnskeyTtlSeconds, zoneTtlSeconds })
@@ -98,8 +95,17 @@ function changed(timeline: ZoneTimeline, event: RollEvent, now: number): ZoneTim
       return withGoal(timeline, event.key, { goal: 'in-use', reason: event.reason, goalUnix: now })
     case 'published': {
       const { apex, serial, dnskeyTtlSeconds, zoneTtlSeconds } = event
-      return withEpoch(timeline, { ...apex, fromUnix: now, serial, dnskeyTtlSeconds, zoneTtlSeconds })
+      return withEpoch(timeline, {
+        ...apex,
+        fromUnix: now,
+        pending: true,
+        serial,
+        dnskeyTtlSeconds,
+        zoneTtlSeconds,
+      })
     }
+    case 'shown':
+      return withShown(timeline, now)
     case 'ds-wanted':
       return withWanted(timeline, event.keys, now)
     case 'ds-confirmed':
@@ -111,8 +117,6 @@ function changed(timeline: ZoneTimeline, event: RollEvent, now: number): ZoneTim
       })
     case 'everywhere':
       return withEverywhere(timeline, event.serial, now)
-    case 'resumed':
-      return withResumed(timeline, now)
     case 'destroyed':
       return { ...timeline, keys: timeline.keys.filter(({ id }) => id !== event.key) }
     case 'unsigning':
@@ -147,18 +151,30 @@ function withGoal(
   })
 }
 
-function withEpoch(timeline: ZoneTimeline, epoch: ApexEpoch): ZoneTimeline {
+function withEpoch(timeline: ZoneTimeline, seen: ApexEpoch): ZoneTimeline {
   const newest = timeline.epochs.at(-1)
+  // That there is no DNSKEY is cached as long as any negative answer (RFC 2308 §5).
+  const dnskeyTtlSeconds = seen.published.length > 0 ? seen.dnskeyTtlSeconds : seen.zoneTtlSeconds
+  const epoch = { ...seen, dnskeyTtlSeconds }
   if (newest !== undefined && sameApex(newest, epoch) && sameTtls(newest, epoch)) return timeline
-  const shown = { ...timeline, epochs: [...timeline.epochs, epoch] }
-  return mapKeys(shown, key => {
+  return { ...timeline, epochs: [...timeline.epochs, epoch] }
+}
+
+/** I1 of timeline.ts. An epoch that was pending, and another one after it, may have been seen at any time until now. */
+function withShown(timeline: ZoneTimeline, now: number): ZoneTimeline {
+  const newest = timeline.epochs.at(-1)
+  if (newest?.pending !== true) return timeline
+  const epochs = timeline.epochs.map(({ pending, ...epoch }) =>
+    pending ? { ...epoch, fromUnix: now } : epoch,
+  )
+  return mapKeys({ ...timeline, epochs }, key => {
     const { id, role } = key
-    const introduced = epoch.published.includes(id) || isSigner(epoch, id)
-    const active = role === 'zsk' && epoch.zoneSigners.includes(id)
+    const introduced = newest.published.includes(id) || isSigner(newest, id)
+    const active = role === 'zsk' && newest.zoneSigners.includes(id)
     return {
       ...key,
-      ...(introduced && key.introducedUnix === undefined ? { introducedUnix: epoch.fromUnix } : {}),
-      ...(active && key.activeUnix === undefined ? { activeUnix: epoch.fromUnix } : {}),
+      ...(introduced && key.introducedUnix === undefined ? { introducedUnix: now } : {}),
+      ...(active && key.activeUnix === undefined ? { activeUnix: now } : {}),
     }
   })
 }
@@ -169,23 +185,33 @@ function sameTtls(a: ApexEpoch, b: ApexEpoch): boolean {
 
 function withWanted(timeline: ZoneTimeline, keys: readonly string[], now: number): ZoneTimeline {
   const { dsWanted, dsMaybe = [] } = timeline
-  // A parent may be slow and do what it was asked before.
+  // A parent may be slow and do what it was asked before. (Having no DS is no danger.)
   const before = isDsPending(timeline) && dsWanted !== undefined ? [dsWanted.keys] : []
-  const maybe = [...dsMaybe, ...before].filter(other => !sameKeys(other, keys))
+  const maybe = [...dsMaybe, ...before].filter(other => other.length > 0 && !sameKeys(other, keys))
   return { ...timeline, dsWanted: { keys, sinceUnix: now }, dsMaybe: maybe }
 }
 
+/** When what the parent had before is wanted again, seeing it does not tell that the parent will not do what it was asked in
+ *  between; after so long it will not. Parents look for CDS once a day (RFC 8078 §3), and registrars queue for days. */
+const PARENT_FORGETS_SECONDS = 7 * 86_400
+
 function withConfirmed(timeline: ZoneTimeline, seen: DsEpoch): ZoneTimeline {
-  const { ds, dsWanted } = timeline
+  const { ds, dsWanted, dsMaybe = [] } = timeline
   const newest = ds.at(-1)
   const same = newest !== undefined && sameKeys(newest.keys, seen.keys)
-  const ttlSeconds = same ? Math.max(newest.ttlSeconds, seen.ttlSeconds) : seen.ttlSeconds
-  const none: DsEpoch = { ...seen, keys: [] }
-  const list = same
-    ? [...ds.slice(0, -1), { ...newest, ttlSeconds }]
-    : [...(ds.length === 0 ? [none] : ds), seen]
   const asWanted = dsWanted !== undefined && sameKeys(dsWanted.keys, seen.keys)
-  const confirmed = { ...timeline, ds: list, ...(asWanted ? { dsMaybe: [] } : {}) }
+  const unclear =
+    same && asWanted && seen.by === 'parent' && seen.fromUnix < dsWanted.sinceUnix + PARENT_FORGETS_SECONDS
+  const settled = asWanted && !unclear
+  // They may have been there until now.
+  const passed = settled ? dsMaybe.map(keys => ({ ...seen, keys })) : []
+  const ttlSeconds = same ? Math.max(newest.ttlSeconds, seen.ttlSeconds) : seen.ttlSeconds
+  const before = ds.length === 0 ? [{ ...seen, keys: [] }] : ds
+  const list =
+    same && passed.length === 0
+      ? [...ds.slice(0, -1), { ...newest, ttlSeconds }]
+      : [...before, ...passed, seen]
+  const confirmed = { ...timeline, ds: list, ...(settled ? { dsMaybe: [] } : {}) }
   return mapKeys(confirmed, key =>
     seen.keys.includes(key.id) && key.activeUnix === undefined ? { ...key, activeUnix: seen.fromUnix } : key,
   )
@@ -198,13 +224,6 @@ function withEverywhere(timeline: ZoneTimeline, serial: number, now: number): Zo
       : epoch,
   )
   return { ...timeline, epochs }
-}
-
-function withResumed(timeline: ZoneTimeline, now: number): ZoneTimeline {
-  const newest = timeline.epochs.at(-1)
-  if (newest === undefined || timeline.epochs.length === 1 || newest.everywhereUnix !== undefined)
-    return timeline
-  return { ...timeline, epochs: [...timeline.epochs.slice(0, -1), { ...newest, fromUnix: now }] }
 }
 
 function withUnsigning(timeline: ZoneTimeline, begun: boolean, now: number): ZoneTimeline {

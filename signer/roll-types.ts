@@ -19,6 +19,9 @@ export interface RollFacts {
   readonly zoneTtlSeconds: number
   /** Serial that is served; a new epoch gets one after it. */
   readonly serial: number
+  /** The latest time the clock is known to have said, before a restart too (the newest inception of a signature, say):
+   *  a clock that is behind it went back, and what is written down by it would seem to be longer ago than it is. */
+  readonly clockSeenUnix?: number
   readonly asked?: readonly AskedRoll[]
   /** Why no key can be generated for now (the store is away, or an approval is pending): what else can go on does. */
   readonly cannotGenerate?: string
@@ -64,7 +67,7 @@ export type RollAction =
     }
   /** A key that was to go because the policy wanted another kind stays: the policy wants it again. */
   | { readonly kind: 'keep'; readonly key: string; readonly reason: string }
-  /** A new version with these keys at the apex; its serial and time make the epoch. */
+  /** A new version with these keys at the apex: events `published` and `shown`. Once more, if it was not `shown`. */
   | {
       readonly kind: 'publish'
       readonly apex: ApexKeys
@@ -81,8 +84,8 @@ export type RollAction =
       readonly reason: string
     }
   | { readonly kind: 'destroy'; readonly key: string; readonly reason: string }
-  /** The zone may be published without any signature or key: nothing secure is left in any cache. Event `published` with
-   *  no keys at all. */
+  /** The zone may be published without any signature or key: nothing secure is left in any cache. Events `published`
+   *  with no keys at all, and `shown`. */
   | { readonly kind: 'unsign'; readonly reason: string }
   /** Nothing to do until then; without a time, until something else happens. */
   | {
@@ -116,7 +119,7 @@ export type RollEvent =
     }
   | { readonly kind: 'kept'; readonly key: string; readonly reason: string }
   | {
-      /** Also when only TTLs are others than before. */
+      /** To be on disk before the version can be seen; then `shown`. Also when only TTLs are others than before. */
       readonly kind: 'published'
       readonly apex: ApexKeys
       readonly serial: number
@@ -133,9 +136,8 @@ export type RollEvent =
     }
   /** All servers of the zone have that serial or one after it. */
   | { readonly kind: 'everywhere'; readonly serial: number }
-  /** Whether the newest epoch was seen by anybody is not known (a crash between writing and publishing): it counts from
-   *  now, when it is published again. */
-  | { readonly kind: 'resumed' }
+  /** What was `published` last is served now. */
+  | { readonly kind: 'shown' }
   | { readonly kind: 'destroyed'; readonly key: string }
   /** Policy says from now on that the zone is to be unsigned, or signed again. */
   | { readonly kind: 'unsigning'; readonly begun: boolean }

@@ -63,7 +63,7 @@ export function zoneEnding(epochs: readonly ApexEpoch[], at: number, policy: Sig
 /** When none of the zone's servers has that epoch any more (RFC 7583 §3.2.1, Dprp). */
 function leftServers(epochs: readonly ApexEpoch[], at: number, policy: SigningPolicy): Ending {
   const next = epochs[at + 1]
-  if (next === undefined) return STAYS
+  if (next === undefined || next.pending === true) return STAYS
   const times = epochs.slice(at + 1).flatMap(({ everywhereUnix }) => everywhereUnix ?? [])
   if (policy.propagation === 'time') times.push(next.fromUnix + policy.propagationSeconds)
   return times.length === 0 ? UNTIL_SERVERS : { untilUnix: Math.min(...times), end: 'time' }

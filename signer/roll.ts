@@ -5,7 +5,7 @@
  *  I1  An apex is shown and a DS asked for only if no combination of what caches may hold with it is bogus
  *      (roll-safety.ts). Since views only go, it stays so until the next change (roll-views.ts I2).
  *  I2  Nothing is done because a key cannot be read: an apex that it would have to sign is not shown, and that is said.
- *  I3  A time that lies ahead in the timeline means that the clock went back: then nothing is done before it. */
+ *  I3  A time that was already and lies ahead means that the clock went back: then nothing is done before it. */
 
 import type { SigningPolicy } from './policy.ts'
 import { settle } from './roll-events.ts'
@@ -49,10 +49,12 @@ export function decide(
   facts: RollFacts,
   now: number,
 ): Decision {
-  if (now < timeline.settledUnix) return { action: waitForClock(timeline, now), blocked: [] }
+  const seenUnix = Math.max(timeline.settledUnix, facts.clockSeenUnix ?? 0)
+  if (now < seenUnix) return { action: waitForClock(seenUnix, now), blocked: [] }
   const situation = { timeline: withTtl(settle(timeline, policy, now), facts), policy, facts, now }
   const blocked: Blocked[] = []
   const action =
+    pendingApex(situation) ??
     keyNeed(situation.timeline, policy, facts, now) ??
     confirmByTime(situation) ??
     nextDs(situation, blocked) ??
@@ -63,9 +65,21 @@ export function decide(
 }
 
 /** I3. */
-function waitForClock({ settledUnix }: ZoneTimeline, now: number): RollAction {
-  const reason = `the clock says ${timeText(now)}, and keys were changed at ${timeText(settledUnix)} already`
-  return { kind: 'wait', untilUnix: settledUnix, ask: {}, reason }
+function waitForClock(seenUnix: number, now: number): RollAction {
+  const reason = `the clock says ${timeText(now)}, and it has been ${timeText(seenUnix)} already`
+  return { kind: 'wait', untilUnix: seenUnix, ask: {}, reason }
+}
+
+/** What was decided comes first, before anything is decided on top of it. */
+function pendingApex(situation: Situation): RollAction | undefined {
+  const newest = situation.timeline.epochs.at(-1)
+  if (newest?.pending !== true) return undefined
+  const { published, keySigners, zoneSigners } = newest
+  const apex = { published, keySigners, zoneSigners }
+  const reason = 'it was decided already, and is not served yet'
+  const missing = missingSigners(situation, apex)
+  if (missing !== undefined) return { kind: 'wait', ask: {}, reason: `${reason}: ${missing.why}` }
+  return sameApex(apex, NO_KEYS) ? { kind: 'unsign', reason } : { kind: 'publish', apex, moves: [], reason }
 }
 
 /** The zone's TTLs may have grown since the epoch began. */
@@ -158,12 +172,15 @@ function possibleMove(
 
 /** I1 and I2, for an apex. */
 function apexBlock(situation: Situation, apex: ApexKeys): Block | undefined {
-  const { timeline, facts } = situation
+  return missingSigners(situation, apex) ?? dangerBlock(situation, viewsWith(situation, apex))
+}
+
+/** I2. */
+function missingSigners({ timeline, facts }: Situation, apex: ApexKeys): Block | undefined {
   const missing = [...apex.keySigners, ...apex.zoneSigners].filter(id => !facts.held.has(id))
-  if (missing.length > 0) {
-    return { ...STAYS, why: `no key store has ${namesOf(timeline, missing)}, which would have to sign` }
-  }
-  return dangerBlock(situation, viewsWith(situation, apex))
+  if (missing.length === 0) return undefined
+  const names = namesOf(timeline, [...new Set(missing)])
+  return { ...STAYS, why: `no key store has ${names}, which would have to sign` }
 }
 
 /** The views as they would be with another epoch. */

@@ -4,8 +4,8 @@
  *    epochs   ──e1──┬──e2──────┬──e3────────▶ now        a cache may hold DNSKEYs of e2 and e3, signatures of e1 too
  *    ds       ─────d1────────────────┬──d2──▶
  *
- *  I1  An epoch begins when its version can be seen, and is on disk before; it ends when the next one begins. Its TTLs are
- *      those of all its versions: where they change, another epoch begins.
+ *  I1  An epoch is on disk, as pending, before its version can be seen; it begins when that is seen, and then the one before
+ *      ends. Its TTLs are those of all its versions: where they change, another epoch begins.
  *  I2  What an epoch showed may be in a cache until its end + propagation + the TTL it was shown with.
  *  I3  A DS RRset counts as the parent's when it was confirmed; while another one is asked for, either may be there.
  *  I4  A key is in `keys` from its making until nothing of it can be in any cache and its private part was destroyed. */
@@ -64,6 +64,8 @@ export interface RecordSince {
 /** A span of time in which the apex showed the same keys; ids of keys. */
 export interface ApexEpoch {
   readonly fromUnix: number
+  /** It was decided, and nobody said that it is served; it may be, if somebody crashed in between. */
+  readonly pending?: true
   /** Of its first version. */
   readonly serial: number
   /** Their DNSKEYs are in the zone. */

@@ -84,6 +84,7 @@ class Life {
           policy,
           now,
         )
+        this.timeline = applyEvent(this.timeline, { kind: 'shown' }, policy, now)
         return
       case 'want-ds':
         this.timeline = applyEvent(this.timeline, { kind: 'ds-wanted', keys: action.keys }, policy, now)
