@@ -20,6 +20,7 @@ import { type Name, nameFromText, nameToText, rootName } from '../zones/index.ts
 import { type Algorithm, algorithmOf, isSupported } from './algorithms.ts'
 import { type Dnskey, dnskeyRdata, FLAG_SEP, FLAG_ZONE_KEY, flagsOfRole } from './dnskey.ts'
 import { keyFileNames, readSecretFile } from './file-keys.ts'
+import { bindTiming, bindTimingLines, type KeyTiming, timeOf } from './key-timing.ts'
 import type { GenerateSpec, KeyRole } from './keystore.ts'
 import {
   fileNameOf,
@@ -37,6 +38,8 @@ export interface BindKeyOptions {
   readonly pool: CryptoPool
   readonly clock?: Clock
   readonly log?: Logger
+  /** Only these pairs, by their names without ending; default: all of the directory. */
+  readonly bases?: readonly string[]
 }
 
 /** Fields of an RSA .private, in the order of PrivateNumbers. */
@@ -62,6 +65,7 @@ interface Pair {
   readonly key: KeyObject
   readonly createdUnix: number
   readonly stated: KeyRole | undefined
+  readonly timing: KeyTiming
 }
 
 export class BindKeyStore extends LocalKeyStore {
@@ -81,7 +85,7 @@ export class BindKeyStore extends LocalKeyStore {
   static async open(directory: string, options: BindKeyOptions): Promise<BindKeyStore> {
     const store = new BindKeyStore(directory, options)
     const names = await keyFileNames(directory)
-    const bases = new Set(names.flatMap(name => PAIR.exec(name)?.[1] ?? []))
+    const bases = new Set(options.bases ?? names.flatMap(name => PAIR.exec(name)?.[1] ?? []))
     const pairs: Pair[] = []
     for (const base of [...bases].sort()) {
       const pair = await store.#readPair(base, names)
@@ -119,18 +123,16 @@ export class BindKeyStore extends LocalKeyStore {
       }
       const createdUnix = timeOf(fields.texts.get('Created'))
       const noted = /^; Role: (ksk|zsk|csk)$/m.exec(keyFile)?.[1] as KeyRole | undefined
-      const stated = names.includes(`${base}.state`) ? await this.#statedRole(`${base}.state`) : noted
-      return { base, zone, dnskey, key, createdUnix, stated }
+      const state = names.includes(`${base}.state`)
+        ? await readText(join(this.#directory, `${base}.state`))
+        : undefined
+      const stated = state === undefined ? noted : statedRole(state)
+      // dnssec-policy(named.conf(5)) keeps the .state files; the lines elsewhere may be older.
+      const timing = { ...bindTiming(keyFile), ...bindTiming(state ?? '') }
+      return { base, zone, dnskey, key, createdUnix, stated, timing }
     } finally {
       for (const secret of fields.secrets.values()) secret.wipe()
     }
-  }
-
-  async #statedRole(name: string): Promise<KeyRole | undefined> {
-    const text = await readText(join(this.#directory, name))
-    const ksk = /^KSK: yes/m.test(text)
-    if (/^ZSK: yes/m.test(text)) return ksk ? 'csk' : 'zsk'
-    return ksk ? 'ksk' : undefined
   }
 
   protected override async keep(spec: GenerateSpec, key: KeyObject): Promise<LocalKey> {
@@ -149,11 +151,17 @@ export class BindKeyStore extends LocalKeyStore {
   }
 }
 
+function statedRole(state: string): KeyRole | undefined {
+  const ksk = /^KSK: yes/m.test(state)
+  if (/^ZSK: yes/m.test(state)) return ksk ? 'csk' : 'zsk'
+  return ksk ? 'ksk' : undefined
+}
+
 function keyOfPair(directory: string, pair: Pair, role: KeyRole): LocalKey {
-  const { zone, dnskey, createdUnix, key } = pair
+  const { zone, dnskey, createdUnix, key, timing } = pair
   const where = join(directory, `${pair.base}.key`)
   const algorithm = algorithmOf(dnskey.algorithm)
-  return localKey({ zone, algorithm, role, flags: dnskey.flags, createdUnix, where }, key)
+  return localKey({ zone, algorithm, role, flags: dnskey.flags, createdUnix, where, timing }, key)
 }
 
 /** I2. */
@@ -244,41 +252,47 @@ function privateKeyOf(algorithm: Algorithm, fields: PrivateFields, path: string)
  *  @throws ConclaveError FILE_EXISTS, FILE_WRITE, KEY_MALFORMED */
 export async function writeBindPair(
   directory: string,
-  spec: GenerateSpec & { readonly createdUnix: number },
+  spec: GenerateSpec & { readonly createdUnix: number; readonly timing?: KeyTiming },
   key: KeyObject,
 ): Promise<LocalKey> {
   const { zone, role, createdUnix } = spec
+  const timing = spec.timing ?? { publishUnix: createdUnix, activateUnix: createdUnix }
   const algorithm = algorithmOf(spec.algorithm)
-  const draft = localKey({ zone, role, algorithm, flags: flagsOfRole(role), createdUnix, where: '' }, key)
+  const facts = { zone, role, algorithm, flags: flagsOfRole(role), createdUnix, where: '', timing }
+  const draft = localKey(facts, key)
   const { keyTag } = draft.info
   const number = String(algorithm.number).padStart(3, '0')
   const base = join(directory, `K${fileNameOf(zone)}+${number}+${String(keyTag).padStart(5, '0')}`)
-  const parts = privateText(algorithm, key, createdUnix)
+  const times = bindTimingLines(createdUnix, timing)
+  const parts = privateText(algorithm, key, times)
   try {
     await writeFileWhole(`${base}.private`, parts, { mode: 0o600, exclusive: true })
   } finally {
     for (const part of parts) if (part instanceof Uint8Array) part.fill(0)
   }
-  await writeFileWhole(`${base}.key`, keyText(draft), { mode: 0o644, exclusive: true })
+  await writeFileWhole(`${base}.key`, keyText(draft, times), { mode: 0o644, exclusive: true })
   return { ...draft, info: { ...draft.info, where: `${base}.key` } }
 }
 
-function keyText({ info }: LocalKey): string {
+function keyText({ info }: LocalKey, times: readonly string[]): string {
   const zone = nameToText(info.zone)
   const kind = info.role === 'zsk' ? 'zone-signing' : 'key-signing'
-  const time = timeText(info.createdUnix)
   const text = Buffer.from(dnskeyRdata(info).subarray(4)).toString('base64')
   return [
     `; This is a ${kind} key, keyid ${info.keyTag}, for ${zone}`,
     `; Role: ${info.role}`,
-    ...['Created', 'Publish', 'Activate'].map(event => `; ${event}: ${time}`),
+    ...times.map(line => `; ${line}`),
     `${zone} IN DNSKEY ${info.flags} 3 ${info.algorithm} ${text}`,
     '',
   ].join('\n')
 }
 
 /** Parts of a .private file; those with secrets are octets. */
-function privateText(algorithm: Algorithm, key: KeyObject, createdUnix: number): (string | Uint8Array)[] {
+function privateText(
+  algorithm: Algorithm,
+  key: KeyObject,
+  times: readonly string[],
+): (string | Uint8Array)[] {
   const names: readonly string[] = algorithm.kind === 'rsa' ? RSA_FIELDS : OTHER_FIELDS
   const numbers = numbersOfKey(algorithm, key)
   if (algorithm.kind === 'rsa' && numbers.length !== RSA_NUMBERS)
@@ -294,22 +308,8 @@ function privateText(algorithm: Algorithm, key: KeyObject, createdUnix: number):
     )
     number.wipe()
   })
-  const time = timeText(createdUnix)
-  parts.push(`Created: ${time}\nPublish: ${time}\nActivate: ${time}\n`)
+  parts.push(...times.map(line => `${line}\n`))
   return parts
-}
-
-/** YYYYMMDDHHmmSS, UTC. */
-function timeText(unix: number): string {
-  return new Date(unix * 1000).toISOString().replace(/\.\d+Z$|[-:T]/g, '')
-}
-
-/** 0 when it is absent or no time. */
-function timeOf(text: string | undefined): number {
-  const [, ...parts] = /^(\d{4})(\d\d)(\d\d)(\d\d)(\d\d)(\d\d)/.exec(text ?? '') ?? []
-  const [year, month, day, hour, minute, second] = parts.map(Number)
-  if (second === undefined) return 0
-  return Date.UTC(year!, month! - 1, day, hour, minute, second) / 1000
 }
 
 async function readText(path: string): Promise<string> {

@@ -7,6 +7,7 @@
  *      Algorithm: 13 ECDSAP256SHA256
  *      Key-Tag: 4711
  *      Created: 2026-01-01T00:00:00Z
+ *      Publish: …                        Activate, Inactive, Delete: of a key that another server had, what that noted
  *      Public-Key: <the DNSKEY's public key field, base64>
  *      -----BEGIN PRIVATE KEY----- …
  *
@@ -30,6 +31,7 @@ import {
 } from '../base/index.ts'
 import { type Name, nameFromText, nameToText } from '../zones/index.ts'
 import { algorithmFromText, algorithmOf } from './algorithms.ts'
+import { KEY_EVENTS } from './key-timing.ts'
 import type { GenerateSpec, KeyInfo, KeyRole } from './keystore.ts'
 import {
   fileNameOf,
@@ -316,7 +318,19 @@ function factsOf(headers: ReadonlyMap<string, string>, where: string): KeyFacts 
     algorithm: algorithmFromText(need('Algorithm').split(' ')[0]!),
     createdUnix: created / 1000,
     where,
+    ...timingOf(headers),
   }
+}
+
+/** The event is the line's name. */
+const TIMING_LINES = ['Publish', 'Activate', 'Inactive', 'Delete'] as const
+
+function timingOf(headers: ReadonlyMap<string, string>): Pick<KeyFacts, 'timing'> {
+  const times = TIMING_LINES.flatMap((name, index) => {
+    const time = Date.parse(headers.get(name.toLowerCase()) ?? '')
+    return Number.isNaN(time) ? [] : [[KEY_EVENTS[index]!, time / 1000] as const]
+  })
+  return times.length === 0 ? {} : { timing: Object.fromEntries(times) }
 }
 
 function headerOf({ info }: LocalKey): string {
@@ -327,10 +341,18 @@ function headerOf({ info }: LocalKey): string {
     `Role: ${info.role}`,
     `Algorithm: ${info.algorithm} ${mnemonic}`,
     `Key-Tag: ${info.keyTag}`,
-    `Created: ${new Date(info.createdUnix * 1000).toISOString().replace('.000Z', 'Z')}`,
+    `Created: ${isoTime(info.createdUnix)}`,
+    ...TIMING_LINES.flatMap((name, index) => {
+      const unix = info.timing?.[KEY_EVENTS[index]!]
+      return unix === undefined ? [] : [`${name}: ${isoTime(unix)}`]
+    }),
     `Public-Key: ${Buffer.from(info.publicKey).toString('base64')}`,
   ]
   return `${lines.join('\n')}\n`
+}
+
+function isoTime(unix: number): string {
+  return new Date(unix * 1000).toISOString().replace('.000Z', 'Z')
 }
 
 function pemFileName({ zone, algorithm, keyTag, role }: KeyInfo): string {

@@ -9,6 +9,7 @@
 
 import { createHash } from 'node:crypto'
 import { canonicalName, type Name } from '../zones/index.ts'
+import type { KeyTiming } from './key-timing.ts'
 
 export type KeyRole = 'ksk' | 'zsk' | 'csk'
 
@@ -28,6 +29,8 @@ export interface KeyInfo {
   readonly createdUnix: number
   /** Where it is kept, for people: a path, a PKCS#11 URI, a quorum's name. */
   readonly where: string
+  /** Of a key that another server had: what that noted. */
+  readonly timing?: KeyTiming
 }
 
 export interface GenerateSpec {

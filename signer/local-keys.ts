@@ -19,6 +19,7 @@ import {
 } from './algorithms.ts'
 import { dnskeyRdata, flagsOfRole, keyTagOf, keyTagsOf } from './dnskey.ts'
 import { KeyRing } from './key-ring.ts'
+import type { KeyTiming } from './key-timing.ts'
 import {
   type Capabilities,
   type GenerateSpec,
@@ -55,6 +56,7 @@ export interface KeyFacts {
   readonly flags?: number
   readonly createdUnix: number
   readonly where: string
+  readonly timing?: KeyTiming
 }
 
 /** A key of these facts; `key` is private.
@@ -71,7 +73,17 @@ export function localKey(facts: KeyFacts, key: KeyObject): LocalKey {
   const fields = { flags, algorithm: algorithm.number, publicKey }
   const keyTag = keyTagOf(dnskeyRdata(fields))
   const id = keyId(zone, algorithm.number, publicKey)
-  const info: KeyInfo = { id, zone: canonicalName(zone), role, keyTag, createdUnix, where, ...fields }
+  const timing = facts.timing === undefined ? {} : { timing: facts.timing }
+  const info: KeyInfo = {
+    id,
+    zone: canonicalName(zone),
+    role,
+    keyTag,
+    createdUnix,
+    where,
+    ...fields,
+    ...timing,
+  }
   return { info, loaded: { algorithm, key, signatureOctets: signatureOctetsOf(algorithm, publicKey) } }
 }
 
