@@ -1,25 +1,27 @@
 /** `conclave keys`: the key files of a state directory, or any directory of keys. */
-import { mkdirSync, readdirSync, statSync } from 'node:fs'
+
+import type { KeyObject } from 'node:crypto'
+import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { type Command, Option } from 'commander'
 import { ConclaveError } from '../base/index.ts'
 import {
   algorithmOf,
-  BindKeyStore,
   CryptoPool,
   DIGEST_SHA256,
   DIGEST_SHA384,
   dnskeyRdata,
   dsRdata,
   dsText,
-  ExplicitKeyStore,
   FileKeyStore,
   type KeyInfo,
   type KeyRole,
   keysOfZone,
   writeBindPair,
+  writePem,
 } from '../signer/index.ts'
 import { type Name, nameToText } from '../zones/index.ts'
+import { type ImportWords, importKeys } from './keys-import.ts'
 import { algorithmNumber, usage, zoneName } from './options.ts'
 import { createOutput, type Output, table } from './output.ts'
 
@@ -49,16 +51,40 @@ export function keysCommands(keys: Command): void {
     .addOption(new Option('--digest <hash>', 'digest type').choices(['sha256', 'sha384']).default('sha256'))
     .action(printDs)
   command('import')
-    .description('take in a private key: PEM files, or a directory of K*.key/.private pairs')
+    .description(
+      "take in another server's private keys: K*.key/.private pairs, PEM files, directories of them",
+    )
     .argument('<zone>')
-    .argument('<path>')
-    .addOption(role)
-    .action(importKeys)
+    .argument('<paths...>')
+    .addOption(
+      new Option('--role <role>', 'of PEM files that say nothing; default: csk').choices([
+        'csk',
+        'ksk',
+        'zsk',
+      ]),
+    )
+    .option(
+      '--signed <zonefile>',
+      'the zone as that server has it: says what the keys are, and if it is safe',
+    )
+    .option(
+      '--ds <rdata>',
+      'DS record of the parent, as `TAG ALGORITHM DIGEST-TYPE DIGEST`, or none',
+      repeated,
+    )
+    .option('--list <file>', 'output of `keymgr ZONE list`: roles and timing of the PEM files of Knot')
+    .option('--dry-run', 'only tell')
+    .action(importAndTell)
   command('export')
-    .description('write the keys of a zone as K*.key/.private pairs into a directory')
+    .description('write the keys of a zone as K*.key/.private pairs, or as PEM files, into a directory')
     .argument('<zone>')
     .argument('<dir>')
+    .addOption(new Option('--format <form>', 'form of the files').choices(['bind', 'pem']).default('bind'))
     .action(exportKeys)
+}
+
+function repeated(text: string, before: readonly string[] = []): readonly string[] {
+  return [...before, text]
 }
 
 /** Opens the directory, runs, and leaves no thread behind. */
@@ -139,57 +165,45 @@ function printDs(zone: string, words: DirectoryWords & { digest: string }, comma
   })
 }
 
-function importKeys(
+function importAndTell(
   zone: string,
-  path: string,
-  words: DirectoryWords & { role: KeyRole },
+  paths: readonly string[],
+  words: ImportWords,
   command: Command,
 ): Promise<void> {
-  const name = zoneName(zone)
   return withKeys(words, command, async (store, output, pool) => {
-    const source = isBindDirectory(path)
-      ? await BindKeyStore.open(path, { pool })
-      : await ExplicitKeyStore.open(name, [{ path, role: words.role }], { pool })
-    const taken: KeyInfo[] = []
-    for (const info of await keysOfZone(source, name)) {
-      const algorithm = algorithmOf(info.algorithm)
-      const { role, createdUnix } = info
-      taken.push(await store.add({ zone: name, algorithm, role, createdUnix }, source.privateKey(info.id)))
-    }
-    if (taken.length === 0) {
-      throw new ConclaveError('KEYS_NONE', 'there are no keys of this zone there', {
-        place: { file: path, zone: nameToText(name) },
-      })
-    }
-    tellKeys(taken, output)
+    tellKeys(await importKeys(zone, paths, words, { store, output, pool }), output)
   })
 }
 
-function isBindDirectory(path: string): boolean {
-  const status = statSync(path, { throwIfNoEntry: false })
-  if (status === undefined)
-    throw new ConclaveError('FILE_READ', 'there is no such file', { place: { file: path } })
-  return status.isDirectory() && readdirSync(path).some(name => /^K.+\.private$/.test(name))
+interface ExportWords extends DirectoryWords {
+  readonly format: 'bind' | 'pem'
 }
 
-function exportKeys(zone: string, directory: string, words: DirectoryWords, command: Command): Promise<void> {
+function exportKeys(zone: string, directory: string, words: ExportWords, command: Command): Promise<void> {
   const name = zoneName(zone)
   return withKeys(words, command, async (store, output) => {
     const written: KeyInfo[] = []
     const keys = await zoneKeys(store, name)
     mkdirSync(directory, { recursive: true, mode: 0o700 })
-    for (const info of keys) {
-      const { algorithm, role, createdUnix } = info
-      written.push(
-        (
-          await writeBindPair(
-            directory,
-            { zone: name, algorithm, role, createdUnix },
-            store.privateKey(info.id),
-          )
-        ).info,
-      )
-    }
+    for (const info of keys) written.push(await exportKey(info, store.privateKey(info.id), directory, words))
     tellKeys(written, output)
   })
+}
+
+/** In BIND's form with the times that are known of it, or as PEM alone, under the key's tag. */
+async function exportKey(
+  info: KeyInfo,
+  key: KeyObject,
+  directory: string,
+  { format }: ExportWords,
+): Promise<KeyInfo> {
+  const { zone, algorithm, role, createdUnix, keyTag, timing } = info
+  if (format === 'bind') {
+    const noted = timing === undefined ? {} : { timing }
+    return (await writeBindPair(directory, { zone, algorithm, role, createdUnix, ...noted }, key)).info
+  }
+  const where = join(directory, `${nameToText(zone)}${algorithm}-${keyTag}.${role}.pem`)
+  await writePem(where, key)
+  return { ...info, where }
 }

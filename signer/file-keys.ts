@@ -360,6 +360,17 @@ function pemFileName({ zone, algorithm, keyTag, role }: KeyInfo): string {
   return `${fileNameOf(zone)}+${number}+${tag}.${role}${EXTENSION}`
 }
 
+/** Writes a private key alone as a PKCS #8 PEM file, mode 0600, for other programs.
+ *  @throws ConclaveError FILE_EXISTS, FILE_WRITE */
+export async function writePem(path: string, key: KeyObject): Promise<void> {
+  const pem = pemOf(key)
+  try {
+    await writeFileWhole(path, [pem], { mode: 0o600, exclusive: true })
+  } finally {
+    pem.fill(0)
+  }
+}
+
 /** PKCS #8 PEM of a private key, as octets: node:crypto would return a string. The caller wipes them. */
 export function pemOf(key: KeyObject): Uint8Array {
   const der = key.export({ format: 'der', type: 'pkcs8' })

@@ -7,8 +7,9 @@ export { isSignersType } from './content.ts'
 export { addZonemd } from './digest.ts'
 export * from './dnskey.ts'
 export { type ExplicitKey, type ExplicitKeyOptions, ExplicitKeyStore } from './explicit-keys.ts'
-export { type FileKeyOptions, FileKeyStore } from './file-keys.ts'
+export { type FileKeyOptions, FileKeyStore, writePem } from './file-keys.ts'
 export { type ForeignKeysMode, foreignKeysAt, foreignKeysIn, foreignTags } from './foreign-keys.ts'
+export { type ImportedKey, type ImportOptions, readKeysOf } from './import-keys.ts'
 export { bindTiming, type KeyTiming, knotListing, type ListedKey } from './key-timing.ts'
 export * from './keystore.ts'
 export type { NamedTokenKey } from './pkcs11-keys.ts'
@@ -46,8 +47,16 @@ export {
   type PoolResult,
   type PoolSignOptions,
 } from './sign-pool.ts'
+export { type SignedZone, signedZoneOf } from './signed-zone.ts'
 export { signingKeysOf } from './signing-keys.ts'
 export { signingSettingsOf } from './signing-settings.ts'
+export {
+  inspectTakeover,
+  type TakenKey,
+  type Takeover,
+  type TakeoverFault,
+  type TakeoverInput,
+} from './takeover.ts'
 export * from './timeline.ts'
 export { type LoadedKey, verifyingKey, verifySignature } from './verify-signature.ts'
 export { type VerifyOptions, type VerifyResult, verifyZone } from './verify-zone.ts'
