@@ -57,6 +57,7 @@ export {
   type TakeoverFault,
   type TakeoverInput,
 } from './takeover.ts'
+export { foreignKeysShown, type TakeoverTimeline, takeoverTimeline } from './takeover-timeline.ts'
 export * from './timeline.ts'
 export { type LoadedKey, verifyingKey, verifySignature } from './verify-signature.ts'
 export { type VerifyOptions, type VerifyResult, verifyZone } from './verify-zone.ts'

@@ -57,6 +57,7 @@ export interface TakeoverFault {
     | 'key-signer-missing'
     | 'zone-signer-missing'
     | 'zone-signer-too-new'
+    | 'unsafe'
   readonly what: string
   readonly remedy: string
 }
@@ -133,7 +134,12 @@ function goalOf(key: SeenKey, all: readonly SeenKey[], input: TakeoverInput): Go
   if (key.ds === true) return inUse('the parent has its DS')
   if (key.signsZone || (key.signsKeys && key.role !== 'zsk')) return inUse('it signed the zone')
   if (isWaiting(key, input)) return inUse('it was published to take over')
+  if (key.role === 'zsk' && !all.some(other => signsHere(other, key))) return inUse('what signs is not here')
   return retired('it was published and signed nothing')
+}
+
+function signsHere(key: SeenKey, { algorithm }: SeenKey): boolean {
+  return key.info !== undefined && key.algorithm === algorithm && (key.signsZone || key.signsSome)
 }
 
 /** Whether `key` is to take over from `old` (RFC 6781 §4.1.1 and §4.1.2). */

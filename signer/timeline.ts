@@ -48,6 +48,8 @@ export interface KeyLife {
   readonly predecessor?: string
   /** Nothing of it is in any cache since then. */
   readonly goneUnix?: number
+  /** RDATA, in base64, of a key that no store of ours has: of a zone that was taken over. Its DNSKEY is shown by this. */
+  readonly dnskey?: string
   readonly records: KeyRecords
 }
 
