@@ -4,16 +4,17 @@
  *      by neither `inspect` nor JSON. */
 import { createSecretKey, type KeyObject } from 'node:crypto'
 import { ConclaveError, type Place } from '../base/index.ts'
-import { decodeBase64 } from '../signer/index.ts'
+import { decodeBase64, Secret } from '../signer/index.ts'
 import { canonicalName, nameFromText, nameToText, rootName } from '../zones/index.ts'
 import { TSIG_ALGORITHMS, type TsigAlgorithm, type TsigKey } from './tsig-keyring.ts'
 
-/** A key from texts, as dig's -y, BIND's and Knot's configurations have them; the secret is base64 (RFC 4648 §4).
+/** A key from texts, as dig's -y, BIND's and Knot's configurations have them; the secret is base64 (RFC 4648 §4), or
+ *  its octets, which stay the caller's to wipe.
  *  @throws ConclaveError NAME_SYNTAX, TSIG_ALGORITHM, TSIG_SECRET */
 export function tsigKey(
   name: string,
   algorithm: string,
-  secret: string | Uint8Array,
+  secret: string | Secret,
   place: Place = {},
 ): TsigKey {
   const canonical = keyNameText(name, place)
@@ -43,15 +44,16 @@ export function keyNameText(name: string, place: Place = {}): string {
   }
 }
 
-function secretOf(secret: string | Uint8Array, name: string, place: Place): KeyObject {
-  const octets = decodeBase64(typeof secret === 'string' ? new TextEncoder().encode(secret) : secret)
+function secretOf(secret: string | Secret, name: string, place: Place): KeyObject {
+  if (secret instanceof Secret && secret.length > 0) return secret.use(createSecretKey)
+  const octets = typeof secret === 'string' ? decodeBase64(new TextEncoder().encode(secret)) : undefined
   try {
     if (octets !== undefined && octets.length > 0) return octets.use(createSecretKey)
   } finally {
     octets?.wipe()
   }
   // The text itself is not shown: most of it may be the secret.
-  throw new ConclaveError('TSIG_SECRET', `the secret of the TSIG key ${name} is not base64`, {
+  throw new ConclaveError('TSIG_SECRET', `the secret of the TSIG key ${name} is empty, or not base64`, {
     place,
     remedy: 'Write the secret in base64, for example what `openssl rand -base64 32` prints.',
   })

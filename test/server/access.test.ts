@@ -3,6 +3,7 @@ import { inspect } from 'node:util'
 import test from 'ava'
 import { ConclaveError } from '../../base/index.ts'
 import { AccessControl, createNameserver, TSIG_ALGORITHMS, tsigKey } from '../../server/index.ts'
+import { Secret } from '../../signer/index.ts'
 import { nameFromText } from '../../zones/index.ts'
 
 const SECRET = 'AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8='
@@ -90,6 +91,14 @@ test('what is wrong with rules and keys has its code, and its place', t => {
     t.deepEqual(error.place, place)
     if (secret !== '') t.false(error.message.includes(secret))
   }
+})
+
+test('a secret may be given as octets, which stay as they are', t => {
+  const secret = new Secret(Uint8Array.from(Buffer.from(SECRET, 'base64')))
+  t.true(tsigKey('a', 'hmac-sha256', secret).secret.equals(KEY.secret))
+  t.is(secret.length, 32)
+  const empty = new Secret(new Uint8Array(0))
+  t.throws(() => tsigKey('a', 'hmac-sha256', empty), { instanceOf: ConclaveError })
 })
 
 test('RFC 8945 §6: each algorithm makes a key, whose secret is not shown', t => {

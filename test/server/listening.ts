@@ -3,8 +3,15 @@ import { createSocket, type RemoteInfo, type Socket as UdpSocket } from 'node:dg
 import { once } from 'node:events'
 import { connect, type Socket } from 'node:net'
 import { type Clock, type Logger, silentLogger, systemClock } from '../../base/index.ts'
-import { type Listeners, type ListenOptions, openListeners } from '../../server/index.ts'
+import {
+  AccessControl,
+  type AccessOptions,
+  type Listeners,
+  type ListenOptions,
+  openListeners,
+} from '../../server/index.ts'
 import { nameFromText, Store } from '../../zones/index.ts'
+import { storeOf } from '../support/zone.ts'
 
 export const STUB: string = new URL('./stub-answerer.js', import.meta.url).href
 
@@ -29,6 +36,13 @@ export async function listening(t: Scope, overrides: Overrides = {}): Promise<Li
   })
   t.teardown(() => listeners.close({ drainSeconds: 0 }))
   return listeners
+}
+
+/** The same over the store's own answerer, with a zone. */
+export async function serving(t: Scope, zone: string, access: AccessOptions): Promise<Listeners> {
+  const store = await storeOf(zone)
+  const { handle } = store
+  return listening(t, { handle, store, answerOptions: {}, access: new AccessControl(access) })
 }
 
 export function portOf(listeners: Listeners): number {
