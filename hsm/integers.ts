@@ -91,3 +91,15 @@ export function evaluate(coefficients: readonly bigint[], at: bigint): bigint {
 export function randomBits(bits: number): bigint {
   return randomBelow(1n << BigInt(bits))
 }
+
+/** With a sign in front, 1 for a negative one: shares of shares may be below zero. */
+export function signedOctets(value: bigint): Uint8Array {
+  return value < 0n ? Uint8Array.of(1, ...octetsOf(-value)) : Uint8Array.of(0, ...octetsOf(value))
+}
+
+/** Undefined for what `signedOctets` did not write. */
+export function signedInteger(octets: Uint8Array): bigint | undefined {
+  if (octets.length < 2 || octets[0]! > 1) return undefined
+  const magnitude = integerOf(octets.subarray(1))
+  return octets[0] === 1 ? -magnitude : magnitude
+}

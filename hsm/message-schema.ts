@@ -63,7 +63,15 @@ const requestSchema: z.ZodType<NodeRequest> = z.discriminatedUnion('kind', [
     approvals: z.array(approval).max(APPROVALS_MAX),
   }),
   z.strictObject({ kind: z.literal('prove'), ...keyEpoch, messages }),
-  z.strictObject({ kind: z.literal('keygen'), session, zone: text, role, algorithm, ...membership }),
+  z.strictObject({
+    kind: z.literal('keygen'),
+    session,
+    zone: text,
+    role,
+    algorithm,
+    createdUnix: count,
+    ...membership,
+  }),
   z.strictObject({ kind: z.literal('keygen-parts'), session, round1: z.array(round1).max(NODES_MAX) }),
   z.strictObject({ kind: z.literal('keygen-finish'), session, parts }),
   z.strictObject({ kind: z.literal('keygen-confirm'), session, echoes }),
@@ -84,6 +92,7 @@ const requestSchema: z.ZodType<NodeRequest> = z.discriminatedUnion('kind', [
   }),
   z.strictObject({ kind: z.literal('reshare-confirm'), session, echoes }),
   z.strictObject({ kind: z.literal('abandon'), session }),
+  z.strictObject({ kind: z.literal('erase'), ...keyEpoch }),
   z.strictObject({ kind: z.literal('audit'), from: count }),
 ])
 

@@ -89,6 +89,8 @@ export type NodeRequest =
       readonly zone: string
       readonly role: KeyRole
       readonly algorithm: QuorumAlgorithm
+      /** The coordinator's time; goes into the record. */
+      readonly createdUnix: number
     } & Membership)
   | { readonly kind: 'keygen-parts'; readonly session: Uint8Array; readonly round1: readonly SignedRound1[] }
   | { readonly kind: 'keygen-finish'; readonly session: Uint8Array; readonly parts: readonly SealedPart[] }
@@ -117,6 +119,8 @@ export type NodeRequest =
   | { readonly kind: 'reshare-confirm'; readonly session: Uint8Array; readonly echoes: readonly SignedEcho[] }
   /** A session that came to nothing. */
   | { readonly kind: 'abandon'; readonly session: Uint8Array }
+  /** The node's share of the key goes, where its policy allows that. */
+  | ({ readonly kind: 'erase' } & KeyEpoch)
   /** Records of the audit log from that number on. */
   | { readonly kind: 'audit'; readonly from: number }
 

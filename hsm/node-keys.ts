@@ -1,0 +1,137 @@
+/** The shares a node holds, by key and epoch, as its storage has them.
+ *
+ *    prepared ──all members echo the same──▶ active ──a new epoch is confirmed──▶ erased
+ *
+ *  I1  What is answered with was read from, or made durable in, the storage before.
+ *  I2  Shares belong to the coordinator under which they were made; another one neither sees nor uses them.
+ *  I3  At most one epoch of a key is active. */
+
+import { FrostQuorum } from './frost.ts'
+import { decodeKeyRecord, dnskeyField, type QuorumKeyRecord, quorumKeyId } from './key-record.ts'
+import { RsaQuorum } from './rsa.ts'
+
+export interface StoredShare {
+  /** Name of the coordinator it was made under (I2). */
+  readonly coordinator: string
+  readonly state: 'prepared' | 'active'
+  /** The session that made it, and what its members echo; hex and octets. */
+  readonly session: string
+  readonly echo: Uint8Array
+  /** Encoded QuorumKeyRecord. */
+  readonly record: Uint8Array
+  readonly index: number
+  readonly share: bigint
+}
+
+/** Where shares are kept, encrypted at rest. */
+export interface ShareStorage {
+  load(): readonly StoredShare[]
+  /** Resolves when it is durable, in place of one with the same key, epoch and coordinator. */
+  save(share: StoredShare): Promise<void>
+  /** Resolves when it is gone. */
+  remove(share: StoredShare): Promise<void>
+}
+
+/** A share and all that is worked out from it once. */
+export interface HeldShare extends StoredShare {
+  readonly id: string
+  readonly parsed: QuorumKeyRecord
+  /** DNSKEY RDATA. */
+  readonly dnskey: Uint8Array
+  readonly keyTag: number
+  readonly scheme:
+    | { readonly kind: 'frost'; readonly quorum: FrostQuorum }
+    | { readonly kind: 'rsa'; readonly quorum: RsaQuorum }
+}
+
+/** RFC 4034 §2.1.1: Zone Key; RFC 3757: Secure Entry Point. */
+const FLAGS_ZSK = 256
+const FLAGS_SEP = 257
+
+export class NodeKeys {
+  readonly #storage: ShareStorage
+  readonly #held = new Map<string, HeldShare>()
+
+  constructor(storage: ShareStorage) {
+    this.#storage = storage
+    for (const stored of storage.load()) {
+      const held = heldShare(stored)
+      this.#held.set(nameOf(held), held)
+    }
+  }
+
+  active(coordinator: string, id: string): HeldShare | undefined {
+    return this.all(coordinator).find(held => held.id === id && held.state === 'active')
+  }
+
+  /** One that waits for its confirmation. */
+  prepared(coordinator: string, session: string): HeldShare | undefined {
+    return this.all(coordinator).find(held => held.session === session)
+  }
+
+  all(coordinator: string): HeldShare[] {
+    return [...this.#held.values()].filter(held => held.coordinator === coordinator)
+  }
+
+  /** I1. */
+  async prepare(stored: StoredShare): Promise<HeldShare> {
+    const held = heldShare(stored)
+    await this.#storage.save(stored)
+    this.#held.set(nameOf(held), held)
+    return held
+  }
+
+  /** Makes it the active epoch, and erases the one before (I3). */
+  async activate(held: HeldShare): Promise<void> {
+    const stored: StoredShare = { ...storedOf(held), state: 'active' }
+    await this.#storage.save(stored)
+    this.#held.set(nameOf(held), { ...held, state: 'active' })
+    for (const other of this.all(held.coordinator)) {
+      if (other.id === held.id && other.parsed.epoch < held.parsed.epoch) await this.erase(other)
+    }
+  }
+
+  async erase(held: HeldShare): Promise<void> {
+    await this.#storage.remove(storedOf(held))
+    this.#held.delete(nameOf(held))
+  }
+}
+
+function storedOf({ coordinator, state, session, echo, record, index, share }: HeldShare): StoredShare {
+  return { coordinator, state, session, echo, record, index, share }
+}
+
+function nameOf({ coordinator, id, parsed }: HeldShare): string {
+  return `${id} ${parsed.epoch} ${coordinator}`
+}
+
+/** @throws RangeError for a record that is none */
+function heldShare(stored: StoredShare): HeldShare {
+  const parsed = decodeKeyRecord(stored.record)
+  if (parsed === undefined) throw new RangeError('the record of a share cannot be read')
+  const dnskey = dnskeyOf(parsed)
+  return {
+    ...stored,
+    id: quorumKeyId(parsed),
+    parsed,
+    dnskey,
+    keyTag: keyTagOf(dnskey),
+    scheme:
+      parsed.scheme.kind === 'frost'
+        ? { kind: 'frost', quorum: new FrostQuorum(parsed.scheme.key) }
+        : { kind: 'rsa', quorum: new RsaQuorum(parsed.scheme.key) },
+  }
+}
+
+/** DNSKEY RDATA of a key (RFC 4034 §2.1). */
+export function dnskeyOf(record: QuorumKeyRecord): Uint8Array {
+  const flags = record.role === 'zsk' ? FLAGS_ZSK : FLAGS_SEP
+  return Uint8Array.of(flags >> 8, flags & 255, 3, record.algorithm, ...dnskeyField(record))
+}
+
+/** RFC 4034 Appendix B. */
+export function keyTagOf(dnskey: Uint8Array): number {
+  let sum = 0
+  for (const [at, octet] of dnskey.entries()) sum += (at & 1) === 0 ? octet << 8 : octet
+  return (sum + (sum >>> 16)) & 0xffff
+}

@@ -1,0 +1,178 @@
+/** A share node, but for sockets and files: octets from a coordinator in, octets for it out.
+ *
+ *  I1  Whatever comes, the node goes on, and only a message that its coordinator signed, in turn and well formed, moves its
+ *      state. Everything else is counted.
+ *  I2  Coordinators have conversations, keys and sessions apart.
+ *  I3  Requests of one coordinator are answered one after the other, in order. */
+
+import type { Clock } from '../base/index.ts'
+import { AuditLog, type AuditStorage } from './audit.ts'
+import { Conversation, newBoot } from './envelope.ts'
+import type { Identity, PublicIdentity } from './identity.ts'
+import { readRequest } from './message-schema.ts'
+import type { NodeAnswer, NodeRequest } from './messages.ts'
+import { NodeKeys, type ShareStorage } from './node-keys.ts'
+import type { NodePolicy } from './node-policy.ts'
+import { NodeRefusal, NodeSessions } from './node-sessions.ts'
+import { NodeSigning } from './node-signing.ts'
+
+export interface ShareNodeOptions {
+  readonly identity: Identity
+  readonly coordinators: readonly PublicIdentity[]
+  /** All nodes that may be members beside this one. */
+  readonly nodes: readonly PublicIdentity[]
+  readonly dealers: readonly PublicIdentity[]
+  readonly policy: NodePolicy
+  readonly shares: ShareStorage
+  readonly audit: AuditStorage
+  readonly clock: Clock
+  readonly version: string
+  /** Hears what was dropped, and bugs. */
+  readonly onDropped?: (coordinator: string, why: string) => void
+  readonly onBug?: (error: unknown) => void
+}
+
+interface Peer {
+  readonly conversation: Conversation
+  last: Promise<unknown>
+}
+
+const AUDIT_LINES_MAX = 1000
+
+export class ShareNode {
+  /** Messages that were answered, and those that changed nothing. */
+  readonly counters: { answered: number; dropped: number } = { answered: 0, dropped: 0 }
+  readonly #options: ShareNodeOptions
+  readonly #keys: NodeKeys
+  readonly #log: AuditLog
+  readonly #signing: NodeSigning
+  readonly #sessions: NodeSessions
+  readonly #peers = new Map<string, Peer>()
+  #policy: NodePolicy
+
+  /** @throws Error when the audit log or a share cannot be read */
+  constructor(options: ShareNodeOptions) {
+    const { identity, coordinators, nodes, dealers, clock } = options
+    this.#options = options
+    this.#policy = options.policy
+    this.#keys = new NodeKeys(options.shares)
+    this.#log = AuditLog.open(options.audit)
+    const common = { keys: this.#keys, policy: () => this.#policy, log: this.#log, clock }
+    this.#signing = new NodeSigning(common)
+    const known = [...nodes, identity.publicIdentity]
+    this.#sessions = new NodeSessions({ ...common, identity, nodes: byName(known), dealers: byName(dealers) })
+    const boot = newBoot(clock.now())
+    for (const coordinator of coordinators) {
+      const conversation = new Conversation(identity, coordinator, boot)
+      this.#peers.set(coordinator.name, { conversation, last: Promise.resolve() })
+    }
+  }
+
+  /** Rules that were changed; keys and sessions stay. */
+  setPolicy(policy: NodePolicy): void {
+    this.#policy = policy
+  }
+
+  get audit(): { readonly length: number; readonly head: Uint8Array } {
+    return this.#log.state
+  }
+
+  /** The answer to what came on a coordinator's link; undefined where none is given (I1). Never rejects. */
+  receive(coordinator: string, octets: Uint8Array): Promise<Uint8Array | undefined> {
+    const peer = this.#peers.get(coordinator)
+    if (peer === undefined) return Promise.resolve(this.#drop(coordinator, 'there is no such coordinator'))
+    const receipt = peer.conversation.read(octets, isHello)
+    if (receipt.kind === 'dropped') return Promise.resolve(this.#drop(coordinator, receipt.why))
+    const { sequence, body } = receipt.message
+    const answered = peer.last.then(async () => {
+      const answer = await this.#answer(coordinator, body)
+      this.counters.answered++
+      return peer.conversation.write(answer, sequence).octets
+    })
+    peer.last = answered
+    return answered
+  }
+
+  #drop(coordinator: string, why: string): undefined {
+    this.counters.dropped++
+    this.#options.onDropped?.(coordinator, why)
+    return undefined
+  }
+
+  async #answer(coordinator: string, body: unknown): Promise<NodeAnswer> {
+    const request = readRequest(body)
+    if (request === undefined) return { kind: 'refused', code: 'MALFORMED', what: 'the request is malformed' }
+    try {
+      return await this.#dispatch(coordinator, request)
+    } catch (error) {
+      if (error instanceof NodeRefusal) {
+        const { code, message: what, culprit } = error
+        return { kind: 'refused', code, what, ...(culprit === undefined ? {} : { culprit }) }
+      }
+      this.#options.onBug?.(error)
+      return { kind: 'refused', code: 'NODE_FAILED', what: 'the node could not do that; its log says why' }
+    }
+  }
+
+  #dispatch(coordinator: string, request: NodeRequest): NodeAnswer | Promise<NodeAnswer> {
+    switch (request.kind) {
+      case 'hello':
+        return this.#state(coordinator)
+      case 'commit':
+        return this.#signing.commit(coordinator, request)
+      case 'sign':
+        return this.#signing.sign(coordinator, request)
+      case 'prove':
+        return this.#signing.prove(coordinator, request)
+      case 'keygen':
+        return this.#sessions.keygen(coordinator, request)
+      case 'keygen-parts':
+        return this.#sessions.keygenParts(coordinator, request)
+      case 'keygen-finish':
+        return this.#sessions.keygenFinish(coordinator, request)
+      case 'keygen-confirm':
+        return this.#sessions.keygenConfirm(coordinator, request)
+      case 'deal':
+        return this.#sessions.deal(coordinator, request)
+      case 'reshare':
+        return this.#sessions.reshare(coordinator, request)
+      case 'reshare-parts':
+        return this.#sessions.reshareParts(coordinator, request)
+      case 'reshare-confirm':
+        return this.#sessions.reshareConfirm(coordinator, request)
+      case 'abandon':
+        return this.#sessions.abandon(coordinator, request)
+      case 'erase':
+        return this.#sessions.erase(coordinator, request)
+      case 'audit':
+        return this.#audit(request.from)
+    }
+  }
+
+  #state(coordinator: string): NodeAnswer {
+    const { clock, version } = this.#options
+    const { length, head } = this.#log.state
+    const active = this.#keys.all(coordinator).filter(held => held.state === 'active')
+    return {
+      kind: 'state',
+      version,
+      clockUnix: clock.now(),
+      auditLength: length,
+      auditHead: head,
+      keys: active.map(({ id, parsed, index, record }) => ({ key: id, epoch: parsed.epoch, index, record })),
+    }
+  }
+
+  #audit(from: number): NodeAnswer {
+    const lines = [...this.#log.from(from, AUDIT_LINES_MAX)]
+    return { kind: 'audit', records: lines.map(line => new TextEncoder().encode(line)) }
+  }
+}
+
+function isHello(body: unknown): boolean {
+  return readRequest(body)?.kind === 'hello'
+}
+
+function byName(parties: readonly PublicIdentity[]): ReadonlyMap<string, PublicIdentity> {
+  return new Map(parties.map(party => [party.name, party]))
+}
