@@ -37,7 +37,7 @@ export const openPolicy: NodePolicy = {
 
 /** What a disk keeps over a restart. */
 export class Disk implements ShareStorage {
-  readonly shares = new Map<string, StoredShare>()
+  readonly shares: Map<string, StoredShare> = new Map()
   log = ''
 
   load(): StoredShare[] {
