@@ -260,7 +260,11 @@ export class ZoneLife {
       serial: {
         policy: serialPolicy,
         nowUnix: clock.now(),
-        ...optional('lastServed', served?.serial),
+        // RFC 1995 §2: secondaries have the other server's version under that serial.
+        ...optional(
+          'lastServed',
+          served?.serial ?? (content?.presigned === true ? content.soaSerial : undefined),
+        ),
         ...optional('lastContentHash', served === undefined ? undefined : contentHashOf(served.sourceDigest)),
       },
       onSignatures: (key, kind, pack) => signatures.add(key, kind, pack),
@@ -301,7 +305,9 @@ export class ZoneLife {
       const foreign = foreignKeysIn(this.#environment.store, content, existing.infos)
       const strange = content.presigned || (!include && foreign.dnskey?.length !== 0)
       if (existing.infos.length === 0 && strange) return existing
-      this.#foreign.newest = include ? foreign : undefined
+      // RFC 6781 §4.1: of a zone that is taken over, caches have data that those keys signed.
+      const stay = content.presigned && foreign.dnskey !== undefined ? { dnskey: foreign.dnskey } : undefined
+      this.#foreign.newest = include ? foreign : stay
       avoidTags = foreignTags(foreign)
     }
     const { keys, made } = await ensureKeys(stores, this.apex, policy, avoidTags)

@@ -2,7 +2,7 @@
  *  instead of 5300 and 5301, `npx conclave` is the file that package.json's `bin` names, `npm start` is the words of that
  *  script after its build, and `npm test` runs one file, since running all of them would run this one again. A command
  *  that is not listed here fails the test. */
-import { cpSync, readFileSync } from 'node:fs'
+import { cpSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import test, { type ExecutionContext } from 'ava'
 import {
@@ -83,6 +83,17 @@ test('npm start, and the dig lines', async t => {
   t.regex(transfer.out, /^;; XFR size: \d+ records/m)
 })
 
+/** The zone that is taken over, and the keys of whoever signed it. */
+async function signElsewhere(cwd: string): Promise<void> {
+  writeFileSync(join(cwd, 'old.zone'), zoneText('old.example.'))
+  for (const words of [
+    ['sign', 'old.zone', '--keys', 'other', '-o', 'old.example.signed'],
+    ['keys', 'export', 'old.example', 'old-keys', '--keys', 'other'],
+  ]) {
+    await conclave(words, { cwd })
+  }
+}
+
 test('conclave serve on a port of one’s own, and the other commands beside it, in the order of README', async t => {
   const [serving, ...others] = commands().flatMap(line =>
     line.startsWith(NPX) ? [line.slice(NPX.length).split(' ')] : [],
@@ -93,6 +104,7 @@ test('conclave serve on a port of one’s own, and the other commands beside it,
     'shared.zone': zoneText('shared.example.', [OTHERS_DNSKEY]),
     'zones/example.org.zone': zoneText('example.org.'),
   })
+  await signElsewhere(cwd)
   const server = await serve(t, cwd, serving!.slice(1, -2))
   t.deepEqual(
     server.serving.zones.map(zone => zone.zone),
