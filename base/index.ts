@@ -13,6 +13,7 @@ export { type Writers, writersOf } from './file-writer.ts'
 export { type Libc, libc } from './libc.ts'
 export { type LogFields, type Logger, silentLogger } from './log.ts'
 export { nearest } from './nearest.ts'
+export { atOnce, inTurns, type Steps } from './steps.ts'
 export {
   parseYaml,
   YAML_OCTETS_MAX,

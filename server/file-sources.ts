@@ -11,13 +11,20 @@
 import { createHash } from 'node:crypto'
 import { existsSync, readdirSync, statSync } from 'node:fs'
 import { dirname, join, resolve } from 'node:path'
-import { type Clock, ConclaveError, type Logger } from '../base/index.ts'
-import { checkZone, type Fault, type Name, nameToText, type Store, type ZoneContent } from '../zones/index.ts'
+import { type Clock, ConclaveError, inTurns, type Logger } from '../base/index.ts'
+import {
+  checkSteps,
+  type Fault,
+  type Name,
+  nameToText,
+  type Store,
+  type ZoneContent,
+} from '../zones/index.ts'
 import type { RefusedEvent } from './nameserver-types.ts'
 import { type Refusal, refusalOfError } from './refusal.ts'
 import { Slots } from './slots.ts'
 import { type SourceWatcher, watchSources } from './watch.ts'
-import { letGo, readSource, type SourceStamp, type StableRead } from './watch-read.ts'
+import { letGo, octetsAgain, readSource, type SourceStamp, type StableRead } from './watch-read.ts'
 import type { ZoneLife, ZoneOutcome, ZoneSettings } from './zone-life.ts'
 
 export interface FileSourcesOptions {
@@ -245,17 +252,18 @@ export class FileSources {
   /** Undefined: the content waits for a second reading. */
   async #read(file: FileSource, read: StableRead): Promise<ZoneOutcome | undefined> {
     const includes = new Map<string, SourceStamp | string>()
-    const outcome = checkZone(this.#options.store, read.octets, {
+    const options = {
       file: file.path,
       ...(file.origin === undefined ? {} : { origin: file.origin }),
-      read: path => {
+      read: (path: string) => {
         includes.set(path, path)
         const included = readSource(path)
         includes.set(path, included)
         return included.octets
       },
-    })
-    letGo(read.octets)
+    }
+    const text = { letGo: () => letGo(read.octets), again: () => octetsAgain(read) }
+    const outcome = await inTurns(checkSteps(this.#options.store, read.octets, options, text))
     this.#watcher?.setDependencies(file.path, [...includes.values()])
     if (outcome.kind === 'faults') {
       return this.#refuse(file, faultsRefusal(outcome.faults, this.#options.clock.now()))

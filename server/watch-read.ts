@@ -68,6 +68,18 @@ export function letGo(octets: Uint8Array): void {
   port2.close()
 }
 
+/** The octets, read again if they were let go; undefined when the file has others by now, or cannot be read. */
+export function octetsAgain({ path, octets, digest }: StableRead): Uint8Array | undefined {
+  if (octets.length > 0) return octets
+  try {
+    const again = readSource(path)
+    return Buffer.compare(again.digest, digest) === 0 ? again.octets : undefined
+  } catch (error) {
+    if (error instanceof ConclaveError) return undefined
+    throw error
+  }
+}
+
 /** The file's stamp now; undefined when it is not there or cannot be looked at. Follows symbolic links. */
 export function stampOf(path: string): { stamp: Stamp; regular: boolean; changedUnix: number } | undefined {
   try {

@@ -2,9 +2,10 @@
  *  stands between a changed file and a new version.
  *  I1  Content comes out exactly when no fault is an error; on errors nothing is left in the store. */
 
-import { type ContentOutcome, readContent, type ZoneContent } from './content.ts'
+import { atOnce, type Steps } from '../base/index.ts'
+import { type ContentOutcome, contentSteps, type ZoneContent } from './content.ts'
 import { type Fault, FaultList } from './fault.ts'
-import { type LintOptions, lint } from './lint.ts'
+import { type LintOptions, lint, lintSteps } from './lint.ts'
 import { canonicalName, type Name, nameToText } from './name.ts'
 import type { Store } from './store/store.ts'
 import { typeToText } from './types.ts'
@@ -17,14 +18,33 @@ export function checkZone(
   text: Uint8Array,
   options: ParseOptions & LintOptions,
 ): ContentOutcome {
-  const outcome = readContent(store, text, options)
+  return atOnce(checkSteps(store, text, options))
+}
+
+/** A text that is large enough to let it go when it has been read: places of lint's faults are then found in it again. */
+export interface LargeText {
+  letGo(): void
+  /** Undefined: it is not to be had again as it was. */
+  again(): Uint8Array | undefined
+}
+
+/** The same in steps. */
+export function* checkSteps(
+  store: Store,
+  text: Uint8Array,
+  options: ParseOptions & LintOptions,
+  large?: LargeText,
+): Steps<ContentOutcome> {
+  const outcome = yield* contentSteps(store, text, options, () => large?.letGo())
   if (outcome.kind === 'faults') return outcome
   const { content } = outcome
-  const found = lintContent(store, content, options)
+  const zone = { apex: content.apex, namesRoot: content.tree.root }
+  const found = yield* lintSteps(() => store.readTree(), zone, options)
   if (found.length === 0) return outcome
   const faults = new FaultList()
   faults.addAll(content.warnings)
-  faults.addAll(locateFaults(found, text, options))
+  const again = large === undefined ? text : large.again()
+  faults.addAll(again === undefined ? found : locateFaults(found, again, options))
   if (faults.errors.length === 0) return { kind: 'content', content: { ...content, warnings: faults.all() } }
   content.tree.discard()
   return { kind: 'faults', faults: faults.all() }

@@ -6,7 +6,7 @@
  *
  *  I1  content.ts I1 to I3 hold whatever the order. */
 
-import type { Place } from '../base/index.ts'
+import { atOnce, type Place, type Steps } from '../base/index.ts'
 import type { ContentOutcome, ZoneContent } from './content.ts'
 import type { FaultList } from './fault.ts'
 import { KeyGap } from './key-gap.ts'
@@ -36,6 +36,8 @@ import type { TreeDraft } from './store/draft.ts'
 import { TYPE, typeToText } from './types.ts'
 import { WaitingOwners } from './waiting-owners.ts'
 
+const OWNERS_A_STEP = 2048
+
 export class ContentBuilder {
   begun = false
   /** Turns the number that `add` was given with a record into its place. */
@@ -44,7 +46,7 @@ export class ContentBuilder {
   readonly #source: number
   readonly #faults: FaultList
   readonly #records = new OwnerRecords()
-  readonly #waiting = new WaitingOwners()
+  readonly #waiting: WaitingOwners
   #apex: Name = rootName
   #apexKeyOctets = 0
   /** The owner whose records are being collected, and its absolute key. */
@@ -62,8 +64,14 @@ export class ContentBuilder {
   readonly #report: ReportRecord = (rule, what, type, index) =>
     this.#fault(rule, what, type, this.#records.places[index]!)
 
-  constructor(tree: TreeDraft, source: number, faults: FaultList) {
+  constructor(
+    tree: TreeDraft,
+    source: number,
+    faults: FaultList,
+    waiting: WaitingOwners = new WaitingOwners(),
+  ) {
     this.#tree = tree
+    this.#waiting = waiting
     this.#source = source
     this.#faults = faults
   }
@@ -105,6 +113,7 @@ export class ContentBuilder {
 
   #enter(owner: Name, type: number, place: number): void {
     this.#flush()
+    if (this.#waiting.full) atOnce(this.#writeWaiting())
     const octets = this.#owner
     for (let at = 0; at < owner.length; at++) octets[at] = owner[at]!
     this.#ownerOctets = owner.length
@@ -162,18 +171,19 @@ export class ContentBuilder {
     this.#recordCount += records.written
   }
 
-  #writeWaiting(): void {
+  *#writeWaiting(): Steps<void> {
     const waiting = this.#waiting
     if (waiting.count === 0) return
     const gap = new KeyGap(this.#tree)
-    waiting.sort()
-    for (let rank = 0; rank < waiting.count; ) {
+    yield* waiting.sort()
+    for (let rank = 0, written = 1; rank < waiting.count; written++) {
       this.#enterWaiting(rank)
       if (gap.has(this.#key, this.#apexKeyOctets, this.#keyOctets)) this.#takeNode()
       do waiting.loadRecords(rank++, this.#records)
       while (rank < waiting.count && waiting.isSameAsBefore(rank))
       this.#write()
       this.#records.clear()
+      if (written % OWNERS_A_STEP === 0) yield
     }
     waiting.clear()
   }
@@ -207,9 +217,9 @@ export class ContentBuilder {
   }
 
   /** The last nodes, and what there is to say of the whole. `place` is that of the zone. */
-  finish(includes: readonly string[], place: Place): ContentOutcome {
+  *finish(includes: readonly string[], place: Place): Steps<ContentOutcome> {
     this.#flush()
-    this.#writeWaiting()
+    yield* this.#writeWaiting()
     const faults = this.#faults
     if (!this.#soaSeen && faults.errors.length === 0) {
       const what = 'no SOA record; expected one at the apex, whose owner is the name of the zone'
@@ -242,6 +252,7 @@ export class ContentBuilder {
   }
 
   discard(): void {
+    this.#waiting.clear()
     this.#tree.discard()
   }
 }

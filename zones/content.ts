@@ -8,7 +8,7 @@
  *  I3  The apex is the owner of the first SOA; records outside of it are left out, with a warning.
  *  I4  A failed reading leaves nothing in the store. */
 
-import type { Place } from '../base/index.ts'
+import { atOnce, type Place, type Steps } from '../base/index.ts'
 import { ContentBuilder } from './content-builder.ts'
 import { type Fault, FaultList } from './fault.ts'
 import { asName, type Name, nameToText } from './name.ts'
@@ -18,7 +18,7 @@ import { faultOf } from './rules.ts'
 import type { TreeDraft } from './store/draft.ts'
 import type { Store } from './store/store.ts'
 import { isMetaType, TYPE, typeToText } from './types.ts'
-import { type ParseOptions, parseZone, type RecordPlace, type RecordSink } from './zonefile.ts'
+import { type ParseOptions, parseSteps, parseZone, type RecordPlace, type RecordSink } from './zonefile.ts'
 
 export interface ZoneContent {
   /** As the SOA's owner is spelled. */
@@ -52,15 +52,26 @@ export interface ProgramRecord {
 /** Reads a whole zone file. Faults when there is an error, all of them; warnings alone come with the content.
  *  @throws ConclaveError STORE_FULL */
 export function readContent(store: Store, text: Uint8Array, options: ParseOptions): ContentOutcome {
+  return atOnce(contentSteps(store, text, options))
+}
+
+/** The same in steps. `textRead` is called when the text is needed no more. */
+export function* contentSteps(
+  store: Store,
+  text: Uint8Array,
+  options: ParseOptions,
+  textRead?: () => void,
+): Steps<ContentOutcome> {
   const parseOptions = { ...options, ...(options.read === undefined ? {} : { read: readOnce(options.read) }) }
   const faults = new FaultList()
   const builder = new ContentBuilder(store.newTree(), SOURCE_FILE, faults)
   try {
     const sink = new ContentSink(builder, () => findApex(text, parseOptions))
-    const parsed = parseZone(text, parseOptions, sink)
+    const parsed = yield* parseSteps(text, parseOptions, sink)
+    textRead?.()
     faults.addAll(parsed.errors)
     faults.addAll(parsed.warnings)
-    return builder.finish(parsed.includes, { file: options.file })
+    return yield* builder.finish(parsed.includes, { file: options.file })
   } catch (error) {
     builder.discard()
     throw error
@@ -79,7 +90,7 @@ export function contentFromRecords(
   try {
     builder.begin(apex)
     for (const record of records) addProgramRecord(builder, record, faults)
-    return builder.finish([], { zone: nameToText(apex) })
+    return atOnce(builder.finish([], { zone: nameToText(apex) }))
   } catch (error) {
     builder.discard()
     throw error

@@ -1,6 +1,6 @@
 /** The public face of zones/: names, records, zone files, the shared store. */
 
-export { checkZone, lintContent, locateFaults } from './check.ts'
+export { checkSteps, checkZone, type LargeText, lintContent, locateFaults } from './check.ts'
 export {
   type ContentOutcome,
   contentFromRecords,

@@ -4,7 +4,7 @@
  *  I1  Each fault names its record; `locateFaults` adds file and line by going through the text once more, which costs
  *      nothing where there is no fault. */
 
-import type { Place } from '../base/index.ts'
+import { atOnce, type Place, type Steps } from '../base/index.ts'
 import { type Fault, FaultList } from './fault.ts'
 import {
   HAS_CNAME,
@@ -42,10 +42,21 @@ export interface LintOptions {
 
 /** All faults of the zone's data, errors first, as many as are kept. `newCursor` gives cursors that can read the tree. */
 export function lint(newCursor: () => TreeCursor, zone: LintedZone, options: LintOptions = {}): Fault[] {
+  return atOnce(lintSteps(newCursor, zone, options))
+}
+
+/** The same in steps; meanwhile the tree must not change. */
+export function* lintSteps(
+  newCursor: () => TreeCursor,
+  zone: LintedZone,
+  options: LintOptions,
+): Steps<Fault[]> {
   const faults = new FaultList()
-  new ZoneLint(newCursor, zone, options, faults).walk()
+  yield* new ZoneLint(newCursor, zone, options, faults).walk()
   return faults.all()
 }
+
+const NAMES_A_STEP = 2048
 
 class ZoneLint {
   readonly #cursor: TreeCursor
@@ -70,11 +81,13 @@ class ZoneLint {
     this.#targets = new TargetLint(newCursor(), zone, this.#report)
   }
 
-  walk(): void {
+  *walk(): Steps<void> {
     const cursor = this.#cursor
+    let steps = 0
     let more = cursor.seekFirst(this.#zone.namesRoot)
     this.#apex(more && cursor.keyLength === 0 ? nodeBits(cursor.bytes, cursor.valueStart) : 0)
     for (; more; more = cursor.next()) {
+      if (++steps % NAMES_A_STEP === 0) yield
       // Empty non-terminals own nothing.
       if (cursor.bytes[cursor.valueStart + 2] === 0) continue
       const bits = nodeBits(cursor.bytes, cursor.valueStart)

@@ -11,7 +11,7 @@
  *  I3  TTL of a record: its own; else $TTL's, also one of an included file (as BIND and NSD have it); else that of the
  *      last record that had one (RFC 1035 §5.1); else the SOA's MINIMUM; else TTL_DEFAULT, with a warning. */
 
-import { ConclaveError, type Place } from '../base/index.ts'
+import { atOnce, ConclaveError, type Place, type Steps } from '../base/index.ts'
 import { type Fault, FaultList } from './fault.ts'
 import {
   expandTemplate,
@@ -31,7 +31,7 @@ import { readTtl } from './rdata-number.ts'
 import { parseRdata, RDATA_SCRATCH_OCTETS } from './rdata-parse.ts'
 import { shownToken } from './rdata-tokens.ts'
 import { faultOf, type RuleCode } from './rules.ts'
-import { Scanner, ZoneSyntaxError } from './scanner.ts'
+import { Scanner, type ScannerState, ZoneSyntaxError } from './scanner.ts'
 import { CLASS, classFromOctets, isMetaType, TYPE, typeFromOctets } from './types.ts'
 
 /** Where the record that a sink is given stands. */
@@ -75,10 +75,15 @@ export interface ParseResult {
 
 /** Reads a zone file, record by record. Throws nothing that the text could cause. */
 export function parseZone(text: Uint8Array, options: ParseOptions, sink: RecordSink): ParseResult {
+  return atOnce(parseSteps(text, options, sink))
+}
+
+/** The same, LINES_A_STEP lines a step. */
+export function* parseSteps(text: Uint8Array, options: ParseOptions, sink: RecordSink): Steps<ParseResult> {
   const faults = new FaultList()
   const scratch = scratchPool.pop() ?? new Uint8Array(RDATA_SCRATCH_OCTETS)
   const parser = new ZoneParser(text, options, sink, faults, scratch)
-  parser.lines()
+  while (parser.lines(LINES_A_STEP)) yield
   scratchPool.push(scratch)
   const { errors, warnings } = faults
   return {
@@ -105,6 +110,7 @@ export function originOfFile(file: string): Name | undefined {
   }
 }
 
+const LINES_A_STEP = 2048
 const DOLLAR = 0x24
 const BACKSLASH = 0x5c
 /** readName may write a label and an origin beyond the longest name before it finds the name too long. */
@@ -125,9 +131,26 @@ function ownerScratch(): OwnerScratch {
   }
 }
 
+/** A file that an $INCLUDE, just read, names. */
+interface Included {
+  readonly path: string
+  readonly octets: Uint8Array
+  readonly origin: Name | undefined
+}
+
+/** Where and how the including file goes on. */
+interface Including {
+  readonly state: ScannerState
+  readonly origin: Name | undefined
+  readonly owner: Name
+  readonly owned: boolean
+}
+
 class ZoneParser implements RecordPlace {
   line = 0
   readonly #includes: Includes
+  #included: Included | undefined
+  readonly #including: Including[] = []
   readonly #sink: RecordSink
   readonly #faults: FaultList
   readonly #scanner: Scanner
@@ -176,13 +199,18 @@ class ZoneParser implements RecordPlace {
     return this.#scanner.fixedPlace ?? { file: this.file, line: this.line, column: this.#column }
   }
 
-  /** All lines of the text the scanner stands in (I1). */
-  lines(): void {
+  /** So many lines (I1), included files' too; false when there are no more. */
+  lines(count: number): boolean {
     const scanner: Scanner = this.#scanner
-    while (!this.#stopped && scanner.nextLine()) {
+    for (let left = count; left > 0 && !this.#stopped; left--) {
+      if (!scanner.nextLine()) {
+        if (!this.#leaveFile()) return false
+        continue
+      }
       try {
         this.#logicalLine(scanner.blankStart())
         scanner.endLine()
+        if (this.#included !== undefined) this.#enterFile(this.#included)
       } catch (error) {
         if (!(error instanceof ZoneSyntaxError)) throw error
         scanner.keyValues = false
@@ -190,6 +218,7 @@ class ZoneParser implements RecordPlace {
         scanner.recover()
       }
     }
+    return !this.#stopped
   }
 
   get #stopped(): boolean {
@@ -372,21 +401,36 @@ class ZoneParser implements RecordPlace {
     const path = this.#includes.path(scanner)
     const origin = scanner.next() ? this.#nameHere('an origin') : this.#origin
     if (scanner.next()) scanner.fault(shownToken(scanner), 'the end of the line')
-    const octets = this.#includes.enter(path, scanner.file, place)
-    const state = scanner.save()
-    const before = { origin: this.#origin, owner: asName(this.#owner.slice()), owned: this.#owned }
+    this.#included = { path, octets: this.#includes.enter(path, scanner.file, place), origin }
+  }
+
+  #enterFile({ path, octets, origin }: Included): void {
+    this.#included = undefined
+    const state = this.#scanner.save()
+    this.#including.push({
+      state,
+      origin: this.#origin,
+      owner: asName(this.#owner.slice()),
+      owned: this.#owned,
+    })
     this.#origin = origin
     this.#owned = false
-    scanner.read(octets, path)
-    this.lines()
+    this.#scanner.read(octets, path)
+  }
+
+  /** At the end of an included file; false at that of the zone file. */
+  #leaveFile(): boolean {
+    const including = this.#including.pop()
+    if (including === undefined) return false
     this.#includes.leave()
-    scanner.restore(state)
-    this.#origin = before.origin
-    this.#owned = before.owned
+    this.#scanner.restore(including.state)
+    this.#origin = including.origin
+    this.#owned = including.owned
     // RFC 1035 §5.1: what follows has the owner it would have had without the include.
     this.#ownerNew = true
     this.#ownerFaulty = false
-    this.#owner = before.owner
+    this.#owner = including.owner
+    return true
   }
 
   #generateDirective(place: Place): void {

@@ -2,6 +2,7 @@ import test from 'ava'
 import fc from 'fast-check'
 import {
   asName,
+  checkSteps,
   contentFromRecords,
   decodeNode,
   faultText,
@@ -218,4 +219,26 @@ test('keys of the content tree are relative to the apex', t => {
   t.truthy(content.tree.get(new Uint8Array([0x63, 0])))
   t.is(content.tree.count, 2)
   t.deepEqual(content.apex, asName(nameFromText('a.b.')))
+})
+
+test('a large zone is read in steps; its text is let go before the lint, whose places are found in it again', t => {
+  const store = new Store({ octetsMax: STORE_OCTETS_MAX })
+  const names = Array.from({ length: 6000 }, (_, index) => `h${index} A 192.0.2.1`)
+  const text = Buffer.from(`${HEAD}${names.join('\n')}\nx MX 10 nowhere\n`)
+  for (const kept of [true, false]) {
+    const log: string[] = []
+    const large = {
+      letGo: () => void log.push('letGo'),
+      again: () => (log.push('again') && kept ? text : undefined),
+    }
+    const steps = checkSteps(store, text, { file: 'example.zone', origin: nameFromText('example.') }, large)
+    let yields = 0
+    let step = steps.next()
+    for (; step.done !== true; step = steps.next()) yields++
+    t.true(yields >= 6, `${yields} yields: lines, owners that waited, names that were linted`)
+    t.deepEqual(log, ['letGo', 'again'])
+    if (step.value.kind === 'faults') throw new Error('faults')
+    const line = kept ? `example.zone:${HEAD.split('\n').length + 6000}` : ''
+    t.regex(step.value.content.warnings.map(faultText).join(), new RegExp(`^${line}.*target-missing`))
+  }
 })

@@ -1,6 +1,19 @@
 import test from 'ava'
 import fc from 'fast-check'
-import { compareOctets, KEY_OCTETS_MAX, TYPE } from '../../zones/index.ts'
+import { atOnce } from '../../base/index.ts'
+import { ContentBuilder } from '../../zones/content-builder.ts'
+import {
+  compareOctets,
+  decodeNode,
+  FaultList,
+  KEY_OCTETS_MAX,
+  nameFromText,
+  rdataFromText,
+  SOURCE_FILE,
+  Store,
+  TYPE,
+  typeFromText,
+} from '../../zones/index.ts'
 import { OwnerRecords } from '../../zones/owner-records.ts'
 import { WaitingOwners } from '../../zones/waiting-owners.ts'
 
@@ -20,7 +33,7 @@ function wait(keys: readonly Uint8Array[]): WaitingOwners {
     waiting.add(one, 0, one.length, one, index % 2 === 0 ? one.length : 0, records)
     records.clear()
   })
-  waiting.sort()
+  atOnce(waiting.sort())
   return waiting
 }
 
@@ -52,7 +65,7 @@ test('I1: owners come out in canonical order, equal ones as they came, with what
   )
 })
 
-test('records of more octets than a chunk, and more chunks than one', t => {
+test('many records of an owner; nothing is left when it is cleared', t => {
   const waiting = new WaitingOwners()
   const records = new OwnerRecords()
   const rdata = new Uint8Array(60_000)
@@ -66,7 +79,7 @@ test('records of more octets than a chunk, and more chunks than one', t => {
     waiting.add(octets, 0, octets.length, octets, 0, records)
     records.clear()
   }
-  waiting.sort()
+  atOnce(waiting.sort())
   const counts = [0, 1, 2].map(rank => {
     waiting.loadRecords(rank, records)
     const { count } = records
@@ -76,4 +89,36 @@ test('records of more octets than a chunk, and more chunks than one', t => {
   t.deepEqual(counts, [10, 30, 1])
   waiting.clear()
   t.is(waiting.count, 0)
+})
+
+test('more than may wait at a time: those that wait go to the tree before the others', t => {
+  const apex = nameFromText('example.')
+  const lines = [
+    '@ SOA a b 1 2 3 4 5',
+    'z A 192.0.2.1',
+    'b A 192.0.2.2',
+    'a TXT x',
+    'B A 192.0.2.3',
+    'a A 192.0.2.4',
+  ]
+  const nodes = [1, 40, 2 ** 32].map(fullOctets => {
+    const builder = new ContentBuilder(
+      new Store({ octetsMax: 1 << 22 }).newTree(),
+      SOURCE_FILE,
+      new FaultList(),
+      new WaitingOwners(fullOctets),
+    )
+    builder.begin(apex)
+    for (const line of lines) {
+      const [owner = '', type = '', ...rdata] = line.split(' ')
+      const octets = rdataFromText(typeFromText(type)!, rdata.join(' '), apex)
+      builder.add(nameFromText(owner, apex), true, typeFromText(type)!, 60, octets, 0, octets.length, 0)
+    }
+    const outcome = atOnce(builder.finish([], {}))
+    if (outcome.kind === 'faults') throw new Error('faults')
+    return ['', 'a\0', 'b\0', 'z\0'].map(text => decodeNode(outcome.content.tree.get(Buffer.from(text))!))
+  })
+  t.deepEqual(nodes[0], nodes[2])
+  t.deepEqual(nodes[1], nodes[2])
+  t.is(nodes[0]![2]!.rrsets[0]!.rdata.length, 2)
 })

@@ -1,0 +1,22 @@
+/** Long work that others need not wait for: a generator that yields now and then, run at once or in turns with whatever
+ *  else the event loop has to do.
+ *  I1  Between two yields lies at most a few milliseconds of work. */
+
+export type Steps<T> = Generator<undefined, T, undefined>
+
+/** Runs to the end. */
+export function atOnce<T>(steps: Steps<T>): T {
+  for (;;) {
+    const { done, value } = steps.next()
+    if (done === true) return value
+  }
+}
+
+/** Runs to the end, letting others have the event loop at every yield. */
+export async function inTurns<T>(steps: Steps<T>): Promise<T> {
+  for (;;) {
+    const { done, value } = steps.next()
+    if (done === true) return value
+    await new Promise(resolve => setImmediate(resolve))
+  }
+}
