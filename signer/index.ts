@@ -32,11 +32,23 @@ export {
 } from './policy.ts'
 export { type Decision, decide, nextAction } from './roll.ts'
 export { applyEvent, initialTimeline, settle, type ZoneBefore } from './roll-events.ts'
+export { explain, type KeyStatus, type NextStep, type RollStatus } from './roll-explain.ts'
 export { deleteSignals, signingKeysAt } from './roll-keys.ts'
+export { planPicture } from './roll-picture.ts'
+export {
+  type Plan,
+  type PlanAssumptions,
+  type PlanEvent,
+  type PlanKey,
+  type PlanSpan,
+  plan,
+  planTable,
+} from './roll-plan.ts'
 export { isAskDone, KEYS_SHOWN_MAX } from './roll-target.ts'
 export * from './roll-types.ts'
 export { confirmedDs, isDsPending, shownKeys, wantedDs } from './roll-views.ts'
 export type { Blocked } from './roll-waiting.ts'
+export { timeText } from './roll-words.ts'
 export * from './rrsig.ts'
 export { decodeBase64, Secret } from './secret.ts'
 export { isSerialAfter, nextSerial, serialAfter } from './serial.ts'

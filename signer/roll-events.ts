@@ -16,6 +16,7 @@ import {
   sameApex,
   sameKeys,
   shownKeys,
+  type Views,
   zoneEnding,
 } from './roll-views.ts'
 import { isSerialAfter } from './serial.ts'
@@ -266,14 +267,27 @@ const RECORDS: readonly KeyRecord[] = ['dnskey', 'ds', 'keySignature', 'zoneSign
 
 function keysAt(timeline: ZoneTimeline, policy: SigningPolicy, now: number): readonly KeyLife[] {
   const views = possibleViews(timeline, policy, now)
+  const seen = keysIn(views)
   return timeline.keys.map(key => {
+    // Most keys of an old zone are gone for good.
+    if (key.goneUnix !== undefined && key.goal === 'retired' && !seen.has(key.id)) return key
     const states = RECORDS.map(record => recordState(timeline, views, key.id, record))
     const same = RECORDS.every((record, at) => key.records[record].state === states[at])
     const records = same ? key.records : newStates(key.records, states, now)
+    const gone = key.goal === 'retired' && !seen.has(key.id)
+    if (same && !gone && key.goneUnix === undefined) return key
     const { goneUnix, ...rest } = key
-    if (key.goal !== 'retired' || states.some(state => state !== 'hidden')) return { ...rest, records }
-    return { ...rest, records, goneUnix: goneUnix ?? now }
+    return gone ? { ...rest, records, goneUnix: goneUnix ?? now } : { ...rest, records }
   })
+}
+
+function keysIn({ dnskey, zone, ds }: Views): Set<string> {
+  const lists = [
+    ...dnskey.flatMap(({ published, keySigners }) => [published, keySigners]),
+    ...zone.map(({ zoneSigners }) => zoneSigners),
+    ...ds.map(({ keys }) => keys),
+  ]
+  return new Set(lists.flat())
 }
 
 function newStates(records: KeyRecords, states: readonly RecordSince['state'][], now: number): KeyRecords {

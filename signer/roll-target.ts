@@ -275,9 +275,9 @@ export function inOrder({ keys }: ZoneTimeline, apex: ApexKeys): ApexKeys {
   }
 }
 
-/** `ZSK 12345`; for people only: a tag does not identify a key. */
+/** `ZSK 12345`; for people only: a tag does not identify a key. Keys that are only planned have none: theirs are negative. */
 export function nameOfKey({ role, keyTag }: Pick<KeyLife, 'role' | 'keyTag'>): string {
-  return `${role.toUpperCase()} ${keyTag}`
+  return `${role.toUpperCase()} ${keyTag < 0 ? `new-${-keyTag}` : keyTag}`
 }
 
 /** Whether the parent has what the zone wants, so that nobody needs to be asked. */

@@ -4,7 +4,7 @@ import { algorithmOf } from './algorithms.ts'
 import type { Danger } from './roll-safety.ts'
 import { nameOfKey } from './roll-target.ts'
 import type { ApexView, Ending } from './roll-views.ts'
-import type { ZoneTimeline } from './timeline.ts'
+import type { KeyRecord, KeyRecords, RecordSince, RecordState, ZoneTimeline } from './timeline.ts'
 
 /** `2026-11-23 01:02:03 UTC`. */
 export function timeText(unix: number): string {
@@ -58,4 +58,33 @@ function endingWords({ end, untilUnix }: Ending): string {
     case 'stays':
       return 'another step has to come first'
   }
+}
+
+const RECORD_WORDS: Readonly<Record<KeyRecord, string>> = {
+  dnskey: 'DNSKEY',
+  ds: 'DS',
+  keySignature: 'signatures over DNSKEYs',
+  zoneSignature: 'signatures over the zone',
+}
+
+const STATE_WORDS: Readonly<Record<RecordState, string>> = {
+  hidden: 'in no cache',
+  rumoured: 'shown, and not everywhere yet',
+  omnipresent: 'everywhere',
+  unretentive: 'taken back, and still in caches',
+}
+
+export function recordName(record: KeyRecord): string {
+  return RECORD_WORDS[record]
+}
+
+/** A sentence for each record that is not hidden. */
+export function recordWords(records: KeyRecords): string[] {
+  const entries = Object.entries(records) as [KeyRecord, RecordSince][]
+  return entries
+    .filter(([, { state }]) => state !== 'hidden')
+    .map(
+      ([record, { state, sinceUnix }]) =>
+        `${RECORD_WORDS[record]}: ${state} (${STATE_WORDS[state]}) since ${timeText(sinceUnix)}.`,
+    )
 }
