@@ -1,4 +1,4 @@
-/** `conclave keys`: the key files of a state directory, or any directory of keys. */
+/** `conclave keys`: the key files of a state directory, any directory of keys, or the keys of a PKCS #11 token. */
 
 import type { KeyObject } from 'node:crypto'
 import { mkdirSync } from 'node:fs'
@@ -16,6 +16,7 @@ import {
   FileKeyStore,
   type KeyInfo,
   type KeyRole,
+  type KeyStore,
   keysOfZone,
   writeBindPair,
   writePem,
@@ -24,28 +25,35 @@ import { type Name, nameToText } from '../zones/index.ts'
 import { type ImportWords, importKeys } from './keys-import.ts'
 import { algorithmNumber, usage, zoneName } from './options.ts'
 import { createOutput, type Output, table } from './output.ts'
+import { openToken } from './token.ts'
 
 interface DirectoryWords {
   readonly keys: string
 }
 
+interface StoreWords extends DirectoryWords {
+  readonly pkcs11?: string
+}
+
 const DEFAULT_DIRECTORY = join('.conclave', 'keys')
-const KEY_HEADING = ['zone', 'role', 'algorithm', 'tag', 'created', 'file']
+const KEY_HEADING = ['zone', 'role', 'algorithm', 'tag', 'created', 'where']
 
 export function keysCommands(keys: Command): void {
   const command = (name: string): Command =>
     keys.command(name).option('--keys <dir>', 'directory of keys', DEFAULT_DIRECTORY)
+  const tokenCommand = (name: string): Command =>
+    command(name).option('--pkcs11 <uri>', 'the keys of a token instead (RFC 7512)')
   const role = new Option('--role <role>', 'what the key signs').choices(['csk', 'ksk', 'zsk']).default('csk')
 
-  command('list').description('keys in the directory').argument('[zone]').action(listKeys)
-  command('generate')
+  tokenCommand('list').description('keys in the directory').argument('[zone]').action(listKeys)
+  tokenCommand('generate')
     .description('make a key')
     .argument('<zone>')
     .option('--algorithm <name>', 'algorithm', 'ecdsap256sha256')
     .option('--bits <number>', 'size of an RSA key', '2048')
     .addOption(role)
     .action(generateKey)
-  command('ds')
+  tokenCommand('ds')
     .description('DS records for the parent')
     .argument('<zone>')
     .addOption(new Option('--digest <hash>', 'digest type').choices(['sha256', 'sha384']).default('sha256'))
@@ -102,6 +110,22 @@ async function withKeys(
   }
 }
 
+/** The same with a token, where one is named. */
+async function withStore(
+  words: StoreWords,
+  command: Command,
+  work: (store: KeyStore, output: Output) => Promise<void>,
+): Promise<void> {
+  if (words.pkcs11 === undefined) return withKeys(words, command, work)
+  const output = createOutput(command.optsWithGlobals()['json'] === true)
+  const store = await openToken(words.pkcs11, output)
+  try {
+    await work(store, output)
+  } finally {
+    await store.close()
+  }
+}
+
 function keyRow(key: KeyInfo): (string | number)[] {
   const created = new Date(key.createdUnix * 1000).toISOString().slice(0, 10)
   return [
@@ -124,22 +148,23 @@ function keyFields(key: KeyInfo): Record<string, unknown> {
   return { id, zone: nameToText(key.zone), role, algorithm, keyTag, createdUnix, file: where }
 }
 
-async function zoneKeys(store: FileKeyStore, zone: Name): Promise<KeyInfo[]> {
+async function zoneKeys(store: KeyStore, zone: Name): Promise<KeyInfo[]> {
   const keys = await keysOfZone(store, zone)
   if (keys.length > 0) return keys
-  throw new ConclaveError('KEYS_NONE', 'there are no keys of this zone in the directory', {
+  throw new ConclaveError('KEYS_NONE', 'there are no keys of this zone', {
     place: { zone: nameToText(zone) },
-    remedy: 'Give the directory with --keys, or make a key with `conclave keys generate`.',
+    remedy:
+      'Give their directory with --keys or their token with --pkcs11, or make a key with `conclave keys generate`.',
   })
 }
 
-function listKeys(zone: string | undefined, words: DirectoryWords, command: Command): Promise<void> {
-  return withKeys(words, command, async (store, output) => {
+function listKeys(zone: string | undefined, words: StoreWords, command: Command): Promise<void> {
+  return withStore(words, command, async (store, output) => {
     tellKeys(zone === undefined ? await store.list() : await keysOfZone(store, zoneName(zone)), output)
   })
 }
 
-interface GenerateWords extends DirectoryWords {
+interface GenerateWords extends StoreWords {
   readonly algorithm: string
   readonly bits: string
   readonly role: KeyRole
@@ -149,13 +174,13 @@ function generateKey(zone: string, words: GenerateWords, command: Command): Prom
   const bits = Number(words.bits)
   if (!Number.isInteger(bits)) throw usage(`--bits ${words.bits}`, 'Give a number such as 2048.')
   const spec = { zone: zoneName(zone), algorithm: algorithmNumber(words.algorithm), role: words.role, bits }
-  return withKeys(words, command, async (store, output) => tellKeys([await store.generate(spec)], output))
+  return withStore(words, command, async (store, output) => tellKeys([await store.generate(spec)], output))
 }
 
-function printDs(zone: string, words: DirectoryWords & { digest: string }, command: Command): Promise<void> {
+function printDs(zone: string, words: StoreWords & { digest: string }, command: Command): Promise<void> {
   const name = zoneName(zone)
   const digest = words.digest === 'sha384' ? DIGEST_SHA384 : DIGEST_SHA256
-  return withKeys(words, command, async (store, output) => {
+  return withStore(words, command, async (store, output) => {
     for (const key of await zoneKeys(store, name)) {
       if (key.role === 'zsk') continue
       const text = dsText(name, dsRdata(name, dnskeyRdata(key), digest))

@@ -100,6 +100,10 @@ function buildProgram(): Command {
     )
     .option('--ksk <pem>', 'private key that signs DNSKEY, CDS and CDNSKEY')
     .option('--zsk <pem>', 'private key that signs everything else')
+    .option(
+      '--pkcs11 <uri>',
+      'keys of a token (RFC 7512 URI; the PIN from pin-source, CONCLAVE_PIN or a prompt)',
+    )
     .option('--inception <time>', 'YYYYMMDDHHmmSS or Unix seconds; default: an hour ago')
     .option(
       '--expiration <time>',

@@ -38,6 +38,7 @@ import {
 import { type Name, type PrintedZone, printZone, type Store } from '../zones/index.ts'
 import { type SigningWords, signingPolicy, timeUnix, typeSet, usage } from './options.ts'
 import { createOutput, type Output, progressBar, writeStandardOutput } from './output.ts'
+import { openToken } from './token.ts'
 import { type InputZone, keysDirectoryBeside, readZone, tellFaults } from './zone-input.ts'
 
 interface SignWords extends SigningWords {
@@ -46,6 +47,7 @@ interface SignWords extends SigningWords {
   readonly keys?: string
   readonly ksk?: string
   readonly zsk?: string
+  readonly pkcs11?: string
   readonly inception?: string
   readonly expiration?: string
   readonly serial: SerialPolicy
@@ -63,8 +65,9 @@ export async function signCommand(path: string, words: SignWords, command: Comma
   const input = readZone(path, words.origin, output)
   if (input === undefined) return fail()
   const pool = new CryptoPool({ threads: availableParallelism() })
+  let store: KeyStore | undefined
   try {
-    const store = await openKeys(path, words, input.content.apex, pool)
+    store = await openKeys(path, words, input.content.apex, pool, output)
     const { settings, made } = await settingsOf(store, input, policy, times, now)
     const built = await build(input, settings, words, pool, output)
     if (built === undefined) return fail()
@@ -72,6 +75,7 @@ export async function signCommand(path: string, words: SignWords, command: Comma
     await writeZone(input.store, zone, words.output, generic)
     tellSigned(input, built, made, words.output, output)
   } finally {
+    await store?.close()
     await pool.close()
   }
 }
@@ -94,20 +98,29 @@ function validity(words: SignWords, now: number): Pick<SigningSettings, 'incepti
   }
 }
 
-function checkKeyWords(path: string, { keys, ksk, zsk }: SignWords): void {
+function checkKeyWords(path: string, { keys, ksk, zsk, pkcs11 }: SignWords): void {
   const named = ksk !== undefined || zsk !== undefined
+  if (pkcs11 !== undefined && (named || keys !== undefined))
+    throw usage('--pkcs11 beside key files', 'Give a token or files, not both.')
   if (named && keys !== undefined)
     throw usage('--keys beside --ksk or --zsk', 'Give a directory or files, not both.')
-  if (!named && keys === undefined && path === '-')
-    throw usage('no place for keys', 'With standard input, give --keys DIR, or --ksk and --zsk.')
+  if (!named && keys === undefined && pkcs11 === undefined && path === '-')
+    throw usage('no place for keys', 'With standard input, give --keys DIR, --ksk and --zsk, or --pkcs11.')
 }
 
 function fail(): void {
   process.exitCode = 1
 }
 
-/** Named key files, a directory of BIND pairs, or a directory of ours. */
-async function openKeys(path: string, words: SignWords, apex: Name, pool: CryptoPool): Promise<KeyStore> {
+/** A token, named key files, a directory of BIND pairs, or a directory of ours. */
+async function openKeys(
+  path: string,
+  words: SignWords,
+  apex: Name,
+  pool: CryptoPool,
+  output: Output,
+): Promise<KeyStore> {
+  if (words.pkcs11 !== undefined) return openToken(words.pkcs11, output)
   if (words.ksk !== undefined || words.zsk !== undefined) {
     return ExplicitKeyStore.open(apex, explicitKeys(words), { pool })
   }

@@ -37,11 +37,13 @@ type Facts = Omit<KeyLabel, 'algorithm'> & { readonly algorithm: number | undefi
 /** The keys of a token that belong to a store whose URI may name an id or a label.
  *  @throws ConclaveError KEY_UNREADABLE, KEY_UNKNOWN, PKCS11_AMBIGUOUS */
 export function storedKeys(
-  found: readonly TokenKey[],
+  keysFound: readonly TokenKey[],
   token: TokenFacts,
   uri: Pkcs11Uri,
   named: readonly NamedTokenKey[],
 ): StoredKey[] {
+  // Tokens have no order; ours is by label, which begins with the zone, then by id.
+  const found = [...keysFound].sort((a, b) => (orderOf(a) < orderOf(b) ? -1 : 1))
   const keys: StoredKey[] = []
   const taken = new Set<TokenKey>()
   for (const name of named) {
@@ -56,6 +58,10 @@ export function storedKeys(
     if (label !== undefined) keys.push(storedKey(key, token, label))
   }
   return keys
+}
+
+function orderOf({ label, objectId }: TokenKey): string {
+  return `${label}\0${Buffer.from(objectId).toString('hex')}`
 }
 
 function fitsUri({ objectId, label }: TokenKey, { id, object }: Pkcs11Uri): boolean {

@@ -43,6 +43,8 @@ const BACK_OFF_SECONDS_MAX = 60
 /** A child that lived so long was sound: the next back-off starts from none. */
 const SOUND_SECONDS = 60
 const CLOSE_SECONDS_MAX = 5
+/** A machine under load takes seconds to start Node.js. */
+const START_SECONDS_MAX = 60
 /** How long to leave alone what only a person can mend. */
 const PERSON_SECONDS = 3600
 
@@ -55,7 +57,8 @@ interface Life {
   readonly asked: Map<number, Asked>
   readonly startedUnix: number
   readonly ended: Promise<void>
-  heardUnix: number
+  /** When the child said something last; undefined until it runs. */
+  heardUnix: number | undefined
   watch: Timer | undefined
   /** Being opened: in the pauses of that the parent is to stay too. */
   starting: boolean
@@ -74,6 +77,7 @@ export class Link {
   #lastFault: Fault | undefined
   #ids = 0
   #lives = 0
+  #wasUp = false
 
   constructor(options: LinkOptions) {
     this.#options = options
@@ -152,27 +156,30 @@ export class Link {
     const fault = (await this.#open()) ?? (await this.#login())
     life.starting = false
     letGo(life)
-    if (fault === undefined) return undefined
+    if (fault === undefined) {
+      this.#wasUp = true
+      return undefined
+    }
     this.#end(life, fault)
     return this.#over ?? faultIn(fault, this.#notBeforeUnix - this.#options.clock.now())
   }
 
   async #open(): Promise<Fault | undefined> {
-    const { open, clock } = this.#options
-    const opened = await logInTurn(open.modules, clock, () => this.#ask({ kind: 'open', ...open }, () => {}))
+    const { open } = this.#options
+    const opened = await logInTurn(open.modules, () => this.#ask({ kind: 'open', ...open }, () => {}))
     if (opened.kind !== 'opened') return asFault(opened)
     this.#facts = opened.facts
     return undefined
   }
 
   async #login(): Promise<Fault | undefined> {
-    const { open, clock, sessions, pin } = this.#options
+    const { open, sessions, pin } = this.#options
     try {
       if (this.#facts!.loginRequired) this.#pin ??= await pin(this.#facts!)
     } catch (error) {
       return pinFault(error)
     }
-    return logInTurn(open.modules, clock, async () => {
+    return logInTurn(open.modules, async () => {
       const octets = this.#pin?.use(pin => new Uint8Array(pin))
       const words = octets === undefined ? { sessions } : { sessions, pin: octets }
       const answer = await this.#ask({ kind: 'login', ...words }, () => {})
@@ -221,7 +228,7 @@ export class Link {
     const id = ++this.#ids
     return new Promise(resolve => {
       if (life.asked.size === 0) {
-        life.heardUnix = this.#options.clock.now()
+        if (life.heardUnix !== undefined) life.heardUnix = this.#options.clock.now()
         life.process.ref()
         life.process.channel?.ref()
       }
@@ -233,8 +240,14 @@ export class Link {
   }
 
   #heard(life: Life, message: FromChild): void {
+    if (life.heardUnix === undefined) {
+      life.watch?.cancel()
+      life.watch = undefined
+    }
     life.heardUnix = this.#options.clock.now()
+    if (life.asked.size > 0) this.#watch(life)
     if (message.kind === 'alive') return
+    if (message.kind === 'hung') return this.#hung(life)
     const asked = life.asked.get(message.id)
     life.asked.delete(message.id)
     if (life.asked.size === 0) {
@@ -245,16 +258,23 @@ export class Link {
     asked?.answer(message)
   }
 
-  /** I2 */
+  /** I2. Starting a process is no call of the library: it has time of its own. */
   #watch(life: Life): void {
     const { clock, open } = this.#options
-    life.watch ??= clock.after(open.callSecondsMax, () => {
+    const began = life.heardUnix ?? life.startedUnix
+    const limit = life.heardUnix === undefined ? START_SECONDS_MAX : open.callSecondsMax
+    life.watch ??= clock.after(Math.max(0, began + limit - clock.now()), () => {
       life.watch = undefined
       if (life.asked.size === 0) return
-      if (clock.now() - life.heardUnix < open.callSecondsMax) return this.#watch(life)
-      const what = `the PKCS #11 library has not answered for ${open.callSecondsMax} seconds; its process was killed`
-      this.#end(life, { code: 'PKCS11_TIMEOUT', what })
+      // Something was heard meanwhile, or a question was asked after a time without any.
+      if (life.heardUnix !== undefined && life.heardUnix > began) this.#watch(life)
+      else this.#hung(life)
     })
+  }
+
+  #hung(life: Life): void {
+    const what = `a call of the PKCS #11 library took longer than ${this.#options.open.callSecondsMax} seconds; its process was killed`
+    this.#end(life, { code: 'PKCS11_TIMEOUT', what })
   }
 
   #end(life: Life, fault: Fault): void {
@@ -273,7 +293,8 @@ export class Link {
     // I3
     if (this.#over === undefined && isOfThePin(fault.code)) this.#over = faultIn(fault, PERSON_SECONDS)
     const answer = this.#over ?? faultIn(fault, Math.max(1, wait))
-    if (answer.code !== 'CLOSED')
+    // Until the token was up once, whoever opens it hears the fault.
+    if (this.#wasUp && answer.code !== 'CLOSED')
       log.warn('a PKCS #11 token is away', {
         code: fault.code,
         why: fault.what,

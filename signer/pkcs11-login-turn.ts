@@ -4,18 +4,14 @@
  *  I1  It is a courtesy: a turn that cannot be had within TURN_SECONDS_MAX, or where there are no such locks, is not
  *      waited for. The child tries again when a log-in fails in that way. */
 
-import { type Clock, type LockOutcome, lockForeignFile } from '../base/index.ts'
+import { type LockOutcome, lockForeignFile, systemClock } from '../base/index.ts'
 
 const TURN_SECONDS_MAX = 10
 const TURN_AGAIN_SECONDS = 0.02
 
 /** Calls when it is our turn with the library that is first among these paths and there. */
-export async function logInTurn<T>(
-  modules: readonly string[],
-  clock: Clock,
-  call: () => Promise<T>,
-): Promise<T> {
-  const lock = await turnAt(modules, clock)
+export async function logInTurn<T>(modules: readonly string[], call: () => Promise<T>): Promise<T> {
+  const lock = await turnAt(modules)
   try {
     return await call()
   } finally {
@@ -23,12 +19,13 @@ export async function logInTurn<T>(
   }
 }
 
-async function turnAt(modules: readonly string[], clock: Clock): Promise<LockOutcome | undefined> {
-  const end = clock.now() + TURN_SECONDS_MAX
+/** In the system's time, whatever clock the store has: other processes are waited for. */
+async function turnAt(modules: readonly string[]): Promise<LockOutcome | undefined> {
+  const end = systemClock.now() + TURN_SECONDS_MAX
   for (;;) {
     const lock = lockFirst(modules)
-    if (lock?.kind !== 'held' || clock.now() >= end) return lock
-    await new Promise<void>(resolve => clock.after(TURN_AGAIN_SECONDS, resolve))
+    if (lock?.kind !== 'held' || systemClock.now() >= end) return lock
+    await new Promise<void>(resolve => void systemClock.after(TURN_AGAIN_SECONDS, resolve))
   }
 }
 

@@ -5,7 +5,7 @@
  *          ◀─ facts ──
  *          ── login ─▶              when the token asks for it; the only message with a secret
  *          ── list, generate, destroy, sign, sign … ─▶
- *          ◀─ answers, in any order, by id; `alive` every second while there is work ─
+ *          ◀─ answers, in any order, by id; `alive` now and then while there is work ─
  *          ── close ─▶              sessions closed, library finalised, process gone
  *
  *  I1  Every request but `close` gets one answer, unless the process dies.
@@ -148,5 +148,5 @@ export type Answer =
   | SignAnswer
   | TokenFault
 
-/** `alive`: work is under way and the process is not stuck. */
-export type FromChild = Answer | { readonly kind: 'alive' }
+/** `alive`: work is under way and the process is not stuck. `hung`: a call on a thread has taken longer than it may. */
+export type FromChild = Answer | { readonly kind: 'alive' } | { readonly kind: 'hung' }

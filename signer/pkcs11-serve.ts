@@ -2,8 +2,8 @@
  *  I1  It ends when its parent does: without a channel there is nobody to sign for.
  *  I2  It ends by SIGKILL, not by exit: handlers that libraries leave for the end of a process crash (SoftHSM with
  *      OpenSSL 3), and by then sessions are closed.
- *  I3  A call that takes longer than it may ends the process; one that blocks the event loop is noticed by the parent,
- *      since no `alive` comes. */
+ *  I3  A call on a thread that takes longer than it may is told to the parent, which ends this process; one that blocks the
+ *      event loop is noticed by the parent, since no `alive` comes. */
 
 import type { Cryptoki, Handle } from './pkcs11-cryptoki.ts'
 import { faultOf, TokenError } from './pkcs11-faults.ts'
@@ -19,7 +19,7 @@ import type {
 } from './pkcs11-protocol.ts'
 import { closeToken, openSessions, openToken, openWritingSession, type Token } from './pkcs11-token.ts'
 
-const ALIVE_MILLISECONDS = 1000
+const ALIVE_MILLISECONDS = 250
 
 /** What a child uses of `process`. */
 export interface ChildProcess {
@@ -27,6 +27,14 @@ export interface ChildProcess {
   onMessage(call: (request: Request) => void): void
   onDisconnect(call: () => void): void
   end(): void
+}
+
+/** This process as a child. A message that finds no parent is of no more use. */
+export const thisProcess: ChildProcess = {
+  send: message => void (process.connected && process.send?.(message, () => {})),
+  onMessage: call => void process.on('message', message => call(message as Request)),
+  onDisconnect: call => void process.on('disconnect', call),
+  end: () => void process.kill(process.pid, 'SIGKILL'),
 }
 
 /** Serves requests until told to close. */
@@ -55,13 +63,15 @@ class TokenServer {
     this.#parent.onMessage(request => this.#take(request))
     this.#parent.onDisconnect(() => this.#close())
     setInterval(() => this.#tellAlive(), ALIVE_MILLISECONDS)
+    this.#parent.send({ kind: 'alive' })
   }
 
   #tellAlive(): void {
     const oldest = this.#lanes?.oldestMilliseconds
     // I3
-    if (oldest !== undefined && performance.now() - oldest > this.#callMilliseconds) this.#parent.end()
-    if (this.#waiting > 0 || this.#lanes?.busy === true) this.#parent.send({ kind: 'alive' })
+    if (oldest !== undefined && performance.now() - oldest > this.#callMilliseconds)
+      this.#parent.send({ kind: 'hung' })
+    else if (this.#waiting > 0 || this.#lanes?.busy === true) this.#parent.send({ kind: 'alive' })
   }
 
   #take(request: Request): void {

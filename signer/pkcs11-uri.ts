@@ -161,6 +161,6 @@ export function pinFileOf(pinSource: string): string {
   if (pinSource.startsWith('|')) throw fault('a command as pin-source', 'Name a file that has the PIN.')
   if (!pinSource.startsWith('file:')) return pinSource
   const path = pinSource.slice('file:'.length).replace(/^\/\/(localhost)?(?=\/)/, '')
-  if (path.startsWith('/')) return path
+  if (/^\/(?!\/)/.test(path)) return path
   throw fault(`pin-source=${pinSource} is no path of this machine`, 'Write pin-source=file:/path.')
 }
