@@ -37,7 +37,7 @@ test.serial(
     t.is(made.code, 0)
     t.regex(
       made.out,
-      /^zone +role +algorithm +tag +created +file\nkeys\.example\. +csk +ECDSAP256SHA256 +\d+ /,
+      /^zone +role +algorithm +tag +created +where\nkeys\.example\. +csk +ECDSAP256SHA256 +\d+ /,
     )
     t.is((await keys('generate', 'other.example', '--role', 'ksk', '--algorithm', 'ed25519')).code, 0)
     const all = lines((await keys('list', '--json')).out).map(

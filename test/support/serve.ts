@@ -32,12 +32,15 @@ export interface Ran {
 export interface RunOptions {
   readonly cwd?: string
   readonly input?: string
+  /** Variables beside those of this process. */
+  readonly environment?: Readonly<Record<string, string>>
 }
 
 /** Runs a command to its end. */
 export function run(program: string, words: readonly string[], options: RunOptions = {}): Promise<Ran> {
   const child = spawn(program, words, {
     ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
+    env: { ...process.env, ...options.environment },
     stdio: 'pipe',
     timeout: WAIT_MILLISECONDS,
   })
