@@ -34,8 +34,9 @@ export async function controlCommand(...call: readonly unknown[]): Promise<void>
 function isGood(name: string, result: unknown): boolean {
   if (name === 'reload') return (result as ZoneOutcome[]).every(outcome => outcome.kind !== 'refused')
   if (name !== 'status') return true
-  const { zones, refusedSources } = result as ServerStatus
+  const { zones, refusedSources, configuration } = result as ServerStatus
   const ends = (zone: ZoneStatus): boolean => (zone.headroomSeconds ?? Infinity) < HEADROOM_SECONDS_MIN
+  if (configuration?.refused !== undefined) return false
   return refusedSources.length === 0 && zones.every(zone => zone.state === 'serving' && !ends(zone))
 }
 
@@ -61,6 +62,7 @@ function tellStatus(status: ServerStatus, output: Output): void {
   const headrooms = zones.flatMap(zone => (zone.headroomSeconds === undefined ? [] : [zone.headroomSeconds]))
   if (headrooms.length > 0)
     output.line(`First signature ends in ${(Math.min(...headrooms) / 86_400).toFixed(1)} days.`)
+  tellConfiguration(status, output)
   const refused = zones.flatMap(zone =>
     zone.lastRefused === undefined ? [] : [{ source: zone.source, refusal: zone.lastRefused }],
   )
@@ -69,6 +71,16 @@ function tellStatus(status: ServerStatus, output: Output): void {
     output.line(`refused at ${at}: ${source}: ${refusal.what} [${refusal.code}]`)
     for (const fault of refusal.faults) output.line(`  ${faultText(fault)}`)
   }
+}
+
+function tellConfiguration({ configuration }: ServerStatus, output: Output): void {
+  if (configuration === undefined) return
+  const { file, appliedUnix, refused } = configuration
+  const at = (unix: number): string => new Date(unix * 1000).toISOString()
+  output.line(`Configuration ${file}, applied at ${at(appliedUnix)}.`)
+  if (refused === undefined) return
+  output.line(`refused at ${at(refused.atUnix)}: what is in the file now; the configuration before goes on`)
+  for (const fault of refused.faults) output.line(`  ${faultText(fault)}`)
 }
 
 function tellReload(outcomes: readonly ZoneOutcome[], output: Output): void {

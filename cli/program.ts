@@ -77,7 +77,11 @@ function buildProgram(): Command {
 
   signingOptions(program.command('serve'))
     .description('serve zone files (ZONEFILE, NAME=ZONEFILE) and directories of *.zone files, signed')
-    .argument('<sources...>', 'zone files and directories')
+    .argument('[sources...]', 'zone files and directories')
+    .option(
+      '-c, --config <file>',
+      'a configuration instead of sources and the options below; see docs/configuration.md',
+    )
     .option('--listen <address@port>', 'address to answer on, or several (default: 127.0.0.1@5300)', words)
     .option('--state <dir>', 'keys, signatures, serials; default: .conclave beside the first source')
     .option('--no-sign', 'serve files as they are, signed ones too')
@@ -155,7 +159,7 @@ function buildProgram(): Command {
   for (const [name, description] of [
     ['status', 'what a running server does, and how its zones are'],
     ['zones', 'the zones of a running server'],
-    ['reload', 'have a running server read its files again'],
+    ['reload', 'have a running server read its configuration and files again'],
     ['stats', 'counters of a running server'],
   ] as const) {
     const command = program.command(name).description(description)

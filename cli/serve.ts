@@ -1,46 +1,45 @@
 /** `conclave serve`: reads sources, signs, answers, and goes on until it is told to stop.
- *  SIGHUP reads changed files again; SIGTERM and SIGINT let answers under way go out and stop. */
+ *  SIGHUP reads the configuration and changed files again; SIGTERM and SIGINT let answers under way go out and stop. */
 import type { Command } from 'commander'
 import { ConclaveError, type Logger } from '../base/index.ts'
 import {
   type ControlServer,
   controlPath,
-  createLogger,
-  createNameserver,
-  defaultStateDirectory,
   dropPrivileges,
   giveToUser,
   type KeyEvent,
   type Nameserver,
-  parseListenAddress,
-  parseSource,
-  prefixMatcher,
-  probeAddresses,
   type RefusedEvent,
-  type SourceArgument,
+  type ServerStatus,
   serveControl,
   type ZoneOutcome,
 } from '../server/index.ts'
-import { policyWarnings } from '../signer/index.ts'
 import { faultText } from '../zones/index.ts'
-import { type SigningWords, signingPolicy, usage, wordOf } from './options.ts'
+import { usage } from './options.ts'
 import { createOutput, type Output, progressBar } from './output.ts'
+import { configuredService } from './serve-config.ts'
+import { type SourceWords, sourcesService } from './serve-sources.ts'
 import { zoneTable } from './zone-table.ts'
 
-interface ServeWords extends SigningWords {
-  readonly listen?: readonly string[]
-  readonly state?: string
-  /** commander: false with `--no-sign`. */
-  readonly sign: boolean
-  readonly workers?: number
-  readonly udp?: 'batch' | 'dgram'
-  readonly axfrAllow?: readonly string[]
-  readonly user?: string
+interface ServeWords extends SourceWords {
+  readonly config?: string
 }
 
-const LISTEN_DEFAULT = ['127.0.0.1@5300']
-/** Zones being signed at once when a server starts: enough to share the disk's flushes among many small zones. */
-const ZONES_AT_ONCE = 64
+/** A nameserver with what belongs to it: zones from the command line, or all of it from a configuration. */
+export interface Service {
+  readonly server: Nameserver
+  readonly log: Logger
+  readonly listen: readonly string[]
+  readonly user: string | undefined
+  /** Whether zones may come later, so that none at the start is no fault. */
+  readonly awaitsZones: boolean
+  addSources(): Promise<unknown>
+  /** All files, or one zone. */
+  reload(zone?: string): Promise<ZoneOutcome[]>
+  status(): ServerStatus
+  close(options?: { readonly drainSeconds?: number }): Promise<void>
+}
+
 const DRAIN_SECONDS = 5
 /** More zones than this are counted, not listed, on a terminal. */
 const ZONES_SHOWN_MAX = 40
@@ -52,90 +51,58 @@ export async function serveCommand(
   command: Command,
 ): Promise<void> {
   const output = createOutput(command.optsWithGlobals()['json'] === true)
-  const policy = signingPolicy(options)
-  if (options.sign) for (const warning of policyWarnings(policy)) output.note(`warning: ${warning}`)
-  const { axfrAllow, listen = LISTEN_DEFAULT } = options
-  wordOf(() => [listen.map(parseListenAddress), prefixMatcher(axfrAllow ?? [])])
-  const sources = words.map(sourceOf)
-  await probeAddresses(listen)
-  const log = createLogger({ readable: output.terminal, level: output.terminal ? 'warn' : 'info' })
-  const server = await createNameserver({
-    state: options.state ?? defaultStateDirectory(sources[0]!.path),
-    signing: options.sign ? policy : false,
-    log,
-    ...(axfrAllow === undefined ? {} : { axfrAllow }),
-    ...(options.workers === undefined ? {} : { workers: options.workers }),
-    ...(options.udp === undefined ? {} : { udp: options.udp }),
-  })
+  const { config } = options
+  if ((config === undefined) === (words.length === 0)) {
+    const remedy = 'Give zone files and directories, or -c FILE with a configuration.'
+    throw usage(config === undefined ? 'nothing to serve' : 'zones stand in the configuration', remedy)
+  }
+  const service =
+    config === undefined
+      ? await sourcesService(words, options, output)
+      : await configuredService(config, command, output)
   try {
-    await start(server, sources, { ...options, listen }, output, log)
+    await start(service, output)
   } catch (error) {
-    await server.close()
+    await service.close()
     throw error
   }
 }
 
-/** A name that is none is wrong usage; a file that is not there is a fault. */
-function sourceOf(word: string): SourceArgument {
-  try {
-    return parseSource(word)
-  } catch (cause) {
-    if (!(cause instanceof ConclaveError) || cause.code !== 'NAME_SYNTAX') throw cause
-    throw usage(cause.message, 'Name zone files, directories of *.zone files, or NAME=ZONEFILE.')
-  }
-}
-
-async function start(
-  server: Nameserver,
-  sources: readonly SourceArgument[],
-  options: ServeWords & { readonly listen: readonly string[] },
-  output: Output,
-  log: Logger,
-): Promise<void> {
-  process.on('SIGHUP', () => void reload(server, log))
+async function start(service: Service, output: Output): Promise<void> {
+  const { server, listen, user } = service
+  process.on('SIGHUP', () => void reload(service))
   const keys: KeyEvent[] = []
   const refused: RefusedEvent[] = []
   const noteKey = (event: KeyEvent): void => void keys.push(event)
   const noteRefused = (event: RefusedEvent): void => void refused.push(event)
   server.on('key', noteKey).on('refused', noteRefused)
-  await addSources(server, sources, output)
+  await addSources(service, output)
   server.off('key', noteKey).off('refused', noteRefused)
   for (const event of refused) tellRefused(event, output)
-  const awaited = refused.length === 0 && sources.some(source => source.kind === 'directory')
+  const awaited = refused.length === 0 && service.awaitsZones
   if (!awaited && server.zones().every(zone => zone.serial === undefined)) {
     throw new ConclaveError('NO_ZONES', 'no zone can be served', {
       remedy: 'Mend the faults above and start again.',
     })
   }
-  await server.listen(options.listen)
-  if (options.user !== undefined) {
-    giveToUser(server.stateDirectory, options.user)
-    dropPrivileges(options.user)
+  await server.listen(listen)
+  if (user !== undefined) {
+    giveToUser(server.stateDirectory, user)
+    dropPrivileges(user)
   }
-  const control = await openControl(server, log)
-  stopOnSignals(server, () => control.close())
+  const control = await openControl(service)
+  stopOnSignals(service, () => control.close())
   tellStart(server, keys, output)
 }
 
-async function addSources(
-  server: Nameserver,
-  sources: readonly SourceArgument[],
-  output: Output,
-): Promise<void> {
+async function addSources({ server, addSources }: Service, output: Output): Promise<void> {
   const bar = progressBar(output, 'signing')
   const made = new Map<string, number>()
   server.on('progress', ({ zone, signaturesMade }) => {
     made.set(zone, signaturesMade)
     bar.update([...made.values()].reduce((sum, one) => sum + one, 0))
   })
-  const queue = [...sources]
-  const work = async (): Promise<void> => {
-    for (let source = queue.shift(); source !== undefined; source = queue.shift()) {
-      if (source.kind === 'directory') await server.addDirectory(source.path)
-      else await server.addFile(source.path, source.origin)
-    }
-  }
-  await Promise.all(Array.from({ length: ZONES_AT_ONCE }, work))
+  await addSources()
   server.removeAllListeners('progress')
   bar.end()
 }
@@ -148,17 +115,17 @@ function tellRefused({ zone, source, refusal }: RefusedEvent, output: Output): v
   if (more > 0) output.note(`  and ${more} more: conclave check ${source}`)
 }
 
-function openControl(server: Nameserver, log: Logger): Promise<ControlServer> {
+function openControl({ server, log, status, reload }: Service): Promise<ControlServer> {
   const { path, shortened } = controlPath(server.stateDirectory)
   if (shortened) log.warn('the path of the state directory is too long for a socket', { socket: path })
   return serveControl({
     path,
     log,
     handlers: {
-      status: () => server.status(),
+      status,
       zones: () => server.zones(),
       stats: () => server.stats(),
-      reload: ({ zone }) => server.reload(typeof zone === 'string' ? zone : undefined),
+      reload: ({ zone }) => reload(typeof zone === 'string' ? zone : undefined),
     },
   })
 }
@@ -190,21 +157,25 @@ function digLine(address: string, zone: string): string {
   return `dig @${address.slice(0, at)} -p ${address.slice(at + 1)} ${word} SOA +dnssec`
 }
 
-async function reload(server: Nameserver, log: Logger): Promise<void> {
-  const outcomes = await server.reload()
-  const count = (kind: ZoneOutcome['kind']): number => outcomes.filter(one => one.kind === kind).length
-  log.info('files read again', {
-    published: count('published'),
-    unchanged: count('unchanged'),
-    refused: count('refused'),
-  })
+async function reload({ reload, log }: Service): Promise<void> {
+  try {
+    const outcomes = await reload()
+    const count = (kind: ZoneOutcome['kind']): number => outcomes.filter(one => one.kind === kind).length
+    log.info('files read again', {
+      published: count('published'),
+      unchanged: count('unchanged'),
+      refused: count('refused'),
+    })
+  } catch (error) {
+    log.error('nothing was read again', { error })
+  }
 }
 
-function stopOnSignals(server: Nameserver, closeControl: () => Promise<void>): void {
+function stopOnSignals(service: Service, closeControl: () => Promise<void>): void {
   const stop = async (): Promise<void> => {
     process.off('SIGTERM', stop).off('SIGINT', stop)
     await closeControl()
-    await server.close({ drainSeconds: DRAIN_SECONDS })
+    await service.close({ drainSeconds: DRAIN_SECONDS })
   }
   process.on('SIGTERM', stop).on('SIGINT', stop)
 }

@@ -1,67 +1,69 @@
 /** TSIG keys, ACLs and key stores of a configuration. */
-import type { YamlPath } from '../base/index.ts'
-import { decodeBase64, type Secret } from '../signer/index.ts'
-import { canonicalName, nameFromText, nameToText } from '../zones/index.ts'
+import { ConclaveError, type YamlPath } from '../base/index.ts'
+import type { AccessRule } from './access.ts'
 import { KEYSTORE_DEFAULT } from './config-policy.ts'
 import type { Report } from './config-report.ts'
-import { readSecret, whyUnread } from './config-secrets.ts'
+import { readSecretText, whyUnread } from './config-secrets.ts'
 import type { AclShape, ConfigurationShape, KeystoreShape, TsigShape } from './config-shape.ts'
-import type { AclConfiguration, KeystoreConfiguration, TsigKeyConfiguration } from './config-types.ts'
+import type { KeystoreConfiguration } from './config-types.ts'
+import type { TsigKey } from './tsig-keyring.ts'
+import { keyNameText, tsigKey } from './tsig-keys.ts'
 
-export function readTsig({ tsig = {} }: ConfigurationShape, report: Report): TsigKeyConfiguration[] {
-  const keys: TsigKeyConfiguration[] = []
+export function readTsig({ tsig = {} }: ConfigurationShape, report: Report): TsigKey[] {
+  const keys: TsigKey[] = []
   for (const [text, shape] of Object.entries(tsig)) {
     const path = ['tsig', text]
     const name = nameOf(text)
     if (name === undefined) {
       report.keyError(path, `found ${JSON.stringify(text)}, expected a domain name as the name of a key`)
     } else if (keys.some(key => key.name === name)) report.keyError(path, `the key ${name} stands here twice`)
-    const secret = secretOf(shape, path, report)
-    if (name === undefined || secret === undefined) continue
-    keys.push({ name, algorithm: shape.algorithm ?? 'hmac-sha256', secret })
+    const key = keyOf(name ?? '.', shape, path, report)
+    if (key !== undefined) keys.push(key)
   }
   return keys
 }
 
-function secretOf(shape: TsigShape, path: YamlPath, report: Report): Secret | undefined {
-  const { secret: text, 'secret-file': file } = shape
-  if ((text === undefined) === (file === undefined)) {
+function keyOf(name: string, shape: TsigShape, path: YamlPath, report: Report): TsigKey | undefined {
+  const { algorithm = 'hmac-sha256', secret, 'secret-file': file } = shape
+  if ((secret === undefined) === (file === undefined)) {
     report.error(path, 'a TSIG key has either a secret or a secret-file')
     return undefined
   }
-  const at = [...path, text === undefined ? 'secret-file' : 'secret']
+  const at = [...path, file === undefined ? 'secret' : 'secret-file']
   report.checkSecrecy(at, file)
   try {
-    const secret =
-      file === undefined ? decodeBase64(new TextEncoder().encode(text)) : readSecret(report.resolve(file))
-    if (secret !== undefined && secret.length > 0) return secret
-    report.error(at, `${file === undefined ? '' : `${file}: `}expected the secret in base64 and nothing else`)
+    return tsigKey(name, algorithm, secret ?? readSecretText(report.resolve(file!)))
   } catch (error) {
-    report.error(at, `${file}: ${whyUnread(error)}`, 'CONFIG_FILE')
+    if (!(error instanceof ConclaveError)) report.error(at, `${file}: ${whyUnread(error)}`, 'CONFIG_FILE')
+    else
+      report.error(
+        at,
+        `${file === undefined ? '' : `${file}: `}expected the secret in base64 and nothing else`,
+      )
+    return undefined
   }
-  return undefined
 }
 
 /** A name as it is compared; undefined when the text is none. */
 function nameOf(text: string): string | undefined {
   try {
-    return nameToText(canonicalName(nameFromText(text.endsWith('.') ? text : `${text}.`)))
+    return keyNameText(text)
   } catch {
     return undefined
   }
 }
 
 /** ACLs that need no words. */
-const ACLS: Readonly<Record<string, AclConfiguration>> = {
-  loopback: { addresses: ['loopback'], keys: [] },
-  any: { addresses: ['any'], keys: [] },
+const ACLS: Readonly<Record<string, AccessRule>> = {
+  loopback: { prefixes: ['loopback'] },
+  any: { prefixes: ['any'] },
 }
 
 /** ACLs by name. */
 export function readAcls(
   { acl = {}, tsig = {} }: ConfigurationShape,
   report: Report,
-): ReadonlyMap<string, AclConfiguration> {
+): ReadonlyMap<string, AccessRule> {
   const acls = new Map(Object.entries(ACLS))
   const keys = Object.keys(tsig).flatMap(text => nameOf(text) ?? [])
   for (const [name, shape] of Object.entries(acl)) {
@@ -73,7 +75,7 @@ export function readAcls(
   return acls
 }
 
-function aclOf(shape: AclShape, path: YamlPath, known: readonly string[], report: Report): AclConfiguration {
+function aclOf(shape: AclShape, path: YamlPath, known: readonly string[], report: Report): AccessRule {
   const { addresses = [], keys = [] } = shape
   if (addresses.length === 0 && keys.length === 0) {
     report.error(path, 'an ACL has addresses, keys or both; to permit everybody, write addresses: [any]')
@@ -83,7 +85,10 @@ function aclOf(shape: AclShape, path: YamlPath, known: readonly string[], report
     report.refer([...path, 'keys', index], 'TSIG key', name, known)
     return name
   })
-  return { addresses, keys: names }
+  return {
+    ...(addresses.length === 0 ? {} : { prefixes: addresses }),
+    ...(names.length === 0 ? {} : { keys: names }),
+  }
 }
 
 /** Key stores by name; the default one is always there. */

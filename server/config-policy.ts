@@ -60,6 +60,7 @@ function policyOf(shape: PolicyShape): Partial<SigningPolicy> {
     jitterSeconds: shape.jitter,
     inceptionOffsetSeconds: shape['inception-offset'],
     replaceKeys: shape['replace-keys'],
+    foreignKeys: shape['foreign-keys'],
   }
   return present(wishes)
 }

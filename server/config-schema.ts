@@ -17,13 +17,8 @@ import {
   word,
   yesOrNo,
 } from './config-fields.ts'
-import {
-  type ConfigurationShape,
-  type PolicyShape,
-  type TemplateShape,
-  TSIG_ALGORITHMS,
-  type ZoneShape,
-} from './config-shape.ts'
+import type { ConfigurationShape, PolicyShape, TemplateShape, ZoneShape } from './config-shape.ts'
+import { TSIG_ALGORITHMS } from './tsig-keyring.ts'
 
 export interface Row {
   readonly description: string
@@ -208,6 +203,11 @@ const policyKeys = {
     yesOrNo(),
     'false',
     'sign anew what others have signed; their signatures are dropped',
+  ),
+  'foreign-keys': optional(
+    word('refuse', 'include'),
+    'refuse',
+    'DNSKEY, CDS and CDNSKEY of others in the zone: refused, or published beside ours (RFC 8901 §2.2)',
   ),
 }
 

@@ -1,19 +1,16 @@
 /** Files that a configuration names for their secrets. */
 import { readFileSync, statSync } from 'node:fs'
-import { decodeBase64, type Secret } from '../signer/index.ts'
 
 /** Others than owner and group. */
 const OTHERS_READ = 0o004
 /** A secret is some tens of octets; what is far longer is another file. */
 const SECRET_FILE_OCTETS_MAX = 4096
 
-/** A secret from its base64; undefined when the file has something else.
+/** The text of a secret; empty when the file has something else.
  *  @throws as readFileSync does */
-export function readSecret(path: string): Secret | undefined {
+export function readSecretText(path: string): Uint8Array {
   const octets = readFileSync(path)
-  const secret = octets.length > SECRET_FILE_OCTETS_MAX ? undefined : decodeBase64(octets)
-  octets.fill(0)
-  return secret
+  return octets.length > SECRET_FILE_OCTETS_MAX ? new Uint8Array(0) : octets
 }
 
 /** Whether users that are neither the owner nor in the group may read the file. */

@@ -2,6 +2,7 @@
  *  canonical form; what refers to something else is a name still. */
 import type { SerialPolicy, SigningPolicy } from '../signer/index.ts'
 import type { LogLevel } from './log.ts'
+import type { TsigAlgorithm } from './tsig-keyring.ts'
 
 type Maybe<T> = T | undefined
 
@@ -32,6 +33,7 @@ export interface PolicyShape {
   readonly gate?: Maybe<SigningPolicy['gate']>
   readonly keystore?: Maybe<string | RoleStores>
   readonly 'replace-keys'?: Maybe<boolean>
+  readonly 'foreign-keys'?: Maybe<SigningPolicy['foreignKeys']>
 }
 
 /** A key store for each role. */
@@ -66,16 +68,6 @@ export interface TsigShape {
   readonly secret?: Maybe<string>
   readonly 'secret-file'?: Maybe<string>
 }
-
-/** RFC 8945 §6, without what must not be used. */
-export const TSIG_ALGORITHMS = [
-  'hmac-sha1',
-  'hmac-sha224',
-  'hmac-sha256',
-  'hmac-sha384',
-  'hmac-sha512',
-] as const
-export type TsigAlgorithm = (typeof TSIG_ALGORITHMS)[number]
 
 export interface AclShape {
   readonly addresses?: Maybe<readonly string[]>

@@ -1,9 +1,9 @@
 /** A configuration that was read and checked: what the nameserver takes. Data only. */
 import type { Place } from '../base/index.ts'
-import type { Secret } from '../signer/index.ts'
+import type { AccessRule } from './access.ts'
 import type { ZonePolicy } from './config-policy.ts'
-import type { TsigAlgorithm } from './config-shape.ts'
 import type { LogLevel } from './log.ts'
+import type { TsigKey } from './tsig-keyring.ts'
 
 export interface Configuration {
   /** Absolute. */
@@ -14,25 +14,16 @@ export interface Configuration {
   readonly user?: string
   readonly listen: readonly string[]
   readonly log: { readonly level?: LogLevel; readonly format: 'auto' | 'json' | 'text' }
-  readonly tsig: readonly TsigKeyConfiguration[]
+  readonly tsig: readonly TsigKey[]
   /** By name; `default` is always there. */
   readonly keystores: ReadonlyMap<string, KeystoreConfiguration>
   readonly zones: readonly ZoneConfiguration[]
+  /** Where those keys stand that cannot be changed while the server runs. */
+  readonly places: Readonly<Record<FixedKey, Place>>
 }
 
-export interface TsigKeyConfiguration {
-  /** In canonical form, with its last dot. */
-  readonly name: string
-  readonly algorithm: TsigAlgorithm
-  readonly secret: Secret
-}
-
-/** Who may do something: a client with one of the addresses, when there are any, and one of the keys, when there are any. */
-export interface AclConfiguration {
-  readonly addresses: readonly string[]
-  /** Names in canonical form. */
-  readonly keys: readonly string[]
-}
+/** What is settled when the server starts. */
+export type FixedKey = 'state' | 'workers' | 'udp' | 'user' | 'format'
 
 export type KeystoreConfiguration =
   | { readonly type: 'file'; readonly directory?: string }
@@ -50,6 +41,6 @@ export interface ZoneConfiguration {
   readonly origin?: string
   readonly policy: ZonePolicy
   /** Any of them may transfer it. */
-  readonly transfer: readonly AclConfiguration[]
+  readonly transfer: readonly AccessRule[]
   readonly place: Place
 }

@@ -2,10 +2,11 @@
  *  I1  What is wrong in a policy or template is told there, once, however many zones use it. */
 import { ConclaveError, type YamlPath } from '../base/index.ts'
 import { policyWarnings } from '../signer/index.ts'
+import type { AccessRule } from './access.ts'
 import { type ZonePolicy, zonePolicyOf } from './config-policy.ts'
 import type { Report } from './config-report.ts'
 import type { ConfigurationShape, PolicyShape, TemplateShape, ZoneShape } from './config-shape.ts'
-import type { AclConfiguration, KeystoreConfiguration, ZoneConfiguration } from './config-types.ts'
+import type { KeystoreConfiguration, ZoneConfiguration } from './config-types.ts'
 
 const TRANSFER_DEFAULT = ['loopback']
 /** The policy and the template of zones that name none. */
@@ -14,7 +15,7 @@ const DEFAULT = 'default'
 /** What zones may refer to. */
 export interface ZoneContext {
   readonly shape: ConfigurationShape
-  readonly acls: ReadonlyMap<string, AclConfiguration>
+  readonly acls: ReadonlyMap<string, AccessRule>
   readonly keystores: ReadonlyMap<string, KeystoreConfiguration>
   readonly report: Report
 }

@@ -74,6 +74,7 @@ function configurationOf(shape: ConfigurationShape, report: Report): Configurati
   const tsig = readTsig(shape, report)
   const acls = readAcls(shape, report)
   const keystores = readKeystores(shape, report)
+  if (listen.length === 0) report.error(['listen'], 'there is no address to listen on; give at least one')
   report.checkTwice(listen, index => ['listen', index], 'address')
   return {
     file: report.file,
@@ -86,6 +87,13 @@ function configurationOf(shape: ConfigurationShape, report: Report): Configurati
     tsig,
     keystores,
     zones: readZones({ shape, acls, keystores, report }),
+    places: {
+      state: report.placeOf(['server', 'state']),
+      workers: report.placeOf(['server', 'workers']),
+      udp: report.placeOf(['server', 'udp']),
+      user: report.placeOf(['server', 'user']),
+      format: report.placeOf(['log', 'format']),
+    },
   }
 }
 

@@ -64,6 +64,8 @@ interface FileSource {
   /** Digest of content that loses more than half of the names, once seen (I3). */
   doubted?: string
   lastRefusal?: Refusal
+  /** Added by itself, not found in its directory. */
+  named: boolean
   /** I5. */
   forgotten: boolean
   /** Whoever waits for the next outcome. */
@@ -102,6 +104,7 @@ export class FileSources {
     this.#forgotten.delete(file)
     const known = this.#files.has(file)
     const source = this.#source(file)
+    source.named = true
     source.settings = settings
     source.life?.configure(settings)
     if (origin !== undefined) source.origin = origin
@@ -124,6 +127,7 @@ export class FileSources {
       })
     }
     checkReadable(directory)
+    if (!this.#directories.has(directory)) this.#remember(directory)
     this.#directories.set(directory, settings)
     const before = new Set(this.#files.keys())
     const found = this.#watcher?.addDirectory(directory) ?? zoneFilesOf(directory)
@@ -179,6 +183,51 @@ export class FileSources {
     this.#settle(file, { kind: 'unchanged' })
   }
 
+  /** Files of a directory that was not followed are found again. */
+  #remember(directory: string): void {
+    for (const path of this.#forgotten) if (dirname(path) === directory) this.#forgotten.delete(path)
+  }
+
+  /** What holds for a directory's files from now on, but for those that were added by themselves. */
+  configureDirectory(path: string, settings: ZoneSettings): void {
+    if (!this.#directories.has(path)) return
+    this.#directories.set(path, settings)
+    for (const file of this.#foundIn(path)) file.settings = settings
+  }
+
+  /** What holds for the zone in a file that is followed. */
+  settingsOf(path: string): ZoneSettings | undefined {
+    return this.#files.get(path)?.settings
+  }
+
+  /** Files that were found in a directory. */
+  #foundIn(directory: string): FileSource[] {
+    return [...this.#files.values()].filter(({ path, named }) => !named && dirname(path) === directory)
+  }
+
+  /** The files of a source: a file, or what was found in a directory. */
+  filesOf(path: string): string[] {
+    if (this.#directories.has(path)) return this.#foundIn(path).map(file => file.path)
+    return this.#files.has(path) ? [path] : []
+  }
+
+  /** No longer follows a file or a directory; gives the files whose zones have no source now. A file in a directory that
+   *  is followed is one of the directory's then. */
+  release(path: string): string[] {
+    const file = this.#files.get(path)
+    const settings = this.#directories.get(dirname(path))
+    if (file !== undefined && settings !== undefined && path.endsWith('.zone')) {
+      file.named = false
+      file.settings = settings
+      delete file.origin
+      return []
+    }
+    const released = this.filesOf(path)
+    if (this.#directories.delete(path)) this.#watcher?.removeDirectory(path)
+    for (const one of released) this.forget(one)
+    return released
+  }
+
   /** Files that have given no zone so far, and why. */
   refusedSources(): RefusedEvent[] {
     return [...this.#files.values()].flatMap(({ path, life, lastRefusal }) =>
@@ -197,7 +246,7 @@ export class FileSources {
     const known = this.#files.get(path)
     if (known !== undefined) return known
     const settings = this.#directories.get(dirname(path)) ?? this.#options.settings
-    const file: FileSource = { path, settings, forgotten: false, waiting: [] }
+    const file: FileSource = { path, settings, named: false, forgotten: false, waiting: [] }
     this.#files.set(path, file)
     return file
   }

@@ -29,12 +29,11 @@ export { configurationJsonSchema, type DocumentedKey, documentedKeys } from './c
 export { durationSeconds } from './config-fields.ts'
 export type { ZonePolicy } from './config-policy.ts'
 export type {
-  AclConfiguration,
   Configuration,
   KeystoreConfiguration,
-  TsigKeyConfiguration,
   ZoneConfiguration,
 } from './config-types.ts'
+export { type ConfiguredOptions, ConfiguredServer } from './configured.ts'
 export {
   type ControlHandler,
   type ControlOptions,
@@ -51,7 +50,7 @@ export {
   openListeners,
   probeAddresses,
 } from './listen.ts'
-export { createLogger, type LogLevel, type LogOptions } from './log.ts'
+export { createLogger, type LevelLogger, type LogLevel, type LogOptions } from './log.ts'
 export * from './nameserver.ts'
 export * from './nameserver-types.ts'
 export { dropPrivileges, giveToUser } from './privileges.ts'
@@ -59,6 +58,7 @@ export type { RecordText, ZoneChange } from './program-zone.ts'
 export * from './rcode.ts'
 export type { Refusal } from './refusal.ts'
 export { type DueJob, Scheduler, type SchedulerOptions } from './scheduler.ts'
+export type { SourceChange, ZoneSource } from './source-changes.ts'
 export { parseSource, type SourceArgument } from './sources.ts'
 export {
   defaultStateDirectory,

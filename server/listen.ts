@@ -2,7 +2,8 @@
  *  I1  Everything is open or nothing is: a failing address closes the others and names itself (LISTEN_*).
  *  I2  An address has the same port for UDP and TCP (RFC 7766 §5); port 0 is one that is free for both.
  *  I3  TCP is bound first, exclusively; UDP is then asked for without SO_REUSEPORT: what another program has is found.
- *  I4  Nothing of the process changes: no signal handler, no listener, no environment. Two servers do not meet. */
+ *  I4  `change` opens and closes addresses while the others are served; when one cannot be opened, nothing changes.
+ *  I5  Nothing of the process changes: no signal handler, no listener, no environment. Two servers do not meet. */
 import { createSocket } from 'node:dgram'
 import { createServer } from 'node:net'
 import type { Clock, Logger } from '../base/index.ts'
@@ -58,6 +59,9 @@ export interface Listeners {
   readonly addresses: readonly ListenAddress[]
   readonly udp: 'batch' | 'dgram'
   counters(): ListenCounters
+  /** Listens on these from now on (I4). Addresses are the same when they were asked for with the same words.
+   *  @throws ConclaveError LISTEN_… */
+  change(addresses: ListenOptions['addresses']): Promise<void>
   /** Finishes what is in progress, for up to `drainSeconds` (default 2), and leaves nothing running. */
   close(options?: { readonly drainSeconds?: number }): Promise<void>
 }
@@ -125,8 +129,14 @@ function checkAddresses(options: Pick<ListenOptions, 'addresses'>): ListenAddres
   })
 }
 
+/** An address as it was asked for, and with the port it got. */
+interface OpenAddress {
+  readonly asked: string
+  readonly bound: ListenAddress
+}
+
 class OpenListeners implements Listeners {
-  addresses: readonly ListenAddress[] = []
+  #open: readonly OpenAddress[] = []
   readonly udp: 'batch' | 'dgram'
   readonly #options: ListenOptions
   readonly #calls: Syscalls | null
@@ -158,11 +168,50 @@ class OpenListeners implements Listeners {
       ...(limits.transfers === undefined ? {} : { limits: limits.transfers }),
     })
     this.#tcp = new TcpServer(this.#local.answerer, this.#transfers, limits.tcp ?? {}, log, clock)
-    const addresses: ListenAddress[] = []
-    for (const address of asked) addresses.push(await this.#openTcp(address))
-    if (this.#calls === null) await this.#openDgram(addresses)
-    else await this.#openPool(this.#calls, addresses)
-    this.addresses = addresses
+    this.#open = await this.#openAll(asked, addresses =>
+      this.#calls === null ? this.#openDgram(addresses) : this.#openPool(this.#calls, addresses),
+    )
+  }
+
+  get addresses(): readonly ListenAddress[] {
+    return this.#open.map(({ bound }) => bound)
+  }
+
+  async change(addresses: ListenOptions['addresses']): Promise<void> {
+    const wanted = checkAddresses({ addresses })
+    const words = wanted.map(listenAddressText)
+    const kept = this.#open.filter(({ asked }) => words.includes(asked))
+    const gone = this.#open.filter(({ asked }) => !words.includes(asked)).map(({ bound }) => bound)
+    const fresh = wanted.filter(address => !kept.some(({ asked }) => asked === listenAddressText(address)))
+    if (fresh.length + gone.length === 0) return
+    const opened = await this.#openAll(fresh, async bound => {
+      await this.#pool?.change(bound, gone)
+      await this.#openDgram(bound)
+    })
+    for (const address of gone) {
+      this.#tcp!.closeAddress(address)
+      await this.#dgram?.closeAddress(address)
+    }
+    const all = [...kept, ...opened]
+    this.#open = words.flatMap(word => all.find(({ asked }) => asked === word) ?? [])
+  }
+
+  /** I1: TCP first (I3), then UDP; when that fails, TCP is closed again. */
+  async #openAll(
+    asked: readonly ListenAddress[],
+    openUdp: (addresses: readonly ListenAddress[]) => Promise<void>,
+  ): Promise<OpenAddress[]> {
+    const opened: OpenAddress[] = []
+    try {
+      for (const address of asked) {
+        opened.push({ asked: listenAddressText(address), bound: await this.#openTcp(address) })
+      }
+      await openUdp(opened.map(({ bound }) => bound))
+      return opened
+    } catch (error) {
+      for (const { bound } of opened) this.#tcp!.closeAddress(bound)
+      throw error
+    }
   }
 
   /** I2. */
@@ -172,7 +221,7 @@ class OpenListeners implements Listeners {
     for (let tries = 1; ; tries++) {
       const bound = await tcp.open(address)
       if (await this.#udpIsFree(bound)) return bound
-      await tcp.closeLast()
+      tcp.closeAddress(bound)
       if (tries === PORT_TRIES_MAX) throw listenFailure('EADDRINUSE', bound, 'UDP')
     }
   }
@@ -203,15 +252,24 @@ class OpenListeners implements Listeners {
     await this.#pool.start()
   }
 
+  /** All of them or, when one cannot be opened, none. */
   async #openDgram(addresses: readonly ListenAddress[]): Promise<void> {
+    if (this.#calls !== null) return
     const { log } = this.#options
-    this.#dgram = new DgramServer(this.#local!.answerer, log)
-    for (const address of addresses) {
-      await this.#dgram.open(address)
-      if (!isWildcard(address.host)) continue
-      log.warn('on a wildcard address node:dgram may answer from another address than the one asked', {
-        address: listenAddressText(address),
-      })
+    this.#dgram ??= new DgramServer(this.#local!.answerer, log)
+    const opened: ListenAddress[] = []
+    try {
+      for (const address of addresses) {
+        await this.#dgram.open(address)
+        opened.push(address)
+        if (!isWildcard(address.host)) continue
+        log.warn('on a wildcard address node:dgram may answer from another address than the one asked', {
+          address: listenAddressText(address),
+        })
+      }
+    } catch (error) {
+      for (const address of opened) await this.#dgram.closeAddress(address)
+      throw error
     }
   }
 

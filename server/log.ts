@@ -15,7 +15,12 @@ export interface LogOptions {
   readonly stream?: NodeJS.WritableStream & { readonly isTTY?: boolean }
 }
 
-export function createLogger(options: LogOptions = {}): Logger {
+/** A logger whose least level can be changed. */
+export interface LevelLogger extends Logger {
+  setLevel(level: LogLevel): void
+}
+
+export function createLogger(options: LogOptions = {}): LevelLogger {
   const stream = options.stream ?? process.stderr
   const readable = options.readable ?? stream.isTTY === true
   stream.on('error', () => {})
@@ -37,6 +42,9 @@ export function createLogger(options: LogOptions = {}): Logger {
     info: (message, fields) => log.info(fields ?? {}, message),
     warn: (message, fields) => log.warn(fields ?? {}, message),
     error: (message, fields) => log.error(fields ?? {}, message),
+    setLevel: level => {
+      log.level = level
+    },
   }
 }
 

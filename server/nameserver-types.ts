@@ -1,7 +1,7 @@
 /** What embedders of a nameserver give and get. Data only; nameserver.ts does the work. */
 import type { Clock, Logger } from '../base/index.ts'
 import type { KeyInfo, KeyStore, SerialPolicy, SigningPolicy, ZoneStores } from '../signer/index.ts'
-import type { Name, StoreStats } from '../zones/index.ts'
+import type { Fault, Name, StoreStats } from '../zones/index.ts'
 import type { TransferRules } from './access.ts'
 import type { ListenCounters } from './listen.ts'
 import type { ZoneChange } from './program-zone.ts'
@@ -110,4 +110,13 @@ export interface ServerStatus {
   readonly zones: readonly ZoneStatus[]
   /** Sources that gave no zone so far. */
   readonly refusedSources: readonly RefusedEvent[]
+  readonly configuration?: ConfigurationStatus
+}
+
+/** Of a server that has a configuration file. */
+export interface ConfigurationStatus {
+  readonly file: string
+  readonly appliedUnix: number
+  /** The last reading that was refused, if none was applied after it. */
+  readonly refused?: { readonly atUnix: number; readonly faults: readonly Fault[] }
 }

@@ -60,6 +60,7 @@ import type {
 import { ProgramChanges } from './program-changes.ts'
 import { checkSigner, type RecordText, recordFromText } from './program-zone.ts'
 import { type Refusal, refusalError } from './refusal.ts'
+import { changeSources, type SourceChange } from './source-changes.ts'
 import { openState, type State } from './state.ts'
 import { Upkeep } from './upkeep.ts'
 import {
@@ -173,6 +174,8 @@ export class Nameserver extends EventEmitter<NameserverEvents> {
   readonly #zones = new Map<string, ZoneEntry>()
   /** Zones that were removed, until nothing of them is under way. */
   readonly #leaving = new Map<string, Promise<void>>()
+  /** Zones that another source may take over (source-changes.ts). */
+  readonly #yielding = new Set<ZoneLife>()
   readonly #upkeep: Upkeep
   readonly #files: FileSources
   readonly #answerer: Answerer
@@ -265,6 +268,16 @@ export class Nameserver extends EventEmitter<NameserverEvents> {
     }
   }
 
+  /** Listens on these addresses from now on; those that stay are served all the while. When one cannot be opened,
+   *  nothing changes.
+   *  @throws ConclaveError LISTEN_… */
+  async setListen(addresses: readonly string[]): Promise<void> {
+    if (this.#listening === undefined) return this.listen(addresses)
+    await this.#listening
+    this.#checkOpen()
+    await this.#listeners!.change(addresses)
+  }
+
   async #listen(addresses: readonly string[]): Promise<void> {
     const { workers, udp } = this.#options
     this.#listeners = await openListeners({
@@ -277,6 +290,13 @@ export class Nameserver extends EventEmitter<NameserverEvents> {
       log: this.#parts.log,
       ...(udp === undefined ? {} : { udp }),
     })
+  }
+
+  /** Keys in files, used by this nameserver's threads; by default those of the state directory. Whoever asks closes them.
+   *  @throws ConclaveError KEY_UNREADABLE */
+  openFileKeys(directory: string = this.#parts.state.keysDirectory): Promise<KeyStore> {
+    const { pool, clock, log } = this.#parts
+    return FileKeyStore.open(directory, { pool, clock, log })
   }
 
   /** Puts other keys and rules in place of those given before, all or, when something is wrong, none. Queries that
@@ -307,6 +327,23 @@ export class Nameserver extends EventEmitter<NameserverEvents> {
   async addDirectory(path: string, options: ZoneOptions = {}): Promise<ZoneOutcome[]> {
     this.#checkOpen()
     return this.#files.addDirectory(path, await this.#settingsOf(options))
+  }
+
+  /** Changes several sources in one go; a zone that moves from one to another is served all the while. Resolves with an
+   *  outcome for each zone that was touched and not removed.
+   *  @throws ConclaveError KEY_UNREADABLE, with nothing changed */
+  async changeSources(change: SourceChange): Promise<ZoneOutcome[]> {
+    this.#checkOpen()
+    return changeSources(change, {
+      files: this.#files,
+      yielding: this.#yielding,
+      settingsOf: options => this.#settingsOf(options),
+      livesOf: files =>
+        [...this.#zones.values()].flatMap(({ life, source }) => (files.has(source) ? [life] : [])),
+      reconfigure: (life, settings) => this.#reconfigure(this.#entry(life.zone), settings),
+      remove: life => this.#remove(life),
+      now: () => this.#parts.clock.now(),
+    })
   }
 
   /** Serves a zone from the text of a zone file; again for the same zone, in place of the text before.
@@ -376,6 +413,11 @@ export class Nameserver extends EventEmitter<NameserverEvents> {
       this.#zones.set(zone, { life, source, ...(program === undefined ? {} : { program }) })
       return life
     }
+    if (this.#yielding.delete(known.life)) {
+      this.#zones.set(zone, { life: known.life, source })
+      known.life.configure(settings)
+      return known.life
+    }
     if (known.source === source && source !== PROGRAM) return known.life
     throw new ConclaveError('ZONE_TWICE', `the zone ${zone} is served from ${known.source} already`, {
       place: { file: source, zone },
@@ -388,8 +430,10 @@ export class Nameserver extends EventEmitter<NameserverEvents> {
    *  @throws ConclaveError ZONE_UNKNOWN, KEY_UNREADABLE */
   async setZonePolicy(name: string, options: ZoneOptions): Promise<ZoneOutcome> {
     this.#checkOpen()
-    const { life, source } = this.#entry(name)
-    const settings = await this.#settingsOf(options)
+    return this.#reconfigure(this.#entry(name), await this.#settingsOf(options))
+  }
+
+  async #reconfigure({ life, source }: ZoneEntry, settings: ZoneSettings): Promise<ZoneOutcome> {
     const before = life.settings
     life.configure(settings)
     this.#files.configure(source, settings)

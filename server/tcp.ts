@@ -12,7 +12,7 @@
  *  I5  No exception leaves a connection: it ends, and the others go on. */
 import { createServer, type Server, type Socket } from 'node:net'
 import type { Clock, Logger, Timer } from '../base/index.ts'
-import { addressOctets, type ListenAddress } from './address.ts'
+import { addressOctets, type ListenAddress, listenAddressText } from './address.ts'
 import { type Answerer, DEFER, DROP } from './answerer.ts'
 import type { Transfers } from './axfr.ts'
 import { TRANSPORT_TCP } from './counters.ts'
@@ -72,7 +72,8 @@ export class TcpServer {
     out: Buffer.alloc(MESSAGE_OCTETS_MAX),
     gather: Buffer.alloc(GATHER_OCTETS + 2 + MESSAGE_OCTETS_MAX),
   }
-  readonly #servers: Server[] = []
+  /** By address as it was bound. */
+  readonly #servers = new Map<string, Server>()
   readonly #connections = new Set<Connection>()
   readonly #perAddress = new Map<string, number>()
   #sweep: Timer | undefined
@@ -119,18 +120,18 @@ export class TcpServer {
     server.removeAllListeners('error')
     // For example EMFILE: the connection that could not be accepted is lost, the server is not.
     server.on('error', error => this.log.warn('TCP connections cannot be accepted', { error: error.message }))
-    this.#servers.push(server)
-    const bound = server.address()
-    return {
-      host: address.host,
-      port: bound !== null && typeof bound === 'object' ? bound.port : address.port,
-    }
+    const at = server.address()
+    const port = at !== null && typeof at === 'object' ? at.port : address.port
+    const bound = { host: address.host, port }
+    this.#servers.set(listenAddressText(bound), server)
+    return bound
   }
 
-  /** Takes back the last `open`, on which nobody has connected. */
-  async closeLast(): Promise<void> {
-    const server = this.#servers.pop()
-    await new Promise<void>(resolve => (server === undefined ? resolve() : server.close(() => resolve())))
+  /** Accepts no more there; connections that are open go on until they end or are idle. */
+  closeAddress(address: ListenAddress): void {
+    const text = listenAddressText(address)
+    this.#servers.get(text)?.close()
+    this.#servers.delete(text)
   }
 
   #accept(socket: Socket): void {
@@ -194,8 +195,9 @@ export class TcpServer {
 
   /** Accepts no more, lets work in progress finish for up to `drainSeconds`, then ends what is left. */
   async close(drainSeconds: number): Promise<void> {
-    const closed = this.#servers.map(server => new Promise<void>(resolve => server.close(() => resolve())))
-    this.#servers.length = 0
+    const servers = [...this.#servers.values()]
+    const closed = servers.map(server => new Promise<void>(resolve => server.close(() => resolve())))
+    this.#servers.clear()
     if (this.#connections.size > 0) {
       const drained = new Promise<void>(resolve => {
         this.#drained = resolve

@@ -19,7 +19,7 @@ export class DgramServer {
   readonly transportCounters: Float64Array = new Float64Array(UDP_COUNTERS)
   readonly #answerer: Answerer
   readonly #log: Logger
-  readonly #sockets: Socket[] = []
+  readonly #sockets = new Map<string, Socket>()
   readonly #out = new Uint8Array(ANSWER_OCTETS_MAX)
 
   constructor(answerer: Answerer, log: Logger) {
@@ -51,7 +51,7 @@ export class DgramServer {
     } catch {
       // What the system gives must do.
     }
-    this.#sockets.push(socket)
+    this.#sockets.set(listenAddressText(address), socket)
   }
 
   #respond(socket: Socket, query: Buffer, peer: RemoteInfo): void {
@@ -76,9 +76,17 @@ export class DgramServer {
     })
   }
 
+  /** Answers that are on their way go out. */
+  async closeAddress(address: ListenAddress): Promise<void> {
+    const text = listenAddressText(address)
+    const socket = this.#sockets.get(text)
+    this.#sockets.delete(text)
+    await new Promise<void>(resolve => (socket === undefined ? resolve() : socket.close(() => resolve())))
+  }
+
   async close(): Promise<void> {
-    const closing = this.#sockets.map(socket => new Promise<void>(resolve => socket.close(() => resolve())))
-    this.#sockets.length = 0
-    await Promise.all(closing)
+    const sockets = [...this.#sockets.values()]
+    this.#sockets.clear()
+    await Promise.all(sockets.map(socket => new Promise<void>(resolve => socket.close(() => resolve()))))
   }
 }

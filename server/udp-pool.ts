@@ -2,12 +2,14 @@
  *  I1  Sockets belong to the main thread (a process has one table of descriptors), so bind errors are found before
  *      anything runs, privileges can be dropped afterwards, and a dead thread loses no socket.
  *  I2  A thread that died is cleared from the store's readers before the next one starts.
- *  I3  After `close` there is no thread, timer or descriptor left. */
+ *  I3  After `close` there is no thread, timer or descriptor left.
+ *  I4  Sockets of addresses that stay are kept when others come or go: a thread takes over from the one before it while
+ *      both read them, so that no query waits for a thread to start. */
 import { Worker } from 'node:worker_threads'
 import type { Clock, Logger, Timer } from '../base/index.ts'
 import type { StoreHandle } from '../zones/index.ts'
 import type { AccessControl } from './access.ts'
-import { isWildcard, type ListenAddress, socketAddress } from './address.ts'
+import { isWildcard, type ListenAddress, listenAddressText, socketAddress } from './address.ts'
 import { COUNTERS } from './counters.ts'
 import { listenFailure } from './listen-errors.ts'
 import type { AnswererSettings } from './open-answerer.ts'
@@ -100,9 +102,13 @@ function raiseBuffers(calls: Syscalls, descriptor: number): void {
   raise(SO_SNDBUFFORCE, SO_SNDBUF)
 }
 
+interface BoundSocket extends BatchSocket {
+  readonly address: ListenAddress
+}
+
 /** One thread and what outlives it: sockets, event, shared blocks. */
 interface Member {
-  readonly sockets: readonly BatchSocket[]
+  readonly sockets: readonly BoundSocket[]
   readonly event: number
   readonly control: SharedArrayBuffer
   readonly counters: SharedArrayBuffer
@@ -113,12 +119,19 @@ interface Member {
   backoffSeconds: number
   timer: Timer | undefined
   exited: Promise<void>
+  /** It ends because it shall. */
+  leaving: boolean
 }
 
 export class UdpPool {
   readonly #calls: Syscalls
   readonly #options: UdpPoolOptions
-  readonly #members: Member[] = []
+  #members: readonly Member[] = []
+  /** Members that take over soon. */
+  #successors: readonly Member[] = []
+  /** Counters of threads that others have taken over from. */
+  readonly #past = new Float64Array(COUNTERS)
+  readonly #transportPast = new Float64Array(UDP_COUNTERS)
   readonly #unwatch: (() => void) | undefined
   #closing = false
   #restarts = 0
@@ -132,28 +145,35 @@ export class UdpPool {
   ) {
     this.#calls = calls
     this.#options = options
-    try {
-      // SO_REUSEPORT would hide that another process of ours has the port: ask once without it.
-      if (workers > 1) {
-        for (const address of addresses) calls.close(openUdpSocket(calls, address, false).descriptor)
-      }
-      for (let index = 0; index < workers; index++)
-        this.#members.push(this.#newMember(addresses, workers > 1))
-    } catch (error) {
-      for (const member of this.#members) this.#release(member)
-      throw error
-    }
+    this.#members = this.#openAll(addresses, workers).map(sockets => this.#newMember(sockets))
     this.#unwatch = options.access?.watch(() => this.#sendKeys())
   }
 
-  #newMember(addresses: readonly ListenAddress[], shared: boolean): Member {
-    const sockets: BatchSocket[] = []
+  /** A socket of each address for each thread; throws LISTEN_* with none left open. */
+  #openAll(addresses: readonly ListenAddress[], workers: number): BoundSocket[][] {
+    const opened: BoundSocket[][] = []
     try {
-      for (const address of addresses) sockets.push(openUdpSocket(this.#calls, address, shared))
+      // SO_REUSEPORT would hide that another process of ours has the port: ask once without it.
+      if (workers > 1) {
+        for (const address of addresses) {
+          this.#calls.close(openUdpSocket(this.#calls, address, false).descriptor)
+        }
+      }
+      for (let index = 0; index < workers; index++) {
+        const sockets: BoundSocket[] = []
+        opened.push(sockets)
+        for (const address of addresses) {
+          sockets.push({ ...openUdpSocket(this.#calls, address, workers > 1), address })
+        }
+      }
+      return opened
     } catch (error) {
-      for (const socket of sockets) this.#calls.close(socket.descriptor)
+      for (const { descriptor } of opened.flat()) this.#calls.close(descriptor)
       throw error
     }
+  }
+
+  #newMember(sockets: readonly BoundSocket[]): Member {
     const block = (length: number): SharedArrayBuffer => new SharedArrayBuffer(length * 8)
     return {
       sockets,
@@ -167,7 +187,48 @@ export class UdpPool {
       backoffSeconds: RESTART_SECONDS_MIN,
       timer: undefined,
       exited: Promise.resolve(),
+      leaving: false,
     }
+  }
+
+  /** Opens and closes addresses while the others are served (I4); throws with nothing changed.
+   *  @throws ConclaveError LISTEN_… */
+  async change(opening: readonly ListenAddress[], closing: readonly ListenAddress[]): Promise<void> {
+    const gone = new Set(closing.map(listenAddressText))
+    const opened = this.#openAll(opening, this.#members.length)
+    const kept = this.#members.map(({ sockets }) =>
+      sockets.filter(({ address }) => !gone.has(listenAddressText(address))),
+    )
+    const before = this.#members
+    const after = opened.map((sockets, index) => this.#newMember([...kept[index]!, ...sockets]))
+    this.#successors = after
+    try {
+      await Promise.all(after.map(member => this.#startMember(member)))
+    } catch (error) {
+      await Promise.all(after.map(member => this.#retire(member, kept.flat())))
+      throw error
+    } finally {
+      this.#successors = []
+    }
+    this.#members = after
+    await Promise.all(before.map(member => this.#retire(member, kept.flat())))
+  }
+
+  /** Ends a thread; sockets that others read are left open. */
+  async #retire(member: Member, kept: readonly BoundSocket[]): Promise<void> {
+    await this.#stop(member)
+    addTo(this.#past, new Float64Array(member.counters))
+    addTo(this.#transportPast, new Float64Array(member.transportCounters))
+    this.#release(member, kept)
+  }
+
+  /** Resolves when the thread has answered what waits at its sockets, and has ended. */
+  #stop(member: Member): Promise<void> {
+    member.leaving = true
+    member.timer?.cancel()
+    Atomics.store(new Int32Array(member.control), CONTROL_STOP, 1)
+    raiseEvent(this.#calls, member.event)
+    return member.exited
   }
 
   /** Starts the threads; resolves when each has opened its answerer. */
@@ -175,13 +236,13 @@ export class UdpPool {
     await Promise.all(this.#members.map(member => this.#startMember(member)))
   }
 
-  /** Blocks of the answerers' counters, one a thread. */
+  /** Blocks of the answerers' counters, to be summed. */
   get counters(): Float64Array[] {
-    return this.#members.map(member => new Float64Array(member.counters))
+    return [this.#past, ...this.#members.map(member => new Float64Array(member.counters))]
   }
 
   get transportCounters(): Float64Array[] {
-    return this.#members.map(member => new Float64Array(member.transportCounters))
+    return [this.#transportPast, ...this.#members.map(member => new Float64Array(member.transportCounters))]
   }
 
   /** Threads that died and were started again. */
@@ -220,7 +281,7 @@ export class UdpPool {
   /** A thread that is being started finds the message, too. */
   #sendKeys(): void {
     const keys = this.#options.access?.current().keys ?? []
-    for (const { worker, control } of this.#members) {
+    for (const { worker, control } of [...this.#members, ...this.#successors]) {
       worker?.postMessage(keys)
       Atomics.add(new Int32Array(control), CONTROL_KEYS, 1)
     }
@@ -232,7 +293,7 @@ export class UdpPool {
     // A thread that ended by itself has given its slot back.
     if (member.slot >= 0 && code !== 0) this.#options.store.clearReader(member.slot)
     member.slot = -1
-    if (this.#closing) return
+    if (this.#closing || member.leaving) return
     const { clock, log } = this.#options
     if (clock.now() - member.startedAt > STEADY_SECONDS) member.backoffSeconds = RESTART_SECONDS_MIN
     const seconds = member.backoffSeconds
@@ -252,18 +313,17 @@ export class UdpPool {
   async close(): Promise<void> {
     this.#closing = true
     this.#unwatch?.()
-    for (const member of this.#members) {
-      member.timer?.cancel()
-      Atomics.store(new Int32Array(member.control), CONTROL_STOP, 1)
-      raiseEvent(this.#calls, member.event)
-    }
-    await Promise.all(this.#members.map(member => member.exited))
+    await Promise.all(this.#members.map(member => this.#stop(member)))
     for (const member of this.#members) this.#release(member)
-    this.#members.length = 0
+    this.#members = []
   }
 
-  #release(member: Member): void {
-    for (const socket of member.sockets) this.#calls.close(socket.descriptor)
+  #release(member: Member, kept: readonly BoundSocket[] = []): void {
+    for (const socket of member.sockets) if (!kept.includes(socket)) this.#calls.close(socket.descriptor)
     this.#calls.close(member.event)
   }
+}
+
+function addTo(sums: Float64Array, block: Float64Array): void {
+  for (const [index, value] of block.entries()) sums[index]! += value
 }

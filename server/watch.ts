@@ -50,6 +50,8 @@ export interface SourceWatcher {
   removeFile(path: string): void
   /** Watches every `*.zone` file in a directory, now and later; gives those that are there now. */
   addDirectory(path: string): string[]
+  /** No longer looks for files in a directory; those that are watched stay so until `removeFile`. */
+  removeDirectory(path: string): void
   /** All zone files. */
   files(): string[]
   /** Which files a zone file includes, after each parse, also one that failed. A stamp (from readSource) is what the
@@ -138,6 +140,13 @@ class Watcher implements SourceWatcher {
     return found
   }
 
+  removeDirectory(path: string): void {
+    const directory = this.#directories.get(resolve(path))
+    if (directory === undefined) return
+    directory.scanned = false
+    this.#closeUnused(directory)
+  }
+
   files(): string[] {
     return [...this.#zones.keys()]
   }
@@ -216,9 +225,13 @@ class Watcher implements SourceWatcher {
     const directory = this.#directories.get(path)
     directory?.files.delete(file)
     directory?.links.delete(file)
-    if (directory === undefined || directory.files.size > 0 || directory.scanned) return
-    this.#directories.delete(path)
-    void directory.watch.close()
+    if (directory !== undefined) this.#closeUnused(directory)
+  }
+
+  #closeUnused({ files, scanned, watch }: WatchedDirectory): void {
+    if (files.size > 0 || scanned) return
+    this.#directories.delete(watch.path)
+    void watch.close()
   }
 
   /** Where a link leads is watched too: a change of the target makes no event beside the link. */

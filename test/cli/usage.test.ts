@@ -10,7 +10,9 @@ const STACK = /^\s+at .+:\d+:\d+\)?$/m
 const usageErrors: readonly (readonly [words: string, says: RegExp])[] = [
   ['', /Usage: conclave/],
   ['nope', /unknown command 'nope'[\s\S]*Usage: conclave/],
-  ['serve', /missing required argument 'sources'[\s\S]*Usage: conclave serve/],
+  ['serve', /nothing to serve/],
+  ['serve a.zone -c c.yaml', /zones stand in the configuration/],
+  ['serve -c c.yaml --denial nsec3', /--denial stands in the configuration/],
   ['serve a.zone --nope', /unknown option '--nope'[\s\S]*Usage: conclave serve/],
   ['serve a.zone --workers 0', /A number from 1 to 64/],
   ['serve a.zone --denial maybe', /Allowed choices are nsec, nsec3, opt-out/],
