@@ -1,7 +1,7 @@
 import { spawn, spawnSync } from 'node:child_process'
 import { createSocket } from 'node:dgram'
 import { once } from 'node:events'
-import { createServer } from 'node:net'
+import { type AddressInfo, connect, createServer } from 'node:net'
 import test from 'ava'
 import { ConclaveError } from '../../base/index.ts'
 import { addressOctets, isWildcard, parseListenAddress, prefixMatcher } from '../../server/address.ts'
@@ -154,4 +154,48 @@ test('no address, and an address twice, are refused', async t => {
   await t.throwsAsync(listening(t, { addresses: ['127.0.0.1@5399', '127.0.0.1:5399'] }), {
     code: 'LISTEN_IN_USE',
   })
+})
+
+test('I4: addresses come and go; one that stays is answered all the while, and what cannot be opened changes nothing', async t => {
+  for (const udp of MODES) {
+    const listeners = await listening(t, { udp, workers: 2, addresses: ['127.0.0.1@0', '127.0.0.2@0'] })
+    const [stays, goes] = listeners.addresses
+    const client = await datagrams(t)
+    const ask = (
+      id: number,
+      { host, port }: { readonly host: string; readonly port: number },
+    ): Promise<unknown> => exchange(client, question(id, 'name.example.'), port, host)
+    const stream = (async () => {
+      for (let id = 1; id <= 2000; id++) await ask(id, stays!)
+    })()
+    const open = await StreamClient.open(t, stays!.port)
+    open.socket.write(framed(question(4001, 'before.example.')))
+    await open.received(1)
+    await listeners.change(['127.0.0.3@0', '127.0.0.1@0'])
+    t.deepEqual(
+      listeners.addresses.map(({ host }) => host),
+      ['127.0.0.3', '127.0.0.1'],
+    )
+    t.deepEqual(listeners.addresses[1], stays)
+    await ask(3000, listeners.addresses[0]!)
+    // A connection that is open goes on; nobody listens where we no longer do.
+    open.socket.write(framed(question(4002, 'after.example.')))
+    t.is((await open.received(2)).length, 2)
+    const late = connect(goes!.port, goes!.host)
+    await t.throwsAsync(once(late, 'connect'), { code: 'ECONNREFUSED' })
+    const before = listeners.addresses
+    const taken = createServer()
+    taken.listen(0, '127.0.0.4')
+    await once(taken, 'listening')
+    const { port } = taken.address() as AddressInfo
+    await t.throwsAsync(listeners.change(['127.0.0.1@0', '127.0.0.5@0', `127.0.0.4@${port}`]), {
+      code: 'LISTEN_IN_USE',
+    })
+    taken.close()
+    t.deepEqual(listeners.addresses, before)
+    await ask(3001, before[0]!)
+    await stream
+    // What threads counted that others took over from is not forgotten.
+    t.true(listeners.counters().udp.batches > 1900)
+  }
 })
