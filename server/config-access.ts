@@ -3,7 +3,7 @@ import { ConclaveError, type YamlPath } from '../base/index.ts'
 import type { AccessRule } from './access.ts'
 import { KEYSTORE_DEFAULT } from './config-policy.ts'
 import type { Report } from './config-report.ts'
-import { readSecretText, whyUnread } from './config-secrets.ts'
+import { readSecret, whyUnread } from './config-secrets.ts'
 import type { AclShape, ConfigurationShape, KeystoreShape, TsigShape } from './config-shape.ts'
 import type { KeystoreConfiguration } from './config-types.ts'
 import type { TsigKey } from './tsig-keyring.ts'
@@ -32,7 +32,12 @@ function keyOf(name: string, shape: TsigShape, path: YamlPath, report: Report): 
   const at = [...path, file === undefined ? 'secret' : 'secret-file']
   report.checkSecrecy(at, file)
   try {
-    return tsigKey(name, algorithm, secret ?? readSecretText(report.resolve(file!)))
+    if (secret !== undefined) return tsigKey(name, algorithm, secret)
+    const read = readSecret(report.resolve(file!))
+    // Without a secret the key is refused below.
+    const key = tsigKey(name, algorithm, read ?? '')
+    read?.wipe()
+    return key
   } catch (error) {
     if (!(error instanceof ConclaveError)) report.error(at, `${file}: ${whyUnread(error)}`, 'CONFIG_FILE')
     else

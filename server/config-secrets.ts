@@ -1,16 +1,19 @@
 /** Files that a configuration names for their secrets. */
 import { readFileSync, statSync } from 'node:fs'
+import { decodeBase64, type Secret } from '../signer/index.ts'
 
 /** Others than owner and group. */
 const OTHERS_READ = 0o004
 /** A secret is some tens of octets; what is far longer is another file. */
 const SECRET_FILE_OCTETS_MAX = 4096
 
-/** The text of a secret; empty when the file has something else.
+/** A secret from its base64; undefined when the file has something else.
  *  @throws as readFileSync does */
-export function readSecretText(path: string): Uint8Array {
+export function readSecret(path: string): Secret | undefined {
   const octets = readFileSync(path)
-  return octets.length > SECRET_FILE_OCTETS_MAX ? new Uint8Array(0) : octets
+  const secret = octets.length > SECRET_FILE_OCTETS_MAX ? undefined : decodeBase64(octets)
+  octets.fill(0)
+  return secret
 }
 
 /** Whether users that are neither the owner nor in the group may read the file. */

@@ -58,7 +58,7 @@ test('every command of README is run by a test of this file', t => {
   const others = commands().filter(line => !line.startsWith(NPX) && !line.startsWith('dig '))
   t.deepEqual(others, NPM)
   t.is(commands().filter(line => line.startsWith('dig ')).length, 2)
-  t.is(commands().filter(line => line.startsWith(`${NPX}serve `)).length, 1)
+  t.is(commands().filter(line => line.startsWith(`${NPX}serve `)).length, 2)
   t.is(join(projectRoot, manifest.bin.conclave), commandFile)
 })
 
@@ -96,7 +96,7 @@ async function signElsewhere(cwd: string): Promise<void> {
 
 test('conclave serve on a port of one’s own, and the other commands beside it, in the order of README', async t => {
   const [serving, ...others] = commands().flatMap(line =>
-    line.startsWith(NPX) ? [line.slice(NPX.length).split(' ')] : [],
+    line.startsWith(NPX) && !line.includes(' -c ') ? [line.slice(NPX.length).split(' ')] : [],
   )
   t.deepEqual([serving![0], ...serving!.slice(-2)], ['serve', '--listen', '127.0.0.1@5301'])
   const cwd = directoryOf(t, {
@@ -114,6 +114,30 @@ test('conclave serve on a port of one’s own, and the other commands beside it,
     const { code, out, err } = await conclave(words, { cwd })
     t.is(code, 0, `${words.join(' ')}: ${out}${err}`)
   }
+})
+
+test('the configuration of README is checked and served; ports are free ones', async t => {
+  const readme = readFileSync(join(projectRoot, 'README.md'), 'utf8')
+  const [, text] = /^```yaml\n(listen: \[127\.0\.0\.1@5302\][\s\S]*?)^```$/m.exec(readme)!
+  const cwd = directoryOf(t, {
+    'conclave.yaml': text!,
+    'example.com.zone': zoneText('example.com.'),
+    'zones/example.org.zone': zoneText('example.org.'),
+  })
+  const [check, start, ...none] = commands().filter(line => line.includes(' -c '))
+  t.deepEqual(none, [])
+  const checked = await conclave(check!.slice(NPX.length).split(' '), { cwd })
+  t.deepEqual([checked.code, checked.err], [0, ''])
+  const words = start!.slice(NPX.length).split(' ')
+  t.is(words[0], 'serve')
+  const server = await serve(t, cwd, words.slice(1))
+  t.deepEqual(
+    server.serving.zones.map(({ zone, denial, state }) => [zone, denial, state]),
+    [
+      ['example.com.', 'nsec3', 'serving'],
+      ['example.org.', 'nsec3', 'serving'],
+    ],
+  )
 })
 
 test('npm test: its script is there and ends with the counts', async t => {
