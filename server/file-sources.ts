@@ -152,6 +152,16 @@ export class FileSources {
     return Promise.all(files.map(file => this.#readAgain(file)))
   }
 
+  /** Reads files that have given no zone so far, also those that came to a directory and were not noticed yet. */
+  readRest(): Promise<ZoneOutcome[]> {
+    for (const directory of this.#directories.keys()) {
+      const found = this.#watcher?.addDirectory(directory) ?? zoneFilesOf(directory)
+      for (const file of found) if (!this.#forgotten.has(file)) this.#source(file)
+    }
+    const rest = [...this.#files.values()].filter(({ life }) => life === undefined)
+    return Promise.all(rest.map(file => this.#readAgain(file)))
+  }
+
   /** Reads a file again because what stood in the way may have gone. */
   retry(path: string): void {
     const file = this.#files.get(path)

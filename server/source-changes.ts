@@ -1,6 +1,6 @@
 /** Several sources of zones changed in one go: some are no longer followed, some come, some are served in another way.
  *
- *    settings (may fail) ─▶ sources that go are let go ─▶ sources that come are read ─▶ zones that have none are removed
+ *    settings (may fail) ─▶ sources that go are let go ─▶ those that come are read ─▶ zones that have none are removed
  *
  *  I1  A zone that moves from one source to another is served all the while, and keeps its serial, signatures and keys.
  *  I2  When the settings of one source cannot be had, nothing has changed. */
@@ -60,6 +60,8 @@ export async function changeSources(change: SourceChange, face: SourceChangeFace
     ...configured.flatMap(one => configureSource(one, face)),
     addAll(added, face),
   ])
+  // A file that was refused, since the zone was another's, may have it now.
+  if (yielding.size > 0) outcomes.push(await files.readRest())
   await Promise.all(leaving.map(life => (yielding.delete(life) ? face.remove(life) : undefined)))
   return outcomes.flat()
 }
