@@ -15,7 +15,8 @@ import type { Approval } from './messages.ts'
 import type { ToSign } from './to-be-signed.ts'
 
 export interface ZoneRule {
-  readonly zone: Name
+  /** `any`: for zones that no other rule names. */
+  readonly zone: Name | 'any'
   readonly roles: readonly KeyRole[]
   /** Types a ZSK or CSK may sign besides; `any` of them. */
   readonly types: 'any' | readonly number[]
@@ -75,7 +76,8 @@ const KEY_TYPES: readonly number[] = [TYPE.DNSKEY, TYPE.CDS, TYPE.CDNSKEY]
 const TIME_HALF = 0x80000000
 
 export function ruleOf(policy: NodePolicy, zone: Name): ZoneRule | undefined {
-  return policy.zones.find(rule => sameName(rule.zone, zone))
+  const named = policy.zones.find(rule => rule.zone !== 'any' && sameName(rule.zone, zone))
+  return named ?? policy.zones.find(rule => rule.zone === 'any')
 }
 
 export function judge(toSign: ToSign, by: JudgedBy): Judgement {
@@ -176,15 +178,11 @@ function isDsOf(ds: Uint8Array, dnskey: Uint8Array, zone: Name): boolean {
 }
 
 function judgeApprovals(toSign: ToSign, { rule, key, approvals, nowUnix }: JudgedBy): Judgement {
-  const { approvals: wanted, zone } = rule
+  const { approvals: wanted } = rule
   if (wanted === undefined || !wanted.types.includes(toSign.type)) return { kind: 'allowed' }
-  const name = zoneText(zone)
+  const name = nameToText(canonicalName(key.zone))
   const count = approvalsOf(approvals, wanted.operators, { zone: name, key: key.id, toSign, nowUnix })
   if (count >= wanted.required) return { kind: 'allowed' }
   const needs = `${wanted.required - count} more of ${wanted.operators.length} operators for ${typeToText(toSign.type)}`
   return { kind: 'pending', needs }
-}
-
-function zoneText(zone: Name): string {
-  return nameToText(canonicalName(zone))
 }
