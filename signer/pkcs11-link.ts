@@ -109,20 +109,23 @@ export class Link {
     return ready
   }
 
-  /** Asks the child once it is up. Never rejects. */
-  async ask(question: Question): Promise<Answer | LinkFault> {
+  /** Asks the child once it is up; a question with handles of an earlier life is not asked (protocol I2: there they may be
+   *  other keys). Never rejects. */
+  async ask(question: Question, life?: number): Promise<Answer | LinkFault> {
     const fault = await this.up()
-    return fault ?? this.#ask(question, () => {})
+    if (fault !== undefined) return fault
+    return life === undefined || life === this.#lives ? this.#ask(question, () => {}) : faultIn(LOST, 1)
   }
 
   /** The same, with a way to give it up: `cancel` tells the child that it need not go on. */
-  askWithCancel(question: Question): { answer: Promise<Answer | LinkFault>; cancel(): void } {
+  askWithCancel(question: Question, life: number): { answer: Promise<Answer | LinkFault>; cancel(): void } {
     let cancelled = false
     let cancel = (): void => {
       cancelled = true
     }
     const answer = this.up().then(fault => {
       if (fault !== undefined) return fault
+      if (life !== this.#lives) return faultIn(LOST, 1)
       return this.#ask(question, id => {
         const { process } = this.#life!
         cancel = () => void send(process, { kind: 'cancel', id })

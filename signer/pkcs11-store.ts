@@ -150,8 +150,10 @@ export class Pkcs11KeyStore implements KeyStore {
   }
 
   async #readKeys(): Promise<void> {
-    const answer = await this.#link.ask({ kind: 'list' })
+    const fault = await this.#link.up()
+    if (fault !== undefined) throw errorOf(fault, {})
     const life = this.#link.lives
+    const answer = await this.#link.ask({ kind: 'list' }, life)
     if (answer.kind !== 'listed') throw errorOf(this.#heard(answer), {})
     const ring = new KeyRing<StoredKey>()
     for (const key of storedKeys(answer.keys, this.#link.facts!, this.#uri, this.#named)) ring.set(key)
@@ -192,14 +194,15 @@ export class Pkcs11KeyStore implements KeyStore {
     for (let tries = 0; tries < GENERATE_TRIES_MAX; tries++) {
       const label = printLabel({ zone, role, algorithm, createdUnix: Math.floor(this.#clock.now()) })
       const named = { objectId: randomBytes(OBJECT_ID_OCTETS), label: Buffer.from(label) }
-      const answer = await this.#link.ask({ kind: 'generate', algorithm, bits, ...named })
+      const life = this.#life
+      const answer = await this.#link.ask({ kind: 'generate', algorithm, bits, ...named }, life)
       if (answer.kind !== 'generated') throw errorOf(this.#heard(answer), place)
       const [key] = storedKeys([answer.key], this.#link.facts!, {}, [])
       if (!this.#tagTaken(key!.info, spec)) {
         this.#keys.set(key!)
         return key!.info
       }
-      await this.#link.ask({ kind: 'destroy', handle: key!.handle })
+      await this.#link.ask({ kind: 'destroy', handle: key!.handle }, life)
     }
     throw new ConclaveError('KEY_GENERATE', 'no key with a key tag of its own could be made', {
       place,
@@ -256,8 +259,8 @@ export class Pkcs11KeyStore implements KeyStore {
     { octets, offsets, count }: SignBatch,
     { deadlineUnix, signal }: SignOptions,
   ): Promise<SignAnswer | LinkFault | Answer> {
-    const { answer, cancel } = this.#link.askWithCancel({
-      kind: 'sign',
+    const request = {
+      kind: 'sign' as const,
       handle: key.handle,
       algorithm: key.info.algorithm,
       signatureOctets: key.signatureOctets,
@@ -265,7 +268,8 @@ export class Pkcs11KeyStore implements KeyStore {
       octets: octets.subarray(0, offsets[count]),
       offsets: offsets.subarray(0, count + 1),
       count,
-    })
+    }
+    const { answer, cancel } = this.#link.askWithCancel(request, this.#life)
     let give: (fault: LinkFault) => void = () => {}
     const given = new Promise<LinkFault>(resolve => {
       give = resolve
@@ -325,7 +329,7 @@ export class Pkcs11KeyStore implements KeyStore {
       const remedy = 'List the keys with `conclave keys list`.'
       throw new ConclaveError('KEY_UNKNOWN', 'there is no such key on the token', { place, remedy })
     }
-    const answer = await this.#link.ask({ kind: 'destroy', handle: found.handle })
+    const answer = await this.#link.ask({ kind: 'destroy', handle: found.handle }, this.#life)
     if (answer.kind !== 'destroyed') throw errorOf(this.#heard(answer), place)
     this.#keys.delete(key)
   }

@@ -210,16 +210,21 @@ test('a PIN that was changed meanwhile is tried once, then the token is left alo
   await again.close()
 })
 
-test('CKF_USER_PIN_LOCKED and a last try left: the PIN is not sent at all', async t => {
-  if (!needsSoftHsm(t, 'pkcs11-tool')) return
-  const token = softToken(t)
-  const path = join(token.directory, 'faults')
-  writeFileSync(path, 'C_Login 164')
-  const environment = { ...token.environment, CONCLAVE_TEST_FAULTS: path }
-  await t.throwsAsync(Pkcs11KeyStore.open({ uri: token.uri, child, environment }), {
-    code: 'PKCS11_PIN_LOCKED',
+for (const [name, flags] of [
+  ['CKF_USER_PIN_FINAL_TRY', 0x20000],
+  ['CKF_USER_PIN_LOCKED', 0x40000],
+] as const) {
+  test(`${name}: the PIN is not tried at all`, async t => {
+    if (!needsSoftHsm(t)) return
+    const token = softToken(t)
+    const path = join(token.directory, 'faults')
+    writeFileSync(path, `C_GetTokenInfo flags=${flags}`)
+    const environment = { ...token.environment, CONCLAVE_TEST_FAULTS: path }
+    const opening = Pkcs11KeyStore.open({ uri: token.uri, child, environment })
+    await t.throwsAsync(opening, { code: 'PKCS11_PIN_LOCKED' })
+    t.notRegex(readFileSync(`${path}.calls`, 'utf8'), /C_Login/)
   })
-})
+}
 
 test('a log-in that fails for another reason than the PIN is tried again (SoftHSM under parallel log-ins)', async t => {
   if (!needsSoftHsm(t)) return

@@ -5,11 +5,12 @@
  *    C_SignInit hang                  never returns
  *    C_SignAsync late                 returns, and never calls back
  *    C_SignInit crash                 a segmentation fault in the library
+ *    C_GetTokenInfo flags=131072      the token has these flags too
  *    load missing                     the package is not there
  *
  *  Names of all calls but those that sign are appended to the file with `.calls` behind its name. */
 import { appendFileSync, readFileSync } from 'node:fs'
-import { type Cryptoki, loadCryptoki } from '../../signer/pkcs11-cryptoki.ts'
+import { type Cryptoki, type CryptokiTokenInfo, loadCryptoki } from '../../signer/pkcs11-cryptoki.ts'
 import { serveToken, thisProcess } from '../../signer/pkcs11-serve.ts'
 
 const path = process.env['CONCLAVE_TEST_FAULTS']!
@@ -25,6 +26,7 @@ function faultOf(name: string): string | undefined {
 /** Fails as asked, or goes on. */
 function fail(name: string): Promise<never> | undefined {
   const fault = faultOf(name)
+  if (fault?.startsWith('flags=') === true) return undefined
   switch (fault) {
     case undefined:
       return undefined
@@ -50,10 +52,17 @@ function faulty(library: Cryptoki): Cryptoki {
       if (typeof call !== 'function') return call
       return (...words: unknown[]) => {
         if (!name.startsWith('C_Sign')) appendFileSync(`${path}.calls`, `${name}\n`)
-        return fail(name) ?? call.apply(target, words)
+        return fail(name) ?? flagged(name, call.apply(target, words))
       }
     },
   })
+}
+
+function flagged(name: string, result: unknown): unknown {
+  const flags = /^flags=(\d+)$/.exec(faultOf(name) ?? '')?.[1]
+  if (flags === undefined) return result
+  const info = result as CryptokiTokenInfo
+  return { ...info, flags: info.flags | Number(flags) }
 }
 
 serveToken(thisProcess, () => {
