@@ -21,7 +21,7 @@ const OVERRIDES: ReadonlySet<string> = new Set(['config', 'listen', 'state'])
 export async function configuredService(path: string, command: Command, output: Output): Promise<Service> {
   const overrides = overridesOf(command)
   const outcome = readConfiguration(path)
-  tellFaults(outcome.kind === 'faults' ? outcome.faults : outcome.warnings, { ...output, json: false })
+  tellFaults(outcome.kind === 'faults' ? outcome.faults : outcome.warnings, output)
   if (outcome.kind === 'faults') throw configurationError(outcome.faults)
   const configuration = { ...outcome.configuration, ...overrides }
   const { format, level } = configuration.log
@@ -31,12 +31,15 @@ export async function configuredService(path: string, command: Command, output: 
   await probeAddresses(configuration.listen)
   const configured = await ConfiguredServer.open(configuration, { log, overrides, levelDefault })
   const { server } = configured
-  const { zones, listen, user } = configuration
+  const { zones, listen, user, keystores } = configuration
   return {
     server,
     log,
     listen,
     user,
+    keyDirectories: [...keystores.values()].flatMap(store =>
+      store.type === 'file' && store.directory !== undefined ? [store.directory] : [],
+    ),
     awaitsZones: zones.length === 0 || zones.some(zone => zone.kind === 'directory'),
     addSources: () => configured.addSources(),
     reload: zone => (zone === undefined ? configured.reload() : server.reload(zone)),

@@ -56,6 +56,7 @@ export async function sourcesService(
     log,
     listen,
     user,
+    keyDirectories: [],
     awaitsZones: sources.some(source => source.kind === 'directory'),
     addSources: () => addSources(server, sources),
     reload: zone => server.reload(zone),

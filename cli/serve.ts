@@ -1,5 +1,6 @@
 /** `conclave serve`: reads sources, signs, answers, and goes on until it is told to stop.
  *  SIGHUP reads the configuration and changed files again; SIGTERM and SIGINT let answers under way go out and stop. */
+import { existsSync } from 'node:fs'
 import type { Command } from 'commander'
 import { ConclaveError, type Logger } from '../base/index.ts'
 import {
@@ -31,6 +32,8 @@ export interface Service {
   readonly log: Logger
   readonly listen: readonly string[]
   readonly user: string | undefined
+  /** Where keys are beside the state directory; the user that is changed to must have them, too. */
+  readonly keyDirectories: readonly string[]
   /** Whether zones may come later, so that none at the start is no fault. */
   readonly awaitsZones: boolean
   addSources(): Promise<unknown>
@@ -69,7 +72,7 @@ export async function serveCommand(
 }
 
 async function start(service: Service, output: Output): Promise<void> {
-  const { server, listen, user } = service
+  const { server, listen, user, keyDirectories } = service
   process.on('SIGHUP', () => void reload(service))
   const keys: KeyEvent[] = []
   const refused: RefusedEvent[] = []
@@ -87,7 +90,9 @@ async function start(service: Service, output: Output): Promise<void> {
   }
   await server.listen(listen)
   if (user !== undefined) {
-    giveToUser(server.stateDirectory, user)
+    for (const directory of [server.stateDirectory, ...keyDirectories]) {
+      if (existsSync(directory)) giveToUser(directory, user)
+    }
     dropPrivileges(user)
   }
   const control = await openControl(service)

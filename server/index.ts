@@ -25,6 +25,7 @@ export {
   parseConfiguration,
   readConfiguration,
 } from './config.ts'
+export { type ConfigurationChange, configurationChange } from './config-apply.ts'
 export { configurationJsonSchema, type DocumentedKey, documentedKeys } from './config-doc.ts'
 export { durationSeconds } from './config-fields.ts'
 export type { ZonePolicy } from './config-policy.ts'
