@@ -42,8 +42,9 @@ function promptPin({ label }: TokenFacts): Promise<Secret> {
   const { stdin, stderr } = process
   const typed = new Uint8Array(PIN_OCTETS_MAX)
   let length = 0
-  stderr.write(`PIN of the token ${JSON.stringify(label)}: `)
+  // First, so that nothing typed after the question is shown.
   stdin.setRawMode(true)
+  stderr.write(`PIN of the token ${JSON.stringify(label)}: `)
   return new Promise((resolve, reject) => {
     const end = (given: boolean): void => {
       stdin.off('data', take)
