@@ -1,90 +1,29 @@
 /** The keys of a configuration: one row each, with the kind of its value, what goes without it and what it means. The
- *  check of a file (config-check.ts), the JSON Schema for editors and the tables of docs/configuration.md (config-doc.ts)
- *  all come from these rows.
- *  I1  A mapping takes the keys of its rows and no other. */
+ *  check of a file (base/shape-check.ts), the JSON Schema for editors and the tables of docs/configuration.md (config-doc.ts)
+ *  all come from these rows (base/shape.ts). */
 import { z } from 'zod'
 import {
-  algorithm,
-  domainName,
-  dsConfirmation,
   duration,
-  listenAddress,
-  nsec3Salt,
-  prefix,
-  serverAddress,
+  eitherBy,
+  isMapping,
+  optional,
+  required,
   text,
   wholeNumber,
   word,
   yesOrNo,
+} from '../base/index.ts'
+import {
+  algorithm,
+  domainName,
+  dsConfirmation,
+  listenAddress,
+  nsec3Salt,
+  prefix,
+  serverAddress,
 } from './config-fields.ts'
 import type { ConfigurationShape, PolicyShape, TemplateShape, ZoneShape } from './config-shape.ts'
 import { TSIG_ALGORITHMS } from './tsig-keyring.ts'
-
-export interface Row {
-  readonly description: string
-  /** In words; undefined: the key must be there. */
-  readonly standard?: string | undefined
-}
-
-const rows = new WeakMap<z.ZodType, Row>()
-
-/** What a key is for; undefined for a value that is not of a key. */
-export function rowOf(type: z.ZodType): Row | undefined {
-  return rows.get(type)
-}
-
-/** A key that may be left out. */
-function optional<T extends z.ZodType>(type: T, standard: string, description: string): z.ZodOptional<T> {
-  const made = type.optional()
-  rows.set(made, { description, standard })
-  return made
-}
-
-function required<T>(type: z.ZodType<T>, description: string): z.ZodType<T> {
-  rows.set(type, { description })
-  return type
-}
-
-/** A schema chosen by a look at the value: its faults are those of the chosen one. */
-export interface Choice {
-  readonly choose: (value: unknown) => string
-  readonly branches: Readonly<Record<string, z.ZodType>>
-  /** Judges values for which there is no branch. */
-  readonly otherwise: z.ZodType
-}
-
-const choices = new WeakMap<z.ZodType, Choice>()
-
-export function choiceOf(type: z.ZodType): Choice | undefined {
-  return choices.get(type)
-}
-
-/** The branch of a value. */
-export function branchOf({ choose, branches, otherwise }: Choice, value: unknown): z.ZodType {
-  const name = choose(value)
-  return Object.hasOwn(branches, name) ? branches[name]! : otherwise
-}
-
-function eitherBy<B extends Readonly<Record<string, z.ZodType>>>(
-  choose: (value: unknown) => string,
-  branches: B,
-  otherwise: z.ZodType,
-): z.ZodType<z.output<B[keyof B]>> {
-  const choice: Choice = { choose, branches, otherwise }
-  const made = z.unknown().transform((value, context): z.output<B[keyof B]> => {
-    const result = branchOf(choice, value).safeParse(value)
-    if (result.success) return result.data as z.output<B[keyof B]>
-    for (const issue of result.error.issues)
-      context.issues.push({ ...issue, input: value } as z.core.$ZodRawIssue)
-    return z.NEVER
-  })
-  choices.set(made, choice)
-  return made
-}
-
-export function isMapping(value: unknown): value is Readonly<Record<string, unknown>> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
-}
 
 const names = (what: string): z.ZodType<readonly string[]> => z.array(text(`the name of ${what}`))
 

@@ -1,18 +1,17 @@
 /** The configuration file: read, checked whole, and turned into what the nameserver takes.
  *
- *    octets ─▶ YAML (base/yaml.ts) ─▶ shape (config-check.ts) ─▶ references, files, policies (here) ─▶ Configuration
+ *    octets ─▶ YAML (base/yaml.ts) ─▶ shape (base/shape-check.ts) ─▶ references, files, policies (here) ─▶ Configuration
  *
  *  I1  Every fault of a step is found, each with its place; the next step begins when there is none.
  *  I2  A configuration that was read can be applied: all that it refers to is there. A zone file may be missing: that is
  *      that zone's fault, not the others'.
  *  I3  Reading changes nothing. Paths are relative to the file. */
 import { readFileSync } from 'node:fs'
-import { ConclaveError, parseYaml, type YamlDocument, type YamlPath } from '../base/index.ts'
+import { ConclaveError, checkShape, parseYaml, type ShapeFault } from '../base/index.ts'
 import type { Fault } from '../zones/index.ts'
 import { readAcls, readKeystores, readTsig } from './config-access.ts'
-import { checkShape, type ShapeFault } from './config-check.ts'
-import { foundText, quotingHint } from './config-fields.ts'
 import { configFault, Report } from './config-report.ts'
+import { configurationSchema } from './config-schema.ts'
 import { whyUnread } from './config-secrets.ts'
 import type { ConfigurationShape } from './config-shape.ts'
 import type { Configuration } from './config-types.ts'
@@ -45,8 +44,8 @@ export function parseConfiguration(octets: Uint8Array, path: string): Configurat
     return { kind: 'faults', faults }
   }
   const { document } = parsed
-  const checked = checkShape(document.value)
-  if (checked.kind === 'faults') return { kind: 'faults', faults: shapeFaults(checked.faults, document) }
+  const checked = checkShape(configurationSchema, document)
+  if (checked.kind === 'faults') return { kind: 'faults', faults: shapeFaults(checked.faults) }
   const report = new Report(document, path)
   const configuration = configurationOf(checked.shape, report)
   const faults = inOrder(report.faults)
@@ -103,31 +102,7 @@ function inOrder(faults: readonly Fault[]): Fault[] {
   return [...faults].sort(before)
 }
 
-function shapeFaults(faults: readonly ShapeFault[], document: YamlDocument): Fault[] {
-  const told = faults.map(one => {
-    if (one.kind === 'unknown-key') {
-      return configFault(document.keyPlaceOf(one.path), one.what, 'CONFIG_UNKNOWN_KEY')
-    }
-    return configFault(
-      document.placeOf(one.path),
-      mistakeText(one.path, one.expected, document),
-      'CONFIG_VALUE',
-    )
-  })
-  return inOrder(told)
-}
-
-function mistakeText(path: YamlPath, expected: string, document: YamlDocument): string {
-  const key = path.findLast(step => typeof step === 'string')
-  const value = valueAt(document.value, path)
-  const subject = key === undefined ? '' : `${key}: `
-  if (value === undefined) return `${subject}the key is missing; expected ${expected}`
-  const source = document.sourceOf(path)
-  return `${subject}found ${foundText(value, source)}, expected ${expected}${quotingHint(value, source, expected)}`
-}
-
-function valueAt(value: unknown, path: YamlPath): unknown {
-  let at = value
-  for (const step of path) at = (at as Record<string | number, unknown> | null | undefined)?.[step]
-  return at
+function shapeFaults(faults: readonly ShapeFault[]): Fault[] {
+  const rules = { 'unknown-key': 'CONFIG_UNKNOWN_KEY', value: 'CONFIG_VALUE' }
+  return inOrder(faults.map(({ kind, place, what }) => configFault(place, what, rules[kind])))
 }

@@ -26,8 +26,7 @@ export {
   readConfiguration,
 } from './config.ts'
 export { type ConfigurationChange, configurationChange } from './config-apply.ts'
-export { configurationJsonSchema, type DocumentedKey, documentedKeys } from './config-doc.ts'
-export { durationSeconds } from './config-fields.ts'
+export { configurationJsonSchema, configurationKeys } from './config-doc.ts'
 export type { ZonePolicy } from './config-policy.ts'
 export type {
   Configuration,

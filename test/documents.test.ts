@@ -5,10 +5,11 @@ import { fileURLToPath } from 'node:url'
 import test from 'ava'
 
 const root = fileURLToPath(new URL('../..', import.meta.url))
-const ROOMS = ['base', 'zones', 'signer', 'server', 'cli']
+const ROOMS = ['base', 'zones', 'hsm', 'signer', 'server', 'cli']
 
-/** Errors that are thrown, outcomes that say why a version was refused, faults of a configuration. */
-const CODE = /(?:new (?:Conclave|Token)Error\(|changeFault\(|\bcode:)\s*'([A-Z0-9_]+)'|'(CONFIG_[A-Z_]+)'/g
+/** Errors that are thrown, outcomes that say why a version was refused, faults of a configuration, refusals of nodes. */
+const CODE =
+  /(?:new (?:Conclave|Token)Error\(|new NodeRefusal\(|\brefused\(|changeFault\(|\bcode:)\s*'([A-Z0-9_]+)'|'(CONFIG_[A-Z_]+)'/g
 
 function errorCodes(): Set<string> {
   const codes = new Set<string>()

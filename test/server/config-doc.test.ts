@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import test from 'ava'
 import {
   configurationJsonSchema,
-  documentedKeys,
+  configurationKeys,
   parseConfiguration,
   readConfiguration,
 } from '../../server/index.ts'
@@ -14,7 +14,7 @@ import { projectRoot } from '../support/serve.ts'
 const manual = readFileSync(join(projectRoot, 'docs/configuration.md'), 'utf8')
 
 test('docs/configuration.md has every key with its default and its meaning, and no other', t => {
-  const expected = documentedKeys().map(({ path, row: { standard, description } }) =>
+  const expected = configurationKeys().map(({ path, row: { standard, description } }) =>
     [`\`${path}\``, standard ?? 'required', description].map(cell => cell.trim()),
   )
   const rows = [...manual.matchAll(/^\| (`[^|]*) \|([^|]*)\| (.*) \|$/gm)].map(row =>

@@ -3,11 +3,11 @@ import { chmodSync } from 'node:fs'
 import { join } from 'node:path'
 import test from 'ava'
 import fc from 'fast-check'
+import { durationSeconds } from '../../base/index.ts'
 import {
   type Configuration,
   type ConfigurationOutcome,
   configurationError,
-  durationSeconds,
   parseConfiguration,
   readConfiguration,
 } from '../../server/index.ts'
