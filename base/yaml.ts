@@ -5,19 +5,17 @@
  *  I2  Size and depth are bounded before the parser sees the text: nesting makes it slow, or ends the process.
  *  I3  Keys are texts, and each stands once in its mapping.
  *  I4  Columns count octets (errors.ts). */
-import {
-  CST,
-  isMap,
-  isScalar,
-  isSeq,
-  Lexer,
-  LineCounter,
-  type Node,
-  type Pair,
-  parseDocument,
-  type YAMLMap,
-} from 'yaml'
+import { createRequire } from 'node:module'
+import type * as Yaml from 'yaml'
+import type { LineCounter, Node, Pair, YAMLMap } from 'yaml'
 import type { Place } from './errors.ts'
+
+/** The parser, loaded when it is first needed: each thread and command would have it otherwise. */
+function yaml(): typeof Yaml {
+  parser ??= createRequire(import.meta.url)('yaml') as typeof Yaml
+  return parser
+}
+let parser: typeof Yaml | undefined
 
 /** Keys and positions from the whole document to a value. */
 export type YamlPath = readonly (string | number)[]
@@ -56,11 +54,11 @@ const FAULTS_MAX = 100
 export function parseYaml(octets: Uint8Array, file: string): YamlOutcome {
   const decoded = decode(octets, file)
   if (typeof decoded !== 'string') return { kind: 'faults', faults: [decoded] }
-  const lines = new LineCounter()
+  const lines = new (yaml().LineCounter)()
   const places = new Places(decoded, file, lines)
   const refused = refusedTokens(decoded, lines)
   if (refused.length > 0) return faultsOf(refused, places)
-  const document = parseDocument(decoded, {
+  const document = yaml().parseDocument(decoded, {
     version: '1.2',
     schema: 'core',
     stringKeys: true,
@@ -122,8 +120,8 @@ function refusedTokens(text: string, lines: LineCounter): Found[] {
   const found: Found[] = []
   let [offset, lineStart, flowDepth, indicators, scalar] = [0, 0, 0, 0, false]
   lines.addNewLine(0)
-  for (const token of new Lexer().lex(text)) {
-    const type = scalar ? 'scalar-text' : CST.tokenType(token)
+  for (const token of new (yaml().Lexer)().lex(text)) {
+    const type = scalar ? 'scalar-text' : yaml().CST.tokenType(token)
     // What follows the sign is the text of a scalar, whatever it looks like.
     scalar = type === 'scalar'
     // Signs of the lexer's own, which the text does not have.
@@ -161,9 +159,9 @@ function tooDeep(limit: number, what: string): string {
 
 /** The value of a node, all of it; keys given twice are noted (I3). */
 function plain(node: unknown, found: Found[]): unknown {
-  if (isMap<Node, Node>(node)) return mapping(node, found)
-  if (isSeq(node)) return node.items.map(item => plain(item, found))
-  return isScalar(node) ? node.value : null
+  if (yaml().isMap<Node, Node>(node)) return mapping(node, found)
+  if (yaml().isSeq(node)) return node.items.map(item => plain(item, found))
+  return yaml().isScalar(node) ? node.value : null
 }
 
 function mapping(map: YAMLMap<Node, Node>, found: Found[]): Record<string, unknown> {
@@ -183,7 +181,7 @@ function mapping(map: YAMLMap<Node, Node>, found: Found[]): Record<string, unkno
 }
 
 function keyOf(pair: Pair<unknown, unknown>): string {
-  return isScalar(pair.key) ? String(pair.key.value) : ''
+  return yaml().isScalar(pair.key) ? String(pair.key.value) : ''
 }
 
 function startOf(node: unknown): number {
@@ -217,8 +215,9 @@ function documentOf(root: unknown, value: unknown, places: Places): YamlDocument
     let node = root
     let pair: Pair<unknown, unknown> | undefined
     for (const step of path) {
-      const next = isMap(node) ? node.items.find(item => keyOf(item) === step) : undefined
-      const child = next !== undefined ? next.value : isSeq(node) ? node.items[Number(step)] : undefined
+      const next = yaml().isMap(node) ? node.items.find(item => keyOf(item) === step) : undefined
+      const child =
+        next !== undefined ? next.value : yaml().isSeq(node) ? node.items[Number(step)] : undefined
       // A key without a value is a place all the same.
       if (next !== undefined) pair = next
       if (child === undefined || child === null) return { node: next?.key ?? node, pair, whole: false }
@@ -236,7 +235,7 @@ function documentOf(root: unknown, value: unknown, places: Places): YamlDocument
     },
     sourceOf(path) {
       const { node, whole } = find(path)
-      return whole && isScalar(node) ? (node.source ?? String(node.value)) : undefined
+      return whole && yaml().isScalar(node) ? (node.source ?? String(node.value)) : undefined
     },
   }
 }

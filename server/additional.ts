@@ -13,7 +13,7 @@ import {
   TYPE,
   u16,
   writeKey,
-} from '../zones/index.ts'
+} from '../zones/reading.ts'
 import type { AnswerState } from './answer-state.ts'
 import type { SnapshotCursor } from './answerer.ts'
 import { ADDITIONAL, NAMES_IN_RDATA, OWNER_WRITTEN, type Parts, RECORDS } from './response.ts'

@@ -3,7 +3,7 @@
  *  I2  `names` are the names asked one after the other: 0 is the question, each next the target of a CNAME or DNAME.
  *      `key` is the absolute key of the last, and `view` the zone that it is looked up in. */
 
-import { KEY_OCTETS_MAX, NAME_OCTETS_MAX, type Name, sameName, writeKey } from '../zones/index.ts'
+import { KEY_OCTETS_MAX, NAME_OCTETS_MAX, type Name, sameName, writeKey } from '../zones/reading.ts'
 import type { SnapshotCursor, SnapshotReader } from './answerer.ts'
 import { Nsec3Hasher } from './nsec3-hash.ts'
 import { HEADER_OCTETS, Query } from './query.ts'

@@ -27,7 +27,7 @@ import {
   RECORD_HEADER_OCTETS,
   RRSET_HEADER_OCTETS,
   u16,
-} from '../zones/index.ts'
+} from '../zones/reading.ts'
 import { putAdditional, putGlue } from './additional.ts'
 import { type AnswerState, CNAME_CHAIN_MAX, labelBoundary, wireOctetsOfKey } from './answer-state.ts'
 import {

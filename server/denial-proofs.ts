@@ -14,7 +14,7 @@ import {
   NODE_OCCLUDED,
   u16,
   writeLabelsOfKey,
-} from '../zones/index.ts'
+} from '../zones/reading.ts'
 import { type AnswerState, labelBoundary, wireOctetsOfKey } from './answer-state.ts'
 import type { SnapshotCursor } from './answerer.ts'
 import { NSEC3_HASH_OCTETS } from './nsec3-hash.ts'

@@ -4,7 +4,7 @@
  *  I1  `hash` is exactly RFC 5155 §5's IH(salt, x, k); the result stands in `digest` until the next call.
  *  I2  The cache is direct-mapped and of fixed size; an entry is used only for the same name, salt and iterations. */
 
-import { lowerCase } from '../zones/index.ts'
+import { lowerCase } from '../zones/reading.ts'
 
 export const NSEC3_HASH_OCTETS = 20
 /** A name of 255 octets and a salt of 255, and room for padding: nine blocks of 64. */

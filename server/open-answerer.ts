@@ -1,5 +1,5 @@
 /** How a thread comes by its answerer: the store's, or that of a module which a test names. */
-import { type StoreHandle, StoreReader } from '../zones/index.ts'
+import { type StoreHandle, StoreReader } from '../zones/reading.ts'
 import { type Answerer, type AnswererOptions, createAnswerer } from './answerer.ts'
 
 /** What travels to a worker thread. */

@@ -6,7 +6,7 @@
  *  I4  Reading allocates nothing.
  *  I5  A TSIG record is only found here; what it says is tsig.ts's. */
 
-import { LABEL_OCTETS_MAX, NAME_OCTETS_MAX, u16 } from '../zones/index.ts'
+import { LABEL_OCTETS_MAX, NAME_OCTETS_MAX, u16 } from '../zones/reading.ts'
 import { FAILURE_EDNS_VERSION, FAILURE_MALFORMED, FAILURE_NONE, FAILURE_UNSUPPORTED } from './rcode.ts'
 
 export const HEADER_OCTETS = 12

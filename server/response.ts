@@ -12,7 +12,7 @@ import {
   RECORD_HEADER_OCTETS,
   RRSET_HEADER_OCTETS,
   u16,
-} from '../zones/index.ts'
+} from '../zones/reading.ts'
 import { copyOctets, viewOf } from './octets.ts'
 import { FLAG_AA, FLAG_QR, FLAG_RD, FLAG_TC, HEADER_OCTETS, OPT_OCTETS, type Query } from './query.ts'
 import { EDE_NONE } from './rcode.ts'

@@ -3,7 +3,7 @@
  *  I1  Names are compared in canonical form (RFC 8945 §4.3.3); one name has one key, of one algorithm. */
 import type { KeyObject } from 'node:crypto'
 import { ConclaveError } from '../base/index.ts'
-import { type Name, nameFromText, nameToText } from '../zones/index.ts'
+import { type Name, nameFromText, nameToText } from '../zones/reading.ts'
 
 interface Algorithm {
   readonly hash: string

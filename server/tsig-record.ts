@@ -4,7 +4,13 @@
  *
  *  I1  Reading stays within the record, but for pointers of the key name, which point back.
  *  I2  Key and algorithm names are in canonical form, and written out in full (RFC 8945 §4.3.3). */
-import { canonicalName, LABEL_OCTETS_MAX, NAME_OCTETS_MAX, type Name, nameLengthAt } from '../zones/index.ts'
+import {
+  canonicalName,
+  LABEL_OCTETS_MAX,
+  NAME_OCTETS_MAX,
+  type Name,
+  nameLengthAt,
+} from '../zones/reading.ts'
 
 /** RFC 8945 §4.2. */
 export const TYPE_TSIG = 250

@@ -9,7 +9,7 @@
  *      at least half of the digest and at least ten.
  *  I3  The first response covers the request's MAC, each later one the MAC before it (RFC 8945 §5.3.1). */
 import { createHmac, timingSafeEqual } from 'node:crypto'
-import { sameName } from '../zones/index.ts'
+import { sameName } from '../zones/reading.ts'
 import { HEADER_OCTETS, type Query } from './query.ts'
 import type { RingKey, TsigKeyring } from './tsig-keyring.ts'
 import {

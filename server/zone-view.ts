@@ -22,7 +22,7 @@ import {
   u16,
   u32,
   writeKey,
-} from '../zones/index.ts'
+} from '../zones/reading.ts'
 import type { SnapshotCursor } from './answerer.ts'
 import type { Nsec3Parameters } from './nsec3-hash.ts'
 import { viewOf } from './octets.ts'
