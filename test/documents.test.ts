@@ -9,7 +9,7 @@ const ROOMS = ['base', 'zones', 'hsm', 'signer', 'server', 'cli']
 
 /** Errors that are thrown, outcomes that say why a version was refused, faults of a configuration, refusals of nodes. */
 const CODE =
-  /(?:new (?:Conclave|Token)Error\(|new NodeRefusal\(|\brefused\(|changeFault\(|\bcode:)\s*'([A-Z0-9_]+)'|'(CONFIG_[A-Z_]+)'/g
+  /(?:new (?:Conclave|Token)Error\(|new NodeRefusal\(|\brefus(?:ed|ing)\(|changeFault\(|\bcode:)\s*'([A-Z0-9_]+)'|'(CONFIG_[A-Z_]+)'/g
 
 function errorCodes(): Set<string> {
   const codes = new Set<string>()
