@@ -3,6 +3,7 @@ import type { Clock, Logger } from '../base/index.ts'
 import { type KeyStore, Pkcs11KeyStore, pinFromFile, type ZoneStores } from '../signer/index.ts'
 import type { RoleStores } from './config-shape.ts'
 import type { KeystoreConfiguration } from './config-types.ts'
+import { openOrLate } from './late-store.ts'
 
 export interface StoreSurroundings {
   readonly clock: Clock
@@ -25,15 +26,19 @@ export class ConfiguredStores {
     this.#surroundings = surroundings
   }
 
-  /** All of them or, when one cannot be opened, none; `take` puts them in place and gives those they replace.
+  /** All of them or, when one cannot be opened, none; with `late`, those that are away are tried again later. `take` puts them in place and gives those they replace.
    *  @throws ConclaveError KEY_UNREADABLE, PKCS11_… */
-  async open(wanted: ReadonlyMap<string, KeystoreConfiguration>): Promise<OpenedStores> {
+  async open(wanted: ReadonlyMap<string, KeystoreConfiguration>, late: boolean): Promise<OpenedStores> {
     const opened = new Map<string, KeyStore>()
     const close = async (): Promise<void> => {
       for (const store of opened.values()) await store.close()
     }
     try {
-      for (const [name, store] of wanted) opened.set(name, await openStore(store, this.#surroundings))
+      for (const [name, store] of wanted) {
+        const { clock, log } = this.#surroundings
+        const open = (): Promise<KeyStore> => openStore(store, this.#surroundings)
+        opened.set(name, late ? await openOrLate({ name, clock, log, open }) : await open())
+      }
     } catch (error) {
       await close()
       throw error

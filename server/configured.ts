@@ -5,7 +5,8 @@
  *
  *  I1  A configuration is applied whole or not at all; when it is refused, all goes on as before, and `status` says why.
  *  I2  One change at a time.
- *  I3  A zone of which the rules of transfer are not known yet may be transferred by nobody. */
+ *  I3  At the start, a key store that is away stops nobody but its zones; a new one must be there to be taken.
+ *  I4  A zone of which the rules of transfer are not known yet may be transferred by nobody. */
 import { dirname } from 'node:path'
 import { type Clock, ConclaveError, type Logger, systemClock } from '../base/index.ts'
 import type { Fault } from '../zones/index.ts'
@@ -59,7 +60,7 @@ export class ConfiguredServer {
     })
     const configured = new ConfiguredServer(server, configuration, options)
     try {
-      const stores = await configured.#stores.open(usedStores(configuration))
+      const stores = await configured.#stores.open(usedStores(configuration), true)
       stores.take()
       configured.#setAccess()
       return configured
@@ -157,7 +158,7 @@ export class ConfiguredServer {
   async #open(change: ConfigurationChange, configuration: Configuration): Promise<OpenedStores> {
     const wanted = [...usedStores(configuration)].filter(([name]) => change.openStores.includes(name))
     try {
-      const stores = await this.#stores.open(new Map(wanted))
+      const stores = await this.#stores.open(new Map(wanted), false)
       try {
         if (change.listen) await this.server.setListen(configuration.listen)
         return stores
@@ -206,7 +207,7 @@ export class ConfiguredServer {
     }
   }
 
-  /** I3. */
+  /** I4. */
   #setAccess(): void {
     const { tsig } = this.#configuration
     this.#ruled = new Set(this.server.zones().map(({ zone }) => zone))
