@@ -47,7 +47,7 @@ export type ZoneBefore =
       readonly dsMaybe: readonly string[]
     }
 
-/** The timeline of a zone that has none so far. */
+/** The timeline of a zone that has none so far; `settle` it to have its records' states. */
 export function initialTimeline(keys: readonly KeyInfo[], before: ZoneBefore, now: number): ZoneTimeline {
   const none: ZoneTimeline = { keys: [], epochs: [], ds: [], settledUnix: now }
   const known = keys.reduce((timeline, info) => withKey(timeline, info, 'it was there', undefined, now), none)

@@ -17,7 +17,7 @@ import type { KeyLife, KeyRecords, ZoneTimeline } from './timeline.ts'
 export interface NextStep {
   readonly what: string
   readonly why: string
-  readonly waitsFor: 'time' | 'servers' | 'parent' | 'operator' | 'step'
+  readonly waitsFor: 'time' | 'servers' | 'parent' | 'operator' | 'store' | 'step'
   readonly atUnix?: number
 }
 
@@ -195,5 +195,6 @@ const WAITS: Readonly<Record<NextStep['waitsFor'], string>> = {
   servers: 'when all servers of the zone were seen with the newest version',
   parent: 'when all servers of the parent were seen with it',
   operator: 'when an operator says so',
+  store: 'when a key store has the key',
   step: 'after another step',
 }

@@ -79,7 +79,7 @@ function danger(
   return { kind, algorithm, ds, dnskey, signatures, untilUnix, end }
 }
 
-const LASTING = ['time', 'servers', 'parent', 'stays'] as const
+const LASTING = ['time', 'servers', 'parent', 'store', 'stays'] as const
 
 function lastsLonger(a: Ending, b: Ending): boolean {
   const rank = LASTING.indexOf(a.end) - LASTING.indexOf(b.end)

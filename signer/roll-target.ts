@@ -89,8 +89,8 @@ function retireAsked(timeline: ZoneTimeline, asked: readonly AskedRoll[]): RollA
 /** Keys in use that an operator wants replaced. */
 function keysAsked(timeline: ZoneTimeline, ask: AskedRoll): KeyLife[] {
   return keysInUse(timeline).filter(
-    ({ role, createdUnix }) =>
-      (role === ask.role || role === 'csk' || ask.role === 'csk') && createdUnix <= ask.sinceUnix,
+    ({ role, goalUnix }) =>
+      (role === ask.role || role === 'csk' || ask.role === 'csk') && goalUnix < ask.sinceUnix,
   )
 }
 

@@ -28,7 +28,7 @@ export interface RollFacts {
 }
 
 /** An operator wants keys of that role replaced by new ones, whatever their lifetime. A CSK has both roles. It is done with
- *  when all keys of that role in use are younger (`isAskDone`); until then it is among the facts, and may stay there. */
+ *  when all keys of that role are in use since then or later (`isAskDone`); until then it is among the facts, and may stay there. */
 export interface AskedRoll {
   readonly role: KeyRole
   readonly sinceUnix: number

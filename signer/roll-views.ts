@@ -12,8 +12,9 @@ import type { SigningPolicy } from './policy.ts'
 import type { ApexKeys } from './roll-types.ts'
 import type { ApexEpoch, DsEpoch, KeyRecord, RecordState, ZoneTimeline } from './timeline.ts'
 
-/** What makes a view go. `servers`, `parent`: when those are seen with something newer. `stays`: it is what is shown now. */
-export type ViewEnd = 'time' | 'servers' | 'parent' | 'stays'
+/** What makes a view go, or lets a step go on. `servers`, `parent`: when those are seen with something newer. `store`: when a
+ *  key store has the key. `stays`: it is what is shown now, until another step is done. */
+export type ViewEnd = 'time' | 'servers' | 'parent' | 'store' | 'stays'
 
 export interface Ending {
   /** Infinity unless the end is known. */

@@ -55,6 +55,7 @@ function endingWords({ end, untilUnix }: Ending): string {
       return 'the older of these may be at a server of the zone until all were seen with a newer version'
     case 'parent':
       return 'the parent may have that DS until it is seen with the one it was asked for'
+    case 'store':
     case 'stays':
       return 'another step has to come first'
   }

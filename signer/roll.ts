@@ -180,7 +180,7 @@ function missingSigners({ timeline, facts }: Situation, apex: ApexKeys): Block |
   const missing = [...apex.keySigners, ...apex.zoneSigners].filter(id => !facts.held.has(id))
   if (missing.length === 0) return undefined
   const names = namesOf(timeline, [...new Set(missing)])
-  return { ...STAYS, why: `no key store has ${names}, which would have to sign` }
+  return { ...STAYS, end: 'store', why: `no key store has ${names}, which would have to sign` }
 }
 
 /** The views as they would be with another epoch. */

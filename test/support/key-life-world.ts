@@ -26,7 +26,7 @@ export const WORLD_BEGIN = 1_800_000_000
 export const DAY = 86_400
 const zone = nameFromText('example.')
 /** Steps without time passing; more means that the core goes in circles. */
-const STEPS_MAX = 50
+const STEPS_MAX = 1000
 
 export interface WorldOptions {
   readonly seed: number
@@ -57,6 +57,8 @@ export class World {
   timeline: ZoneTimeline
   zoneTtlSeconds: number
   asked: AskedRoll[] = []
+  /** No more mischief. */
+  calm = false
   readonly #options: WorldOptions
   readonly #random: () => number
   readonly #keys = new Map<string, KeyInfo>()
@@ -333,6 +335,7 @@ export class World {
   }
 
   #mischief(): void {
+    if (this.calm) return
     this.#later(this.#between(3600, 20 * DAY), () => this.#mischief())
     switch (this.#between(0, 3)) {
       case 0:
