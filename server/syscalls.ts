@@ -5,7 +5,7 @@
  *  I2  A failing call returns −1 and `errno()` is read at once, before any other call of this thread.
  *  I3  The constants hold for x64 and arm64, the only machines for which `loadSyscalls` answers. */
 import { constants } from 'node:os'
-import { libc } from '../base/index.ts'
+import { libc } from '../base/libc.ts'
 
 export const AF_INET = 2
 export const AF_INET6 = 10

@@ -2,7 +2,7 @@
  *  given (tsig-keys.ts); this file is loaded by every answering thread.
  *  I1  Names are compared in canonical form (RFC 8945 §4.3.3); one name has one key, of one algorithm. */
 import type { KeyObject } from 'node:crypto'
-import { ConclaveError } from '../base/index.ts'
+import { ConclaveError } from '../base/errors.ts'
 import { type Name, nameFromText, nameToText } from '../zones/reading.ts'
 
 interface Algorithm {

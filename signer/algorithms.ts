@@ -4,7 +4,7 @@
  *  I1  A public key that leaves this file as a KeyObject is sound: RSA within the limits below, EC points on their curve. */
 
 import { createPublicKey, type JsonWebKey, type KeyObject } from 'node:crypto'
-import { ConclaveError } from '../base/index.ts'
+import { ConclaveError } from '../base/errors.ts'
 
 export type KeyKind = 'rsa' | 'ec' | 'ed'
 

@@ -5,7 +5,7 @@
  *      becomes 01 02. So an ancestor's key is a prefix of its descendants' keys, and the root's key is empty.
  *  I3  A key relative to an apex is the name's key without the apex's key in front; the apex's own is empty. */
 
-import { ConclaveError } from '../base/index.ts'
+import { ConclaveError } from '../base/errors.ts'
 
 declare const nameBrand: unique symbol
 /** Absolute domain name in wire form, 1 to 255 octets. */

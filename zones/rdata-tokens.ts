@@ -5,7 +5,7 @@
  *      SVCB's `alpn="h2,h3"` (RFC 9460 §2.1).
  *  I3  `quoted` tells "@" and "\#" in quotes, which are plain strings, from the special tokens. */
 
-import { ConclaveError } from '../base/index.ts'
+import { ConclaveError } from '../base/errors.ts'
 
 export interface RdataTokens {
   /** Advances to the next token of this record; false at its end. */

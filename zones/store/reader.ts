@@ -2,7 +2,7 @@
  *  I1  Between announce() and release() everything under the returned root stays as it is.
  *  I2  One reader announces one version; whoever needs two at a time (a transfer beside answers) makes two readers. */
 
-import { ConclaveError } from '../../base/index.ts'
+import { ConclaveError } from '../../base/errors.ts'
 import { TreeCursor } from './cursor.ts'
 import {
   CONTROL_READERS,
