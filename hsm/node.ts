@@ -84,9 +84,12 @@ export class ShareNode {
     const receipt = peer.conversation.read(octets, isHello)
     if (receipt.kind === 'dropped') return Promise.resolve(this.#drop(coordinator, receipt.why))
     const { sequence, body } = receipt.message
+    const asker = peer.conversation.peerBoot
     const answered = peer.last.then(async () => {
       const answer = await this.#answer(coordinator, body)
       this.counters.answered++
+      // The coordinator began anew meanwhile: this number would name another request of it.
+      if (Buffer.compare(asker!, peer.conversation.peerBoot!) !== 0) return undefined
       return peer.conversation.write(answer, sequence).octets
     })
     peer.last = answered
