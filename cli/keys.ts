@@ -10,6 +10,7 @@ import {
   CryptoPool,
   DIGEST_SHA256,
   DIGEST_SHA384,
+  defaultSigningPolicy,
   dnskeyRdata,
   dsRdata,
   dsText,
@@ -23,6 +24,13 @@ import {
 } from '../signer/index.ts'
 import { type Name, nameToText } from '../zones/index.ts'
 import { type ImportWords, importKeys } from './keys-import.ts'
+import {
+  importResponse,
+  type RequestWords,
+  type ResponseWords,
+  requestKeys,
+  signRequest,
+} from './keys-offline.ts'
 import { algorithmNumber, usage, zoneName } from './options.ts'
 import { createOutput, type Output, table } from './output.ts'
 import { openToken } from './token.ts'
@@ -89,6 +97,42 @@ export function keysCommands(keys: Command): void {
     .argument('<dir>')
     .addOption(new Option('--format <form>', 'form of the files').choices(['bind', 'pem']).default('bind'))
     .action(exportKeys)
+  offlineCommands(command)
+}
+
+/** A KSK that is kept offline. */
+function offlineCommands(command: (name: string) => Command): void {
+  const { dnskeyTtlSeconds, zskLifetimeSeconds, propagationSeconds } = defaultSigningPolicy
+  command('ksr')
+    .description('make ZSKs ahead, and the key signing request for them: what a KSK elsewhere is to sign')
+    .argument('<zone>')
+    .option('--from <time>', 'YYYYMMDDHHmmSS, Unix seconds or +DURATION; default: now')
+    .requiredOption('--until <time>', 'the end of what is asked for')
+    .option('--algorithm <name>', 'algorithm of new ZSKs', 'ecdsap256sha256')
+    .option('--lifetime <duration>', 'how long a ZSK signs', `${zskLifetimeSeconds}`)
+    .option('--dnskey-ttl <duration>', 'TTL of DNSKEY, CDS and CDNSKEY', `${dnskeyTtlSeconds}`)
+    .option('--zone-ttl <duration>', 'the largest TTL of the zone', '1d')
+    .option('--propagation <duration>', 'until the slowest secondary has a version', `${propagationSeconds}`)
+    .option('-o, --output <file>', 'where to write; default: standard output')
+    .action((zone: string, words: RequestWords & DirectoryWords, self: Command) =>
+      withKeys(words, self, (store, output) => requestKeys(zone, words, store, output)),
+    )
+  command('sign-ksr')
+    .description('sign a key signing request with the KSK of the directory, where that is')
+    .argument('<file>')
+    .option('--validity <duration>', 'life of the signatures', '14d')
+    .option('--refresh <duration>', 'new signatures follow so long before the old ones end', '7d')
+    .option('-o, --output <file>', 'where to write; default: standard output')
+    .action((file: string, words: ResponseWords & DirectoryWords, self: Command) =>
+      withKeys(words, self, store => signRequest(file, words, store)),
+    )
+  command('import-skr')
+    .description('verify a signed key response, and keep it beside the ZSKs')
+    .argument('<file>')
+    .option('--ds <rdata>', 'DS record of the parent, as `TAG ALGORITHM DIGEST-TYPE DIGEST`', repeated)
+    .action((file: string, words: DirectoryWords & { readonly ds?: readonly string[] }, self: Command) =>
+      withKeys(words, self, (store, output) => importResponse(file, words, store, output)),
+    )
 }
 
 function repeated(text: string, before: readonly string[] = []): readonly string[] {

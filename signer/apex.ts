@@ -27,16 +27,8 @@ export function signedApexRRsets(
   apex: Name,
 ): NodeRRset[] {
   const rrsets = [...content]
-  const { keys, foreign, denial, zonemd } = settings
-  const dnskeyTtl = settings.dnskeyTtl ?? DNSKEY_TTL_DEFAULT
-  const published = keys.filter(key => key.published).map(({ info }) => dnskeyRdata(info))
-  const { cds, cdnskey } = childSignals(
-    apex,
-    keys.filter(key => key.cds).map(({ info }) => info),
-  )
-  addRRset(rrsets, TYPE.DNSKEY, dnskeyTtl, [...published, ...(foreign?.dnskey ?? [])])
-  addRRset(rrsets, TYPE.CDS, dnskeyTtl, [...cds, ...(foreign?.cds ?? [])])
-  addRRset(rrsets, TYPE.CDNSKEY, dnskeyTtl, [...cdnskey, ...(foreign?.cdnskey ?? [])])
+  const { denial, zonemd } = settings
+  addKeyRRsets(rrsets, settings, apex)
   if (denial !== 'nsec') {
     addRRset(rrsets, TYPE.NSEC3PARAM, NSEC3PARAM_TTL, [
       nsec3paramRdata(settings.nsec3 ?? NO_NSEC3_PARAMETERS),
@@ -49,6 +41,23 @@ export function signedApexRRsets(
     ])
   }
   return rrsets
+}
+
+function addKeyRRsets(rrsets: NodeRRset[], settings: SigningSettings, apex: Name): void {
+  const { keys, foreign, ready } = settings
+  if (ready !== undefined) {
+    for (const rrset of ready) insertRRset(rrsets, { ...rrset, source: SOURCE_SIGNER })
+    return
+  }
+  const dnskeyTtl = settings.dnskeyTtl ?? DNSKEY_TTL_DEFAULT
+  const published = keys.filter(key => key.published).map(({ info }) => dnskeyRdata(info))
+  const { cds, cdnskey } = childSignals(
+    apex,
+    keys.filter(key => key.cds).map(({ info }) => info),
+  )
+  addRRset(rrsets, TYPE.DNSKEY, dnskeyTtl, [...published, ...(foreign?.dnskey ?? [])])
+  addRRset(rrsets, TYPE.CDS, dnskeyTtl, [...cds, ...(foreign?.cds ?? [])])
+  addRRset(rrsets, TYPE.CDNSKEY, dnskeyTtl, [...cdnskey, ...(foreign?.cdnskey ?? [])])
 }
 
 /** RFC 8976 §3.1: the TTL of the ZONEMD should be the SOA's. */

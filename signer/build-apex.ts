@@ -3,7 +3,7 @@
  *  I2  After a restart: the same content and no signature to make → the serial that was served last, else one after it.
  *  I3  The ZONEMD is made of the finished zone, with every signature but its own (RFC 8976 §3). */
 
-import { decodeNode, encodeNode, type NodeRRset, SOURCE_SIGNER, TYPE } from '../zones/index.ts'
+import { compareOctets, decodeNode, encodeNode, type NodeRRset, SOURCE_SIGNER, TYPE } from '../zones/index.ts'
 import { withSerial, zonemdAlgorithm } from './apex.ts'
 import type { BuildSource } from './build-source.ts'
 import type { Summary } from './build-summary.ts'
@@ -102,11 +102,17 @@ function apexDiffers({ input, plan, apex }: ApexStep, last: number): boolean {
       : sameRRset(rrset, published)
     if (!same) return true
     if (plan === undefined || !isSignedRRset(apex.flags, rrset.type)) return false
+    if (rrset.signatures.length > 0) return !sameSignatures(rrset, published)
     return plan.signersOf(rrset.type, true).some(signer => {
       const found = signatures.find(published, signer)
       return found === undefined || !plan.isFresh(found)
     })
   })
+}
+
+function sameSignatures(a: NodeRRset, b: NodeRRset): boolean {
+  if (a.signatures.length !== b.signatures.length) return false
+  return a.signatures.every((rrsig, index) => compareOctets(rrsig, b.signatures[index]!) === 0)
 }
 
 /** Scheme and hash algorithm. */

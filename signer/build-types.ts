@@ -4,6 +4,7 @@
 
 import type { Fault, Name, Store, TreeDraft, ZoneContent, ZoneRecord } from '../zones/index.ts'
 import type { KeyInfo, KeyStore } from './keystore.ts'
+import type { KeyRRset } from './ksr-text.ts'
 import type { CryptoPool } from './sign-pool.ts'
 
 export type DenialMode = 'nsec' | 'nsec3' | 'opt-out'
@@ -38,6 +39,9 @@ export interface Nsec3Parameters {
 export interface SigningSettings {
   readonly keys: readonly SigningKey[]
   readonly foreign?: ForeignKeys
+  /** DNSKEY, CDS and CDNSKEY as they were signed elsewhere (offline KSK): they are published in place of what would be
+   *  made of `keys` and `foreign`. */
+  readonly ready?: readonly KeyRRset[]
   readonly denial: DenialMode
   /** Default: no iterations, no salt (RFC 9276 §3.1). */
   readonly nsec3?: Nsec3Parameters

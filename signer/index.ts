@@ -12,6 +12,16 @@ export { type ForeignKeysMode, foreignKeysAt, foreignKeysIn, foreignTags } from 
 export { type ImportedKey, type ImportOptions, readKeysOf } from './import-keys.ts'
 export { bindTiming, type KeyTiming, knotListing, type ListedKey } from './key-timing.ts'
 export * from './keystore.ts'
+export { keySigningRequest, missingZsks, offlineSigningKeys, type ZskPlan } from './ksr.ts'
+export {
+  type KeyBundle,
+  type KeyBundles,
+  type KeyRRset,
+  type KsrKind,
+  keyBundlesText,
+  parseKeyBundles,
+} from './ksr-text.ts'
+export { fileNameOf } from './local-keys.ts'
 export type { NamedTokenKey } from './pkcs11-keys.ts'
 export { PIN_VARIABLE, pinFromEnvironment, pinFromFile } from './pkcs11-pin.ts'
 export type { TokenFacts } from './pkcs11-protocol.ts'
@@ -62,6 +72,15 @@ export {
 export { type SignedZone, signedZoneOf } from './signed-zone.ts'
 export { signingKeysOf } from './signing-keys.ts'
 export { signingSettingsOf } from './signing-settings.ts'
+export {
+  bundleAt,
+  endOf,
+  type ResponseCheck,
+  type ResponseOptions,
+  responseFaults,
+  signerTags,
+  signKeyRequest,
+} from './skr.ts'
 export {
   inspectTakeover,
   type TakenKey,

@@ -41,6 +41,8 @@ export interface GenerateSpec {
   readonly bits?: number
   /** Key tags of keys elsewhere that the new one must not share, beside those of the zone's keys in this store. */
   readonly avoidTags?: readonly number[]
+  /** When it is to be used; for stores that keep it. */
+  readonly timing?: KeyTiming
 }
 
 export interface Capabilities {

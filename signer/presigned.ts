@@ -38,7 +38,8 @@ export function checkSignedInput(input: BuildInput, plan: SigningPlan): void {
     if (edits.content.presigned) checkHeld(apex, dnskeys, plan)
     else checkForeign(apex, dnskeys, plan)
   }
-  if (plan.keySigners.length > 0 && plan.zoneSigners.length > 0) return
+  const keysSigned = plan.keySigners.length > 0 || plan.settings.ready !== undefined
+  if (keysSigned && plan.zoneSigners.length > 0) return
   throw refused(apex, {
     code: 'NO_KEYS',
     rule: 'no-keys',

@@ -17,6 +17,7 @@ import {
   nameToText,
   type TreeDraft,
   typeToText,
+  u32,
 } from '../zones/index.ts'
 import type { BuildInput, BuildResult, TreeKind } from './build-types.ts'
 import type { SignOutcome } from './keystore.ts'
@@ -158,11 +159,18 @@ export class SignedWriter {
       this.#context.input.reuse?.(key, this.#kind),
     )
     const rrsets = node.rrsets.map(rrset => {
-      if (!isSignedRRset(flags, rrset.type) || rrset.signatures.length > 0) return rrset
+      if (!isSignedRRset(flags, rrset.type)) return rrset
+      if (rrset.signatures.length > 0) return this.#takeSigned(rrset)
       const signers = plan.signersOf(rrset.type, names && key.length === 0)
       return { ...rrset, signatures: this.#signRRset(key, owner, rrset, signers, plan, old, batches) }
     })
     return { ...node, rrsets }
+  }
+
+  /** An RRset that was signed before: in this build, or elsewhere. */
+  #takeSigned(rrset: NodeRRset): NodeRRset {
+    for (const rrsig of rrset.signatures) this.#noteExpiration(u32(rrsig, 8))
+    return rrset
   }
 
   #signRRset(
