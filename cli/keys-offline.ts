@@ -22,7 +22,7 @@ import {
   signerTags,
   signKeyRequest,
 } from '../signer/index.ts'
-import { type Name, nameToText } from '../zones/index.ts'
+import { type Name, nameToText, sameName } from '../zones/index.ts'
 import { dsRecord } from './keys-import.ts'
 import { algorithmNumber, durationSeconds, timeUnix, usage, zoneName } from './options.ts'
 import { type Output, writeStandardOutput } from './output.ts'
@@ -102,7 +102,7 @@ export async function importResponse(
   const { zone } = response
   const now = Date.now() / 1000
   const ds = words.ds?.map(dsRecord)
-  checkResponse(response, file, await zsksOf(store, zone), now, ds)
+  checkResponse(response, file, zone, await zsksOf(store, zone), now, ds)
   const path = responseFile(words.keys, zone)
   await writeFileWhole(path, keyBundlesText(response, now), { mode: 0o644 })
   const sections = response.bundles.length
@@ -117,10 +117,16 @@ export async function importResponse(
 export function checkResponse(
   response: KeyBundles,
   file: string,
+  zone: Name,
   zsks: readonly KeyInfo[],
   now: number,
   ds?: readonly Uint8Array[],
 ): void {
+  if (!sameName(response.zone, zone)) {
+    throw new ConclaveError('SKR_REFUSED', `the response is for ${nameToText(response.zone)}`, {
+      place: { file, zone: nameToText(zone) },
+    })
+  }
   const faults = responseFaults(response, { zsks, now, ...(ds === undefined ? {} : { ds }) })
   if (faults.length === 0) return
   throw new ConclaveError('SKR_REFUSED', faults.slice(0, FAULTS_SHOWN_MAX).join('; '), {

@@ -108,6 +108,7 @@ function buildProgram(): Command {
       '--pkcs11 <uri>',
       'keys of a token (RFC 7512 URI; the PIN from pin-source, CONCLAVE_PIN or a prompt)',
     )
+    .option('--skr <file>', 'signed key response: DNSKEY, CDS and CDNSKEY as an offline KSK signed them')
     .option('--inception <time>', 'YYYYMMDDHHmmSS or Unix seconds; default: an hour ago')
     .option(
       '--expiration <time>',

@@ -26,6 +26,7 @@ import {
   heldKeys,
   type KeyInfo,
   type KeyStore,
+  offlineSettings,
   oneStore,
   policyWarnings,
   type SerialPolicy,
@@ -36,6 +37,7 @@ import {
   type ZoneStores,
 } from '../signer/index.ts'
 import { type Name, type PrintedZone, printZone, type Store } from '../zones/index.ts'
+import { checkResponse, readBundles } from './keys-offline.ts'
 import { type SigningWords, signingPolicy, timeUnix, typeSet, usage } from './options.ts'
 import { createOutput, type Output, progressBar, writeStandardOutput } from './output.ts'
 import { openToken } from './token.ts'
@@ -47,6 +49,7 @@ interface SignWords extends SigningWords {
   readonly keys?: string
   readonly ksk?: string
   readonly zsk?: string
+  readonly skr?: string
   readonly pkcs11?: string
   readonly inception?: string
   readonly expiration?: string
@@ -68,7 +71,7 @@ export async function signCommand(path: string, words: SignWords, command: Comma
   let store: KeyStore | undefined
   try {
     store = await openKeys(path, words, input.content.apex, pool, output)
-    const { settings, made } = await settingsOf(store, input, policy, times, now)
+    const { settings, made } = await settingsOf(store, input, words, policy, times, now)
     const built = await build(input, settings, words, pool, output)
     if (built === undefined) return fail()
     const zone = { apex: built.record.apex, namesRoot: built.names.root, nsec3Root: built.nsec3?.root ?? 0 }
@@ -151,6 +154,7 @@ function hasBindPairs(directory: string): boolean {
 async function settingsOf(
   store: KeyStore,
   input: InputZone,
+  words: SignWords,
   policy: SigningPolicy,
   times: Pick<SigningSettings, 'inceptionUnix' | 'expirationUnix'>,
   now: number,
@@ -159,6 +163,13 @@ async function settingsOf(
   const existing = await heldKeys(stores, input.content.apex)
   const included = policy.foreignKeys === 'include' && !policy.replaceKeys
   const foreign = foreignKeysIn(input.store, input.content, existing.infos)
+  if (words.skr !== undefined) {
+    const response = readBundles(words.skr, 'SignedKeyResponse')
+    const zsks = existing.infos.filter(({ role }) => role === 'zsk')
+    checkResponse(response, words.skr, input.content.apex, zsks, now)
+    const none = signingSettingsOf(policy, [], input.zone, now)
+    return { settings: { ...offlineSettings(none, response, existing), ...times }, made: [] }
+  }
   const { keys, made } = await keysFor(stores, input.content, policy, existing, foreign)
   const signing = signingSettingsOf(policy, signingKeysOf(keys), input.zone, now)
   const settings = { ...signing, ...(included ? { foreign } : {}), ...times }

@@ -12,7 +12,7 @@ export { type ForeignKeysMode, foreignKeysAt, foreignKeysIn, foreignTags } from 
 export { type ImportedKey, type ImportOptions, readKeysOf } from './import-keys.ts'
 export { bindTiming, type KeyTiming, knotListing, type ListedKey } from './key-timing.ts'
 export * from './keystore.ts'
-export { keySigningRequest, missingZsks, offlineSigningKeys, type ZskPlan } from './ksr.ts'
+export { keySigningRequest, missingZsks, offlineSettings, offlineSigningKeys, type ZskPlan } from './ksr.ts'
 export {
   type KeyBundle,
   type KeyBundles,

@@ -11,11 +11,13 @@
 
 import { ConclaveError } from '../base/index.ts'
 import { compareOctets, type Name, nameToText, TYPE } from '../zones/index.ts'
-import type { SigningKey } from './build-types.ts'
+import type { SigningKey, SigningSettings } from './build-types.ts'
 import { dnskeyRdata } from './dnskey.ts'
 import type { KeyTiming } from './key-timing.ts'
 import type { KeyInfo, KeyStore } from './keystore.ts'
 import type { KeyBundle, KeyBundles } from './ksr-text.ts'
+import { bundleAt } from './skr.ts'
+import type { HeldKeys } from './zone-stores.ts'
 
 export interface ZskPlan {
   readonly lifetimeSeconds: number
@@ -111,6 +113,25 @@ function noZsk(zone: Name): ConclaveError {
     place: { zone: nameToText(zone) },
     remedy: 'Begin at a time for which there are ZSKs.',
   })
+}
+
+/** The settings of a build whose DNSKEY, CDS and CDNSKEY are those that a response has for now.
+ *  @throws ConclaveError SKR_REFUSED when it has none, KSR_KEYS when no ZSK is active */
+export function offlineSettings(
+  settings: SigningSettings,
+  response: KeyBundles,
+  { infos, storeOf }: HeldKeys,
+): SigningSettings {
+  const bundle = bundleAt(response, settings.now)
+  if (bundle === undefined) {
+    throw new ConclaveError('SKR_REFUSED', 'the signed key response does not cover the time that it is now', {
+      place: { zone: nameToText(response.zone) },
+      remedy: 'Import a response that does: `conclave keys ksr`, `sign-ksr`, `import-skr`.',
+    })
+  }
+  const zsks = infos.filter(({ role }) => role === 'zsk')
+  const keys = offlineSigningKeys(bundle, zsks, info => storeOf(info.id)!, settings.now)
+  return { ...settings, keys, ready: bundle.rrsets }
 }
 
 /** The ZSKs at work while a bundle is published; the DNSKEY RRset itself is the bundle's.

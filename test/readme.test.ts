@@ -83,12 +83,13 @@ test('npm start, and the dig lines', async t => {
   t.regex(transfer.out, /^;; XFR size: \d+ records/m)
 })
 
-/** The zone that is taken over, and the keys of whoever signed it. */
+/** The zone that is taken over, and the keys of whoever signed it; a KSK that is elsewhere. */
 async function signElsewhere(cwd: string): Promise<void> {
   writeFileSync(join(cwd, 'old.zone'), zoneText('old.example.'))
   for (const words of [
     ['sign', 'old.zone', '--keys', 'other', '-o', 'old.example.signed'],
     ['keys', 'export', 'old.example', 'old-keys', '--keys', 'other'],
+    ['keys', 'generate', 'vault.example', '--role', 'ksk', '--keys', 'offline'],
   ]) {
     await conclave(words, { cwd })
   }
@@ -101,6 +102,7 @@ test('conclave serve on a port of one’s own, and the other commands beside it,
   t.deepEqual([serving![0], ...serving!.slice(-2)], ['serve', '--listen', '127.0.0.1@5301'])
   const cwd = directoryOf(t, {
     'example.com.zone': zoneText('example.com.'),
+    'vault.zone': zoneText('vault.example.'),
     'shared.zone': zoneText('shared.example.', [OTHERS_DNSKEY]),
     'zones/example.org.zone': zoneText('example.org.'),
   })
