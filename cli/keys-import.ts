@@ -8,6 +8,7 @@ import { ConclaveError } from '../base/index.ts'
 import {
   algorithmOf,
   type CryptoPool,
+  defaultSigningPolicy,
   type FileKeyStore,
   type ImportedKey,
   inspectTakeover,
@@ -19,7 +20,8 @@ import {
   type SignedZone,
   signedZoneOf,
   type TakenKey,
-  type Takeover,
+  type TakeoverInput,
+  takeoverTimeline,
 } from '../signer/index.ts'
 import { type Name, nameToText, rdataFromText, sameName, TYPE } from '../zones/index.ts'
 import { usage, zoneName } from './options.ts'
@@ -65,7 +67,7 @@ export async function importKeys(
   if (signed !== undefined) {
     const held = [...known, ...fresh.map(({ info }) => info)]
     const now = Date.now() / 1000
-    tellTakeover(inspectTakeover({ zone: signed, held, now, ...(ds === undefined ? {} : { ds }) }), output)
+    tellTakeover({ zone: signed, held, now, ...(ds === undefined ? {} : { ds }) }, output)
   }
   if (words.dryRun === true) return imported.map(({ info }) => info)
   return writeKeys(store, imported, fresh)
@@ -113,18 +115,21 @@ async function readSigned(zone: Name, path: string, output: Output): Promise<Sig
 
 const HEADING = ['key', 'algorithm', 'tag', 'private key', 'in the zone', 'DS', 'here', 'because']
 
-function tellTakeover(takeover: Takeover, output: Output): void {
+function tellTakeover(input: TakeoverInput, output: Output): void {
+  const takeover = inspectTakeover(input)
   const { keys } = takeover
   if (output.json) for (const key of keys) output.value({ takeover: takeover.kind, ...keyFields(key) })
   else output.note(table(HEADING, keys.map(keyRow)))
-  if (takeover.kind === 'taken') {
-    for (const finding of takeover.findings) {
+  // What caches may hold of the old server's versions decides too.
+  const outcome = takeover.kind === 'refused' ? takeover : takeoverTimeline(input, defaultSigningPolicy)
+  if (outcome.kind === 'taken') {
+    for (const finding of outcome.findings) {
       if (output.json) output.value({ finding })
       else output.note(`note: ${finding}`)
     }
     return
   }
-  const [first, ...others] = takeover.faults
+  const [first, ...others] = outcome.faults
   for (const { rule, what, remedy } of others) output.note(`refused: ${what} [${rule}] ${remedy}`)
   throw new ConclaveError('TAKEOVER_REFUSED', first!.what, { remedy: first!.remedy })
 }

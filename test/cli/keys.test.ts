@@ -185,3 +185,51 @@ test.serial('no private octets are printed by any of it', async t => {
   t.false(said.join('').includes(secret))
   t.false(said.join('').includes('PRIVATE KEY'))
 })
+
+test.serial('import and export: times of a key stay with it; PEM files are read back', async t => {
+  if (!needs(t, 'dnssec-keygen')) return
+  const { file, keys } = bench(t)
+  const bind = temporaryDirectory(t)
+  const times = [
+    '-P',
+    '20270101000000',
+    '-A',
+    '20270102000000',
+    '-I',
+    '20270103000000',
+    '-D',
+    '20270104000000',
+  ]
+  const made = await run(toolPath('dnssec-keygen')!, ['-q', '-K', bind, '-a', '13', ...times, ZONE])
+  const name = made.out.trim()
+  t.is((await keys('import', ZONE, join(bind, `${name}.key`))).code, 0)
+  t.is((await keys('export', ZONE, file('pairs'))).code, 0)
+  const linesOf = (path: string): string[] =>
+    lines(readFileSync(path, 'utf8')).filter(line => /^(Publish|Activate|Inactive|Delete): /.test(line))
+  t.is(linesOf(join(bind, `${name}.private`)).length, 4)
+  t.deepEqual(linesOf(join(file('pairs'), `${name}.private`)), linesOf(join(bind, `${name}.private`)))
+
+  t.is((await keys('export', ZONE, file('pem'), '--format', 'pem')).code, 0)
+  const [pem] = readdirSync(file('pem'))
+  t.is(statSync(join(file('pem'), pem!)).mode & 0o777, 0o600)
+  const again = await inProcess([
+    'keys',
+    'import',
+    ZONE,
+    file('pem'),
+    '--role',
+    'zsk',
+    '--keys',
+    file('again'),
+  ])
+  t.is(again.code, 1)
+  t.regex(again.err, /KEYS_NONE/)
+  const words = ['keys', 'import', ZONE, join(file('pem'), pem!), '--role', 'zsk', '--keys', file('again')]
+  t.is((await inProcess([...words, '--dry-run'])).code, 0)
+  t.throws(() => readdirSync(file('again')), { code: 'ENOENT' })
+  t.is((await inProcess(words)).code, 0)
+  t.regex(
+    (await inProcess(['keys', 'list', '--keys', file('again')])).out,
+    new RegExp(` ${Number(name.slice(-5))} `),
+  )
+})
