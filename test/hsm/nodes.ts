@@ -81,13 +81,18 @@ export class TestNode {
 export class TestQuorum {
   readonly clock: ManualClock = new ManualClock(NOW)
   readonly coordinator: Identity = identityOf(generateIdentity('coordinator'))
-  readonly dealer: Identity = identityOf(generateIdentity('dealer'))
+  readonly dealer: Identity
   readonly nodes: readonly TestNode[]
   readonly #talks = new Map<string, Conversation>()
   policy: NodePolicy
 
-  constructor(count: number, policy: NodePolicy = openPolicy) {
+  constructor(
+    count: number,
+    policy: NodePolicy = openPolicy,
+    dealer: Identity = identityOf(generateIdentity('dealer')),
+  ) {
     this.policy = policy
+    this.dealer = dealer
     this.nodes = Array.from({ length: count }, (_, at) => new TestNode(`n${at + 1}`))
     for (const node of this.nodes) this.start(node)
   }

@@ -1,8 +1,9 @@
 /** A coordinator and its nodes in one process: links that can be cut, delayed and changed under way, and a clock by hand. */
 
 import { createPublicKey, type KeyObject, randomBytes, verify } from 'node:crypto'
+import type { Combiner } from '../../hsm/combiner.ts'
 import { Coordinator } from '../../hsm/coordinator.ts'
-import { sealTo } from '../../hsm/identity.ts'
+import { type Identity, sealTo } from '../../hsm/identity.ts'
 import { octetsOf, signedOctets } from '../../hsm/integers.ts'
 import { encodeKeyRecord, type KeyRole, type QuorumKeyRecord } from '../../hsm/key-record.ts'
 import { dnskeyOf, keyTagOf } from '../../hsm/node-keys.ts'
@@ -81,13 +82,13 @@ export class QuorumRig {
   requests: string[] = []
   coordinator!: Coordinator
 
-  constructor(nodes: number, threshold: number, policy: NodePolicy = openPolicy) {
-    this.quorum = new TestQuorum(nodes, policy)
+  constructor(nodes: number, threshold: number, policy: NodePolicy = openPolicy, dealer?: Identity) {
+    this.quorum = new TestQuorum(nodes, policy, dealer)
     this.threshold = threshold
   }
 
   /** Starts a coordinator; again, from what it remembers. */
-  async start(): Promise<Coordinator> {
+  async start(combiner?: Combiner): Promise<Coordinator> {
     this.coordinator = await Coordinator.open({
       identity: this.quorum.coordinator,
       nodes: this.quorum.nodes.map(node => ({
@@ -97,6 +98,7 @@ export class QuorumRig {
       threshold: this.threshold,
       clock: this.quorum.clock,
       memory: this.memory,
+      ...(combiner === undefined ? {} : { combiner }),
       onEvent: event => this.events.push(event),
     })
     await this.passing(this.coordinator.start())
