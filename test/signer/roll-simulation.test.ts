@@ -128,6 +128,8 @@ function chaos(seed: number, lies?: WorldOptions['lies']): World {
     { parent: parent('operator') },
     { parent: parent({ afterSeconds: 2 * DAY }) },
     { publishSafetySeconds: 0, retireSafetySeconds: 0, propagationSeconds: 7200 },
+    { publishSafetySeconds: 0, retireSafetySeconds: 0, parent: parent('operator') },
+    { publishSafetySeconds: 0, retireSafetySeconds: 0, parent: parent({ afterSeconds: 2 * DAY }) },
   ]
   const world = new World({
     seed,
