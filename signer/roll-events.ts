@@ -6,7 +6,6 @@ import type { KeyInfo } from './keystore.ts'
 import type { SigningPolicy } from './policy.ts'
 import type { ApexKeys, RollEvent } from './roll-types.ts'
 import {
-  confirmedDs,
   dnskeyEnding,
   dsEnding,
   isDsPending,
@@ -15,7 +14,6 @@ import {
   recordState,
   sameApex,
   sameKeys,
-  shownKeys,
   type Views,
   zoneEnding,
 } from './roll-views.ts'
@@ -255,7 +253,7 @@ function epochEndings(epochs: readonly ApexEpoch[], at: number, policy: SigningP
 }
 
 /** Times at which views end. */
-export function endings(timeline: ZoneTimeline, policy: SigningPolicy): number[] {
+function endings(timeline: ZoneTimeline, policy: SigningPolicy): number[] {
   const { epochs, ds } = timeline
   return [
     ...epochs.flatMap((_, at) => epochEndings(epochs, at, policy)),
@@ -296,9 +294,4 @@ function newStates(records: KeyRecords, states: readonly RecordSince['state'][],
     return [record, records[record].state === state ? records[record] : { state, sinceUnix: now }] as const
   })
   return Object.fromEntries(entries) as Record<KeyRecord, RecordSince>
-}
-
-/** The keys that the zone shows, and the DS RRset its parent has: whether the timeline says that it is signed. */
-export function isSigned(timeline: ZoneTimeline): boolean {
-  return shownKeys(timeline).zoneSigners.length > 0 || confirmedDs(timeline).length > 0
 }
