@@ -1,23 +1,20 @@
 /** The command `conclave`: reads the words, calls a command, turns its outcome into an exit code.
  *  I1  Exit code 0: done. 1: a fault was found or met. 2: wrong usage.
  *  I2  Results go to standard output, everything else to standard error; nothing is half-written. */
-import { readFileSync } from 'node:fs'
 import { Command, CommanderError, InvalidArgumentError, Option } from 'commander'
 import { ConclaveError } from '../base/index.ts'
 import { checkCommand } from './check.ts'
 import { controlCommand } from './control.ts'
+import { hsmCommands } from './hsm.ts'
 import { keysCommands } from './keys.ts'
 import { createOutput } from './output.ts'
 import { serveCommand } from './serve.ts'
 import { digestCommand, signCommand } from './sign.ts'
 import { verifyCommand } from './verify.ts'
+import { programVersion } from './version.ts'
 
 const EXIT_FAULT = 1
 const EXIT_USAGE = 2
-
-const version = (
-  JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as { version: string }
-).version
 
 function workersNumber(text: string): number {
   const value = Number(text)
@@ -69,7 +66,7 @@ function signingOptions(command: Command): Command {
 function buildProgram(): Command {
   const program = new Command('conclave')
     .description('An authoritative DNS nameserver that signs what it serves.')
-    .version(version)
+    .version(programVersion)
     .option('--json', 'JSON for machines instead of words')
     .exitOverride()
     .showHelpAfterError()
@@ -156,6 +153,7 @@ function buildProgram(): Command {
     .action(checkCommand)
 
   keysCommands(program.command('keys').description('keys kept in files'))
+  hsmCommands(program.command('hsm').description('the distributed HSM: keys shared among nodes'), words)
 
   for (const [name, description] of [
     ['status', 'what a running server does, and how its zones are'],

@@ -40,10 +40,11 @@ export function readParty(vault: Vault, file: string): Party {
 
 /** @throws ConclaveError VAULT_OPEN, VAULT_SECRET */
 export function openVault({ vault, opener }: VaultPlace): Vault {
-  return Vault.open(vault, secretOf(opener))
+  return Vault.open(vault, vaultSecret(opener))
 }
 
-function secretOf(opener: VaultOpener): VaultSecret {
+/** @throws ConclaveError VAULT_SECRET */
+export function vaultSecret(opener: VaultOpener): VaultSecret {
   switch (opener.kind) {
     case 'key-file':
       return { kind: 'key', octets: new Uint8Array(readSecret(opener.file)) }

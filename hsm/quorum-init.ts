@@ -12,7 +12,7 @@ import { mkdirSync, readdirSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { stringify } from 'yaml'
 import { ConclaveError, isErrno, writeFileWhole } from '../base/index.ts'
-import { createParty } from './party.ts'
+import { createParty, vaultSecret } from './party.ts'
 import { type PinnedParty, VAULT_DEALER, VAULT_IDENTITY } from './quorum-files.ts'
 import { checkQuorumSize, type QuorumSize } from './quorum-size.ts'
 import { Vault } from './vault.ts'
@@ -24,6 +24,8 @@ export interface QuorumInit extends QuorumSize {
   readonly firstPort: number
   /** Zones that nodes sign for; none: any zone. */
   readonly zones: readonly string[]
+  /** Vaults are opened by the passphrase in this variable of the environment; without it, by files of random octets. */
+  readonly passphraseVariable?: string
 }
 
 export interface InitializedQuorum {
@@ -33,7 +35,6 @@ export interface InitializedQuorum {
 
 const KEY_OCTETS = 32
 const PRIVATE_FILE = { mode: 0o600, exclusive: true }
-const DAY_SECONDS = 86_400
 
 /** @throws ConclaveError QUORUM_SIZE, QUORUM_EXISTS, VAULT_… */
 export async function initQuorum(init: QuorumInit): Promise<InitializedQuorum> {
@@ -46,17 +47,17 @@ export async function initQuorum(init: QuorumInit): Promise<InitializedQuorum> {
   }
   const directory = resolve(init.directory)
   checkEmpty(directory)
-  const coordinatorVault = await makeVault(join(directory, 'coordinator'))
+  const coordinatorVault = await makeVault(join(directory, 'coordinator'), init)
   const coordinator = await createParty(coordinatorVault, VAULT_IDENTITY, 'coordinator')
   const dealer = await createParty(coordinatorVault, VAULT_DEALER, 'dealer')
   const names = Array.from({ length: init.nodes }, (_, at) => `node${at + 1}`)
   const nodes: PinnedParty[] = []
   for (const name of names) {
-    nodes.push(await createParty(await makeVault(join(directory, name)), VAULT_IDENTITY, name))
+    nodes.push(await createParty(await makeVault(join(directory, name), init), VAULT_IDENTITY, name))
   }
   for (const [at, name] of names.entries()) {
     const listen = addressOf(init, at)
-    const text = nodeText({ name, listen, coordinator, dealer, nodes, zones: init.zones })
+    const text = nodeText({ name, listen, coordinator, dealer, nodes, init })
     await writeFileWhole(join(directory, name, 'node.yaml'), text, PRIVATE_FILE)
   }
   const file = join(directory, 'quorum.yaml')
@@ -82,8 +83,12 @@ function checkEmpty(directory: string): void {
   })
 }
 
-async function makeVault(directory: string): Promise<Vault> {
+async function makeVault(directory: string, { passphraseVariable }: QuorumInit): Promise<Vault> {
   mkdirSync(directory, { mode: 0o700 })
+  if (passphraseVariable !== undefined) {
+    const opener = { kind: 'passphrase-variable', variable: passphraseVariable } as const
+    return Vault.create(join(directory, 'vault'), vaultSecret(opener))
+  }
   const octets = new Uint8Array(randomBytes(KEY_OCTETS))
   await writeFileWhole(join(directory, 'key'), octets, PRIVATE_FILE)
   return Vault.create(join(directory, 'vault'), { kind: 'key', octets })
@@ -95,7 +100,7 @@ interface NodeText {
   readonly coordinator: PinnedParty
   readonly dealer: PinnedParty
   readonly nodes: readonly PinnedParty[]
-  readonly zones: readonly string[]
+  readonly init: QuorumInit
 }
 
 function partyText({ name, signing, sealing }: PinnedParty): Record<string, string> {
@@ -103,22 +108,29 @@ function partyText({ name, signing, sealing }: PinnedParty): Record<string, stri
   return { name, signing: text(signing), sealing: text(sealing) }
 }
 
-function nodeText({ name, listen, coordinator, dealer, nodes, zones }: NodeText): string {
+function openerText(keyFile: string, { passphraseVariable }: QuorumInit): Record<string, string> {
+  return passphraseVariable === undefined
+    ? { 'key-file': keyFile }
+    : { 'passphrase-variable': passphraseVariable }
+}
+
+function nodeText({ name, listen, coordinator, dealer, nodes, init }: NodeText): string {
   const rule = {
     roles: ['csk', 'ksk', 'zsk'],
     types: 'any',
-    'validity-max': 31 * DAY_SECONDS,
-    'inception-past-max': 7200,
-    'inception-future-max': 300,
-    'ttl-max': 7 * DAY_SECONDS,
+    'validity-max': '31d',
+    'inception-past-max': '2h',
+    'inception-future-max': '5m',
+    'ttl-max': '7d',
     'records-max': 1000,
     'messages-per-minute-max': 1_000_000,
     dnskeys: 'any',
   }
+  const { zones } = init
   const rules = zones.length === 0 ? [{ zone: '*', ...rule }] : zones.map(zone => ({ zone, ...rule }))
   return `# ${name} of a quorum: who may ask it, and what it signs for them. docs/hsm.md explains each key.
 ${stringify({
-  node: { name, vault: 'vault', 'key-file': 'key', audit: 'audit.log' },
+  node: { name, vault: 'vault', ...openerText('key', init), audit: 'audit.log' },
   coordinators: [{ ...partyText(coordinator), curve: coordinator.curve, listen }],
   dealers: [partyText(dealer)],
   nodes: nodes.map(partyText),
@@ -134,7 +146,7 @@ ${stringify({
   coordinator: {
     name: 'coordinator',
     vault: 'coordinator/vault',
-    'key-file': 'coordinator/key',
+    ...openerText('coordinator/key', init),
     state: 'coordinator/state',
   },
   threshold: init.threshold,

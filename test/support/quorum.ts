@@ -1,0 +1,101 @@
+/** Quorums of node processes, as their users have them: made by `conclave hsm init`, run by `conclave hsm node`.
+ *  I1  Every node that a test starts is ended by its own id, stopped ones too. */
+import { createServer } from 'node:net'
+import { join } from 'node:path'
+import { conclave, type Scope, ServeProcess, temporaryDirectory } from './serve.ts'
+
+/** Below what systems take for outgoing connections, so that a port stays free until its node has it. */
+const PORT_FIRST = 20_000
+const PORT_SPAN = 10_000
+
+function isFree(port: number): Promise<boolean> {
+  return new Promise(resolve => {
+    const server = createServer()
+    server.once('error', () => resolve(false))
+    server.listen(port, '127.0.0.1', () => server.close(() => resolve(true)))
+  })
+}
+
+/** The first of so many free ports in a row. */
+export async function freePorts(count: number): Promise<number> {
+  for (let tries = 0; tries < 100; tries++) {
+    const first = PORT_FIRST + Math.floor(Math.random() * (PORT_SPAN - count))
+    const free = await Promise.all(Array.from({ length: count }, (_, at) => isFree(first + at)))
+    if (free.every(one => one)) return first
+  }
+  throw new Error('there are no free ports')
+}
+
+export interface QuorumOptions {
+  readonly nodes?: number
+  readonly threshold?: number
+  /** Of `conclave hsm init`. */
+  readonly words?: readonly string[]
+}
+
+export class TestQuorum {
+  readonly directory: string
+  readonly firstPort: number
+  readonly names: readonly string[]
+  readonly #running = new Map<string, ServeProcess>()
+
+  private constructor(directory: string, firstPort: number, nodes: number) {
+    this.directory = directory
+    this.firstPort = firstPort
+    this.names = Array.from({ length: nodes }, (_, at) => `node${at + 1}`)
+  }
+
+  /** Made, not started. */
+  static async create(
+    t: Scope,
+    { nodes = 5, threshold = 3, words = [] }: QuorumOptions = {},
+  ): Promise<TestQuorum> {
+    const directory = join(temporaryDirectory(t), 'quorum')
+    const firstPort = await freePorts(nodes)
+    const size = ['--nodes', `${nodes}`, '--threshold', `${threshold}`, '--first-port', `${firstPort}`]
+    const { code, err } = await conclave(['hsm', 'init', '--dir', directory, ...size, ...words])
+    if (code !== 0) throw new Error(err)
+    const quorum = new TestQuorum(directory, firstPort, nodes)
+    t.teardown(() => quorum.stop())
+    return quorum
+  }
+
+  get file(): string {
+    return join(this.directory, 'quorum.yaml')
+  }
+
+  nodeFile(name: string): string {
+    return join(this.directory, name, 'node.yaml')
+  }
+
+  node(name: string): ServeProcess {
+    return this.#running.get(name)!
+  }
+
+  /** Starts nodes; resolves when they listen. */
+  async start(names: readonly string[] = this.names): Promise<this> {
+    await Promise.all(
+      names.map(async name => {
+        const node = new ServeProcess(['hsm', 'node', '--json', this.nodeFile(name)], this.directory)
+        this.#running.set(name, node)
+        await node.until('listening', () => node.events().find(event => event['event'] === 'listening'))
+      }),
+    )
+    return this
+  }
+
+  /** Ends nodes as a crash does. */
+  async kill(...names: readonly string[]): Promise<void> {
+    await Promise.all(names.map(name => this.node(name).stop('SIGKILL')))
+  }
+
+  /** Stops nodes where they are; `SIGCONT` has them go on. */
+  signal(signal: 'SIGSTOP' | 'SIGCONT', ...names: readonly string[]): void {
+    for (const name of names) this.node(name).kill(signal)
+  }
+
+  /** I1. */
+  async stop(): Promise<void> {
+    await Promise.all([...this.#running.values()].map(node => node.stop('SIGKILL')))
+  }
+}
