@@ -95,6 +95,10 @@ export class Coordinator implements Quorum {
     return new Coordinator(options, memory)
   }
 
+  get threshold(): number {
+    return this.#options.threshold
+  }
+
   async start(): Promise<void> {
     await Promise.all([...this.#peers.values()].map(peer => peer.start()))
   }

@@ -151,6 +151,8 @@ export interface QuorumStatus {
 
 /** Errors are ConclaveErrors; their place names node or key. */
 export interface Quorum {
+  /** How many nodes suffice. */
+  readonly threshold: number
   /** Greets the nodes; resolves when all have answered, or after a while. */
   start(): Promise<void>
   /** Keys that can be believed (I3), of nodes that are up. */

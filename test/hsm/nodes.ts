@@ -79,7 +79,7 @@ export class TestNode {
 
 /** Nodes n1 … and the coordinator's side of each conversation. */
 export class TestQuorum {
-  readonly clock: ManualClock = new ManualClock(NOW)
+  readonly clock: ManualClock
   readonly coordinator: Identity = identityOf(generateIdentity('coordinator'))
   readonly dealer: Identity
   readonly nodes: readonly TestNode[]
@@ -90,7 +90,9 @@ export class TestQuorum {
     count: number,
     policy: NodePolicy = openPolicy,
     dealer: Identity = identityOf(generateIdentity('dealer')),
+    clock: ManualClock = new ManualClock(NOW),
   ) {
+    this.clock = clock
     this.policy = policy
     this.dealer = dealer
     this.nodes = Array.from({ length: count }, (_, at) => new TestNode(`n${at + 1}`))

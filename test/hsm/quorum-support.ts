@@ -1,6 +1,7 @@
 /** A coordinator and its nodes in one process: links that can be cut, delayed and changed under way, and a clock by hand. */
 
 import { createPublicKey, type KeyObject, randomBytes, verify } from 'node:crypto'
+import type { ManualClock } from '../../base/index.ts'
 import type { Combiner } from '../../hsm/combiner.ts'
 import { Coordinator } from '../../hsm/coordinator.ts'
 import { type Identity, sealTo } from '../../hsm/identity.ts'
@@ -82,8 +83,14 @@ export class QuorumRig {
   requests: string[] = []
   coordinator!: Coordinator
 
-  constructor(nodes: number, threshold: number, policy: NodePolicy = openPolicy, dealer?: Identity) {
-    this.quorum = new TestQuorum(nodes, policy, dealer)
+  constructor(
+    nodes: number,
+    threshold: number,
+    policy: NodePolicy = openPolicy,
+    dealer?: Identity,
+    clock?: ManualClock,
+  ) {
+    this.quorum = new TestQuorum(nodes, policy, dealer, clock)
     this.threshold = threshold
   }
 

@@ -21,6 +21,13 @@ export interface ContractSubject {
   open(t: ExecutionContext): Promise<KeyStore>
   /** The store again, as after a restart; the former one was closed. */
   reopen(t: ExecutionContext): Promise<KeyStore>
+  /** For a store that judges what it signs. */
+  readonly judging?: {
+    /** From now on TXT waits for an operator, and AAAA is refused; A is signed. */
+    restrict(t: ExecutionContext): void
+    /** An operator approves of what waits under the ticket. */
+    approve(t: ExecutionContext, ticket: string): Promise<void>
+  }
 }
 
 const FOREVER = { deadlineUnix: Number.POSITIVE_INFINITY }
@@ -37,6 +44,18 @@ export function batchFor(key: KeyInfo, count: number): ToBeSigned {
     batch.add(signer, owner, TYPE.A, 3600, INCEPTION, EXPIRATION, [address])
   }
   return batch
+}
+
+/** One message each of A, TXT and AAAA. */
+function mixedBatch(key: KeyInfo): SignBatch {
+  const batch = new ToBeSigned()
+  const signer = { algorithm: key.algorithm, keyTag: key.keyTag, signerName: key.zone }
+  const owner = nameFromText('mixed', key.zone)
+  const rdata = { A: Uint8Array.of(192, 0, 2, 1), TXT: Uint8Array.of(2, 104, 105), AAAA: new Uint8Array(16) }
+  for (const type of ['A', 'TXT', 'AAAA'] as const) {
+    batch.add(signer, owner, TYPE[type], 3600, INCEPTION, EXPIRATION, [rdata[type]])
+  }
+  return batch.batch(key.id)
 }
 
 /** Whether every message was signed and every signature verifies under the key's public key. */
@@ -63,6 +82,11 @@ export function assertSigned(
 export function keyStoreContract(name: string, subject: ContractSubject): void {
   const zone = nameFromText('Example.COM.')
   const spec = (algorithm: number, role: KeyRole = 'csk') => ({ zone, algorithm, role })
+  /** A fast one. */
+  const usual = (store: KeyStore): number => {
+    const { algorithms } = store.capabilities()
+    return algorithms.includes(13) ? 13 : algorithms[0]!
+  }
 
   test(`${name}: a new store is empty`, async t => {
     const store = await subject.open(t)
@@ -72,7 +96,8 @@ export function keyStoreContract(name: string, subject: ContractSubject): void {
 
   test(`${name}: a key of each algorithm signs what verifies, also after a restart`, async t => {
     let store = await subject.open(t)
-    const roles: readonly KeyRole[] = ['csk', 'ksk', 'zsk']
+    // A store that judges lets no KSK sign what is not of keys.
+    const roles: readonly KeyRole[] = subject.judging === undefined ? ['csk', 'ksk', 'zsk'] : ['csk', 'zsk']
     const made: KeyInfo[] = []
     for (const [index, algorithm] of store.capabilities().algorithms.entries()) {
       const role = roles[index % roles.length]!
@@ -99,8 +124,8 @@ export function keyStoreContract(name: string, subject: ContractSubject): void {
 
   test(`${name}: batches of every size are answered in order`, async t => {
     const store = await subject.open(t)
-    const { algorithms, batchMax } = store.capabilities()
-    const key = await store.generate(spec(algorithms.includes(13) ? 13 : algorithms[0]!))
+    const { batchMax } = store.capabilities()
+    const key = await store.generate(spec(usual(store)))
     for (const count of [0, 1, 8, 9, 40, Math.min(600, batchMax)]) {
       const batch = batchFor(key, count).batch(key.id)
       assertSigned(t, key, batch, await store.sign(batch, FOREVER))
@@ -117,7 +142,7 @@ export function keyStoreContract(name: string, subject: ContractSubject): void {
 
   test(`${name}: a key that is not there refuses, message by message`, async t => {
     const store = await subject.open(t)
-    const key = await store.generate(spec(store.capabilities().algorithms[2] ?? 13))
+    const key = await store.generate(spec(store.capabilities().algorithms[2] ?? usual(store)))
     const outcomes = await store.sign(batchFor(key, 3).batch('no such key'), FOREVER)
     t.is(outcomes.length, 3)
     for (const outcome of outcomes) t.like(outcome, { kind: 'refused', code: 'KEY_UNKNOWN' })
@@ -139,7 +164,7 @@ export function keyStoreContract(name: string, subject: ContractSubject): void {
 
   test(`${name}: late and abandoned batches are answered too`, async t => {
     const store = await subject.open(t)
-    const key = await store.generate(spec(13))
+    const key = await store.generate(spec(usual(store)))
     const controller = new AbortController()
     controller.abort()
     const late = { deadlineUnix: 1 }
@@ -156,8 +181,8 @@ export function keyStoreContract(name: string, subject: ContractSubject): void {
 
   test(`${name}: a key that is destroyed is gone for good`, async t => {
     let store = await subject.open(t)
-    const kept = await store.generate(spec(13))
-    const gone = await store.generate(spec(13, 'zsk'))
+    const kept = await store.generate(spec(usual(store)))
+    const gone = await store.generate(spec(usual(store), 'zsk'))
     await store.destroy(gone.id)
     t.deepEqual(await store.list(), [kept])
     const [outcome] = await store.sign(batchFor(gone, 1).batch(gone.id), FOREVER)
@@ -166,6 +191,43 @@ export function keyStoreContract(name: string, subject: ContractSubject): void {
     await store.close()
     store = await subject.reopen(t)
     t.deepEqual(await store.list(), [kept])
+    await store.close()
+  })
+
+  const { judging } = subject
+  if (judging === undefined) return
+
+  test(`${name}: keystore I4: of one batch some is signed, some refused, and some waits, over a restart too`, async t => {
+    let store = await subject.open(t)
+    const key = await store.generate(spec(usual(store)))
+    judging.restrict(t)
+    const batch = mixedBatch(key)
+    const outcomes = await store.sign(batch, FOREVER)
+    t.deepEqual(
+      outcomes.map(({ kind }) => kind),
+      ['signed', 'pending', 'refused'],
+    )
+    const [, pending] = outcomes
+    if (pending?.kind !== 'pending') return
+    const { ticket } = pending
+    t.like(await store.resume([ticket]), [{ kind: 'pending', ticket }])
+    await store.close()
+    store = await subject.reopen(t)
+    t.like(await store.resume(['no such ticket', ticket]), [
+      { kind: 'refused', code: 'TICKET_UNKNOWN' },
+      { kind: 'pending', ticket },
+    ])
+    await judging.approve(t, ticket)
+    const [resumed] = await store.resume([ticket])
+    const octets = batch.octets.slice(batch.offsets[1], batch.offsets[2])
+    const only = { key: key.id, octets, offsets: Uint32Array.of(0, octets.length), count: 1 }
+    assertSigned(t, key, only, [resumed!])
+    t.like(await store.resume([ticket]), [{ kind: 'refused', code: 'TICKET_UNKNOWN' }])
+    // An approval is of the RRset: asked for anew, it is signed at once.
+    t.deepEqual(
+      (await store.sign(batch, FOREVER)).map(({ kind }) => kind),
+      ['signed', 'signed', 'refused'],
+    )
     await store.close()
   })
 }
