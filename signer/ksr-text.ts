@@ -67,7 +67,7 @@ export function parseKeyBundles(text: string, file: string): KeyBundles {
   const kind = TRAILER.exec(lines[last!]!)![1] as KsrKind
   let zone: Name | undefined
   const bundles: KeyBundle[] = []
-  heads.slice(0, -1).forEach((at, index) => {
+  for (const [index, at] of heads.slice(0, -1).entries()) {
     const [, found, format, time] = HEADER.exec(lines[at]!) ?? []
     if (found !== kind || format !== FORMAT) fail(`expected ${kind} ${FORMAT}`, at + 1)
     const fromUnix = Number(time)
@@ -77,7 +77,7 @@ export function parseKeyBundles(text: string, file: string): KeyBundles {
     if (zone !== undefined && !sameName(zone, section.zone)) fail('records of another zone', at + 1)
     zone ??= section.zone
     bundles.push({ fromUnix, rrsets: section.rrsets })
-  })
+  }
   if (zone === undefined) return fail('there is no section', 1)
   return { kind, zone, bundles }
 }

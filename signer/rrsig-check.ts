@@ -114,11 +114,16 @@ export class RrsigChecker {
     }
     if (keys.length === 0) {
       const what = `${named}: no DNSKEY has algorithm ${rrsig.algorithm} and that tag`
-      this.#faults.add('rrsig-key', spot, type, what)
+      this.#faults.add('rrsig-key', spot, type, what, this.#isSpare(rrsig) ? 'warning' : 'error')
     }
     this.#times(spot, type, named, rrsig)
     // One fault of an RRSIG is enough, but times are no fault of the signature.
     if (keys.length > 0 && !this.#hasFieldFault(before)) this.#sink(spot, owner, rrset, rrsig, keys)
+  }
+
+  /** RFC 6781 §4.1.4: while an algorithm comes or goes, its signatures are there without its DNSKEYs, and nobody uses them. */
+  #isSpare({ algorithm }: RrsigFields): boolean {
+    return !this.#algorithms.includes(algorithm)
   }
 
   #hasFieldFault(before: number): boolean {
