@@ -163,6 +163,8 @@ function ourEpoch(keys: readonly TakenKey[], { zone, now }: TakeoverInput, polic
     keySigners: idsOf(signing),
     zoneSigners: idsOf(dataSigners(held, zone)),
     dnskeyTtlSeconds: policy.dnskeyTtlSeconds,
+    // timeline.ts I1: the event `shown` begins it.
+    pending: true,
   }
 }
 

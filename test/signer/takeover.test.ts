@@ -102,9 +102,11 @@ function goalsOf(input: TakeoverInput): string[] {
 
 const heldIds = (input: TakeoverInput): Set<string> => new Set(input.held.map(({ id }) => id))
 
+const STEPS_MAX = 10
+
 /** What is done until then, with its times after the takeover. */
 function actionsUntil(input: TakeoverInput, seconds: number): { at: number; action: RollAction }[] {
-  let timeline = timelineOf(input)
+  let timeline = applyEvent(timelineOf(input), { kind: 'shown' }, policy, NOW)
   const done: { at: number; action: RollAction }[] = []
   const held = heldIds(input)
   let serial = 42
@@ -120,7 +122,9 @@ function actionsUntil(input: TakeoverInput, seconds: number): { at: number; acti
     const { apex: keys } = action
     serial++
     const ttls = { dnskeyTtlSeconds: DNSKEY_TTL, zoneTtlSeconds: ZONE_TTL }
-    timeline = applyEvent(timeline, { kind: 'published', apex: keys, serial, ...ttls }, policy, now)
+    const published = applyEvent(timeline, { kind: 'published', apex: keys, serial, ...ttls }, policy, now)
+    timeline = applyEvent(published, { kind: 'shown' }, policy, now)
+    if (done.length > STEPS_MAX) throw new Error('the steps do not end')
   }
   return done
 }
