@@ -46,6 +46,7 @@ export async function sourcesService(
   const server = await createNameserver({
     state: options.state ?? defaultStateDirectory(sources[0]!.path),
     signing: options.sign ? policy : false,
+    keepKeys: true,
     log,
     ...(axfrAllow === undefined ? {} : { axfrAllow }),
     ...(workers === undefined ? {} : { workers }),

@@ -43,6 +43,7 @@ export {
   serveControl,
 } from './control.ts'
 export * from './counters.ts'
+export type { KeyOrder, KeyReport, KeySituation, OrderEffect } from './key-desk.ts'
 export {
   type ListenCounters,
   type Listeners,
@@ -70,11 +71,12 @@ export {
 } from './state.ts'
 export type { JournalEntry, JournalLimits } from './state-journal.ts'
 export type { SignatureChange, SignatureKind, SignatureWalk } from './state-keys.ts'
-export type { RefusedVersion, ServedVersion, StoredKey } from './state-record.ts'
+export type { Generating, RefusedVersion, ServedVersion, StoredKey, StoredKeys } from './state-record.ts'
 export type { Publication, ZoneState } from './state-zone.ts'
 export { TSIG_ALGORITHMS, type TsigAlgorithm, type TsigKey } from './tsig-keyring.ts'
 export { tsigKey } from './tsig-keys.ts'
 export { type SourceWatcher, type WatchOptions, watchSources } from './watch.ts'
 export { readSource, type SourceStamp, type StableRead } from './watch-read.ts'
+export type { RolloverStep } from './zone-keys.ts'
 export type { PublishedVersion, ZoneOutcome } from './zone-life.ts'
 export type { ZoneStatus } from './zone-status.ts'

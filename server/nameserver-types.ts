@@ -7,6 +7,7 @@ import type { ListenCounters } from './listen.ts'
 import type { ZoneChange } from './program-zone.ts'
 import type { Refusal } from './refusal.ts'
 import type { TsigKey } from './tsig-keyring.ts'
+import type { RolloverStep } from './zone-keys.ts'
 import type { PublishedVersion, ZoneOutcome } from './zone-life.ts'
 import type { ZoneStatus } from './zone-status.ts'
 
@@ -17,6 +18,9 @@ export interface NameserverOptions {
   readonly state?: string
   /** False: zones are served as they are. */
   readonly signing?: false | Partial<SigningPolicy>
+  /** Algorithm and split of keys are for zones without keys: keys of another kind are not replaced. Default: so when
+   *  `signing` says neither. */
+  readonly keepKeys?: boolean
   /** Where the keys are; default: files in the state directory. It stays the caller's to close. */
   readonly keys?: KeyStore
   readonly serialPolicy?: SerialPolicy
@@ -41,6 +45,10 @@ export interface ZoneSigning {
   readonly policy: SigningPolicy
   /** Where its keys are; default: those of the nameserver. They stay the caller's to close. */
   readonly stores?: ZoneStores
+  /** Algorithm and split of keys are for a zone without keys: keys of another kind are not replaced. Default false. */
+  readonly keepKeys?: boolean
+  /** The zone is to be unsigned: it stays signed until no cache has a DS of it (RFC 8078 §4). */
+  readonly unsign?: boolean
 }
 
 /** What holds for the zones of one source, instead of what the nameserver's options say. */
@@ -81,6 +89,8 @@ export interface NameserverEvents {
   /** Signatures could not be refreshed, or are not ours to refresh, and the first ends soon. */
   expiring: [{ readonly zone: string; readonly firstExpirationUnix: number }]
   key: [KeyEvent]
+  /** A step in the life of a zone's keys was taken. */
+  rollover: [RolloverStep]
   progress: [{ readonly zone: string; readonly signaturesMade: number }]
 }
 

@@ -23,6 +23,7 @@ import {
   FileKeyStore,
   type KeyInfo,
   type KeyStore,
+  type Plan,
   signingPolicyOf,
 } from '../signer/index.ts'
 import {
@@ -46,6 +47,15 @@ import { listenAddressText } from './address.ts'
 import { type Answerer, createAnswerer, DROP } from './answerer.ts'
 import { TRANSPORT_TCP, TRANSPORT_UDP } from './counters.ts'
 import { FileSources } from './file-sources.ts'
+import {
+  type KeyOrder,
+  type KeyReport,
+  type KeySituation,
+  keyPlan,
+  keyReport,
+  orderEffect,
+  orderPlan,
+} from './key-desk.ts'
 import { type Listeners, openListeners } from './listen.ts'
 import type {
   FileOptions,
@@ -62,7 +72,9 @@ import { checkSigner, type RecordText, recordFromText } from './program-zone.ts'
 import { type Refusal, refusalError } from './refusal.ts'
 import { changeSources, type SourceChange } from './source-changes.ts'
 import { openState, type State } from './state.ts'
+import { backupState } from './state-backup.ts'
 import { Upkeep } from './upkeep.ts'
+import type { RolloverStep } from './zone-keys.ts'
 import {
   type PublishedVersion,
   type ZoneEnvironment,
@@ -111,7 +123,8 @@ export async function createNameserver(options: NameserverOptions = {}): Promise
       FileKeyStore.open(state.keysDirectory, { pool, clock, log }),
     )
     opened.push(() => openKeys.close())
-    const defaults = { policy, serialPolicy: options.serialPolicy, openKeys: openKeys.open }
+    const { serialPolicy, keepKeys = leavesKeys(options.signing) } = options
+    const defaults = { policy, serialPolicy, keepKeys, openKeys: openKeys.open }
     const settings = await zoneSettings(defaults, {})
     const server = new Nameserver(options, { state, pool, defaults, settings, access, clock, log, opened })
     opened.length = 0
@@ -126,6 +139,12 @@ export async function createNameserver(options: NameserverOptions = {}): Promise
     await closeAll(opened)
     throw error
   }
+}
+
+/** Whether nothing was said about the kind of keys. */
+function leavesKeys(signing: NameserverOptions['signing']): boolean {
+  if (signing === undefined || signing === false) return true
+  return signing.algorithm === undefined && signing.splitKeys === undefined
 }
 
 /** Opens the nameserver's own keys once, when they are asked for; `given` ones are somebody else's to close. */
@@ -205,6 +224,8 @@ export class Nameserver extends EventEmitter<NameserverEvents> {
     this.#upkeep = new Upkeep({
       clock,
       log,
+      store: this.#store,
+      signal: this.#abort.signal,
       lifeOf: zone => this.#zones.get(zone)?.life,
       retry: life => this.#files.retry(this.#zones.get(life.zone)?.source ?? ''),
       expiring: (life, firstExpirationUnix) => this.#expiring(life, firstExpirationUnix),
@@ -233,6 +254,8 @@ export class Nameserver extends EventEmitter<NameserverEvents> {
       signal: this.#abort.signal,
       stateOf: apexKey => state.zone(apexKey),
       keysMade: (zone, made) => this.#keysMade(zone, made),
+      rollover: step => this.#rollover(step),
+      keysHeldUntilUnix: () => this.#upkeep.keys.heldUntilUnix,
       published: (life, version) => this.#published(life, version),
       refused: (life, refusal, edits) => this.#zoneRefused(life, refusal, edits === 'all'),
       progress: (life, signaturesMade) => this.#tell('progress', { zone: life.zone, signaturesMade }),
@@ -495,7 +518,55 @@ export class Nameserver extends EventEmitter<NameserverEvents> {
     const lives = entry === undefined ? [...this.#zones.values()].map(({ life }) => life) : [entry.life]
     // The list is not needed: asking for it makes a store look for keys that were added.
     for (const store of storesOf(lives)) await store.list()
+    await Promise.all(lives.map(life => this.#upkeep.keys.run(life)))
     return this.#files.reload(entry === undefined ? undefined : path => path === entry.source)
+  }
+
+  /** How the keys of a zone are, and what they wait for; undefined for a zone that was never signed.
+   *  @throws ConclaveError ZONE_UNKNOWN */
+  keysStatus(zone: string): KeyReport | undefined {
+    const { life } = this.#entry(zone)
+    const situation = life.keys.situation()
+    const said = this.#upkeep.keys.saidOf(life)
+    return situation && keyReport({ ...situation, ...(said === undefined ? {} : { said }) })
+  }
+
+  /** What will happen to the keys of a zone until then, in Unix seconds, as far as the policy decides.
+   *  @throws ConclaveError ZONE_UNKNOWN, ZONE_NOT_SIGNED */
+  keysPlan(zone: string, untilUnix: number): Plan {
+    return keyPlan(situationOf(this.#entry(zone).life), untilUnix)
+  }
+
+  /** Does what an operator wants of a zone's keys, and resolves with what will follow. A trial changes nothing.
+   *  @throws ConclaveError ZONE_UNKNOWN, ZONE_NOT_SIGNED, KEY_UNKNOWN, KEY_AMBIGUOUS, KEY_ROLE */
+  async orderKeys(zone: string, order: KeyOrder, trial = false): Promise<Plan> {
+    this.#checkOpen()
+    const { life } = this.#entry(zone)
+    const plan = await life.inTurn(async () => {
+      const situation = situationOf(life)
+      const effect = orderEffect(situation, order)
+      if (!trial) await life.keys.follow(effect)
+      return orderPlan(situation, effect)
+    })
+    if (!trial) await this.#upkeep.keys.run(life)
+    return plan
+  }
+
+  /** Takes keys that are in a zone's stores, and in no use, into use.
+   *  @throws ConclaveError ZONE_UNKNOWN */
+  async adoptKeys(zone: string, ids: readonly string[], reason: string): Promise<readonly KeyInfo[]> {
+    this.#checkOpen()
+    const { life } = this.#entry(zone)
+    const adopted = await life.inTurn(() => life.keys.adoptKeys(ids, reason))
+    await this.#upkeep.keys.run(life)
+    return adopted
+  }
+
+  /** Writes a copy of the state into a new directory while all goes on; with the nameserver's own key files on demand.
+   *  @throws ConclaveError STATE_BACKUP */
+  backupState(directory: string, options: { readonly keys?: boolean } = {}): Promise<void> {
+    this.#checkOpen()
+    return backupState(this.#parts.state, directory, options.keys === true)
   }
 
   /** What is served, and how it is, in the order of names. */
@@ -523,6 +594,17 @@ export class Nameserver extends EventEmitter<NameserverEvents> {
   stats(): ServerStats {
     const listeners = this.#listeners?.counters()
     return { ...(listeners === undefined ? {} : { listeners }), store: this.#store.stats() }
+  }
+
+  /** Resolves when everything that was due by now is done: for programs that own the clock. */
+  async settled(): Promise<void> {
+    for (let before: Promise<unknown>[] = [], same = false; !same; ) {
+      await this.#upkeep.idle()
+      const turns = [...this.#zones.values()].map(({ life }) => life.idle)
+      await Promise.all(turns)
+      same = turns.length === before.length && turns.every((turn, at) => turn === before[at])
+      before = turns
+    }
   }
 
   /** The response to a query without a socket; undefined where none would be sent, and from a closed server. */
@@ -586,6 +668,17 @@ export class Nameserver extends EventEmitter<NameserverEvents> {
       this.#parts.log.info('key made', { zone: zoneText(zone), role, tag, file })
       this.#tell('key', { zone: zoneText(zone), key, ...(ds === undefined ? {} : { ds }) })
     }
+  }
+
+  #rollover(step: RolloverStep): void {
+    const { zone, action, reason, keys } = step
+    this.#parts.log.info('keys', {
+      zone,
+      action,
+      reason,
+      keys: keys.map(({ role, tag }) => `${role} ${tag}`),
+    })
+    this.#tell('rollover', step)
   }
 
   #published(life: ZoneLife, version: PublishedVersion): void {
@@ -671,4 +764,11 @@ function isLossy(before: ZoneSettings, after: ZoneSettings): boolean {
   if (after.signing === undefined || before.signing === undefined) return true
   const ttlMax = (settings: ZoneSettings): number => settings.signing?.policy.zoneTtlMaxSeconds ?? Infinity
   return ttlMax(after) > ttlMax(before)
+}
+
+/** @throws ConclaveError ZONE_NOT_SIGNED */
+function situationOf(life: ZoneLife): KeySituation {
+  const situation = life.keys.situation()
+  if (situation !== undefined) return situation
+  throw new ConclaveError('ZONE_NOT_SIGNED', 'the zone is not signed here', { place: { zone: life.zone } })
 }

@@ -1,7 +1,7 @@
 /** When which zone needs attention: refreshing signatures, rolling keys, trying again. One job for each zone and reason,
  *  ordered by due time, on the injected clock; what is done is the caller's.
  *
- *    waiting ──due──▶ ready ──a slot, and the zone is free──▶ running ──▶ forgotten, unless scheduled again
+ *    waiting ──due──▶ ready ──most urgent, a slot, and the zone is free──▶ running ──▶ forgotten, unless scheduled again
  *
  *  I1  A job runs at its time or later, never earlier by the clock; jobs of one zone run one at a time.
  *  I2  Scheduling a job again, also while it runs, replaces its time.
@@ -18,6 +18,8 @@ export interface SchedulerOptions {
   /** Jobs of different zones that run at a time; default 2. */
   readonly runsMax?: number
   run(job: DueJob): Promise<void>
+  /** The clock was set by so many seconds, or the machine slept. */
+  jumped?(seconds: number): void
 }
 
 export interface DueJob {
@@ -35,6 +37,7 @@ const RUNS_MAX = 2
 
 interface Job extends DueJob {
   readonly name: string
+  readonly urgencyUnix: number
 }
 
 export class Scheduler {
@@ -42,7 +45,8 @@ export class Scheduler {
   /** Binary heap by due time. A job whose name leads to another one in #jobs is void. */
   readonly #heap: Job[] = []
   readonly #jobs = new Map<string, Job>()
-  readonly #ready = new Set<Job>()
+  /** Binary heap by urgency, of what is due. */
+  readonly #ready: Job[] = []
   readonly #running = new Map<string, Promise<void>>()
   #timer: Timer | undefined
   #armedAt: number
@@ -56,14 +60,14 @@ export class Scheduler {
     this.#arm()
   }
 
-  /** Runs a zone's job at a time, in place of the time it had. */
-  schedule(zone: string, atUnix: number, reason: string): void {
+  /** Runs a zone's job at a time, in place of the time it had. Of jobs that are due the most urgent goes first. */
+  schedule(zone: string, atUnix: number, reason: string, urgencyUnix: number = atUnix): void {
     if (this.#closed) return
     const name = nameOf(zone, reason)
     this.cancel(zone, reason)
-    const job = { name, zone, reason, dueUnix: atUnix }
+    const job = { name, zone, reason, dueUnix: atUnix, urgencyUnix }
     this.#jobs.set(name, job)
-    push(this.#heap, job)
+    push(this.#heap, job, 'dueUnix')
     if (atUnix < this.#armedAt + this.#armedFor) this.#arm()
   }
 
@@ -76,7 +80,6 @@ export class Scheduler {
     const job = this.#jobs.get(nameOf(zone, reason))
     if (job === undefined) return
     this.#jobs.delete(job.name)
-    this.#ready.delete(job)
     this.#sweepHeap()
   }
 
@@ -87,12 +90,17 @@ export class Scheduler {
       .map(({ zone, reason, dueUnix }) => ({ zone, reason, dueUnix }))
   }
 
+  /** Resolves when no job runs, and none that is due could. */
+  async idle(): Promise<void> {
+    while (this.#running.size > 0) await Promise.all(this.#running.values())
+  }
+
   /** Starts nothing more; resolves when what runs has ended. */
   async close(): Promise<void> {
     this.#closed = true
     this.#timer?.cancel()
     this.#jobs.clear()
-    this.#ready.clear()
+    this.#ready.length = 0
     await Promise.all(this.#running.values())
   }
 
@@ -100,7 +108,10 @@ export class Scheduler {
     this.#timer?.cancel()
     if (this.#closed) return
     const now = this.#observe()
-    const due = Math.max(this.#top()?.dueUnix ?? Number.POSITIVE_INFINITY, this.#believedFrom)
+    const due = Math.max(
+      this.#topOf(this.#heap, 'dueUnix')?.dueUnix ?? Number.POSITIVE_INFINITY,
+      this.#believedFrom,
+    )
     this.#armedFor = Math.min(CHECK_SECONDS, Math.max(0, due - now))
     this.#timer = this.#options.clock.after(this.#armedFor, () => this.#look())
   }
@@ -108,9 +119,13 @@ export class Scheduler {
   #look(): void {
     const now = this.#observe()
     if (now >= this.#believedFrom) {
-      for (let job = this.#top(); job !== undefined && job.dueUnix <= now; job = this.#top()) {
-        pop(this.#heap)
-        this.#ready.add(job)
+      for (
+        let job = this.#topOf(this.#heap, 'dueUnix');
+        job !== undefined && job.dueUnix <= now;
+        job = this.#topOf(this.#heap, 'dueUnix')
+      ) {
+        pop(this.#heap, 'dueUnix')
+        push(this.#ready, job, 'urgencyUnix')
       }
       this.#start()
     }
@@ -123,6 +138,7 @@ export class Scheduler {
     const moved = now - this.#armedAt - this.#armedFor
     this.#armedAt = now
     this.#armedFor = 0
+    if (Math.abs(moved) > JUMP_SECONDS) this.#options.jumped?.(moved)
     if (moved > JUMP_SECONDS) {
       this.#believedFrom = now + JUMP_GRACE_SECONDS
       this.#options.log.warn(
@@ -141,13 +157,18 @@ export class Scheduler {
   }
 
   #start(): void {
-    for (const job of this.#ready) {
-      if (this.#running.size >= (this.#options.runsMax ?? RUNS_MAX)) return
-      if (this.#running.has(job.zone)) continue
-      this.#ready.delete(job)
-      this.#jobs.delete(job.name)
-      this.#running.set(job.zone, this.#run(job))
+    const busy: Job[] = []
+    while (this.#running.size < (this.#options.runsMax ?? RUNS_MAX)) {
+      const job = this.#topOf(this.#ready, 'urgencyUnix')
+      if (job === undefined) break
+      pop(this.#ready, 'urgencyUnix')
+      if (this.#running.has(job.zone)) busy.push(job)
+      else {
+        this.#jobs.delete(job.name)
+        this.#running.set(job.zone, this.#run(job))
+      }
     }
+    for (const job of busy) push(this.#ready, job, 'urgencyUnix')
   }
 
   async #run(job: Job): Promise<void> {
@@ -162,21 +183,21 @@ export class Scheduler {
     if (!this.#closed) this.#start()
   }
 
-  /** The earliest job that is not void. */
-  #top(): Job | undefined {
+  /** The first job that is not void. */
+  #topOf(heap: Job[], by: Order): Job | undefined {
     for (;;) {
-      const job = this.#heap[0]
+      const job = heap[0]
       if (job === undefined || this.#jobs.get(job.name) === job) return job
-      pop(this.#heap)
+      pop(heap, by)
     }
   }
 
   /** Void jobs may not outnumber the others. */
   #sweepHeap(): void {
     if (this.#heap.length < 64 || this.#heap.length < 2 * this.#jobs.size) return
-    const kept = this.#heap.filter(job => this.#jobs.get(job.name) === job && !this.#ready.has(job))
+    const kept = this.#heap.filter(job => this.#jobs.get(job.name) === job)
     this.#heap.length = 0
-    for (const job of kept) push(this.#heap, job)
+    for (const job of kept) push(this.#heap, job, 'dueUnix')
   }
 }
 
@@ -184,19 +205,22 @@ function nameOf(zone: string, reason: string): string {
   return `${reason}\n${zone}`
 }
 
-function push(heap: Job[], job: Job): void {
+/** What a heap is ordered by. */
+type Order = 'dueUnix' | 'urgencyUnix'
+
+function push(heap: Job[], job: Job, by: Order): void {
   let at = heap.push(job) - 1
   while (at > 0) {
     const parent = (at - 1) >> 1
     const above = heap[parent]
-    if (above === undefined || above.dueUnix <= job.dueUnix) break
+    if (above === undefined || above[by] <= job[by]) break
     heap[at] = above
     heap[parent] = job
     at = parent
   }
 }
 
-function pop(heap: Job[]): void {
+function pop(heap: Job[], by: Order): void {
   const last = heap.pop()
   if (last === undefined || heap.length === 0) return
   let at = 0
@@ -205,9 +229,9 @@ function pop(heap: Job[]): void {
     const left = heap[child]
     const right = heap[child + 1]
     if (left === undefined) break
-    const smaller = right !== undefined && right.dueUnix < left.dueUnix ? right : left
+    const smaller = right !== undefined && right[by] < left[by] ? right : left
     if (smaller === right) child++
-    if (smaller.dueUnix >= last.dueUnix) break
+    if (smaller[by] >= last[by]) break
     heap[at] = smaller
     at = child
   }

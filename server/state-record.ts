@@ -5,6 +5,7 @@
  *  I2  Fields that a later release adds survive an older release only through a new format version (state.ts I2). */
 
 import { ConclaveError } from '../base/index.ts'
+import type { KeyInfo, KeyRole, PendingSignature, SigningPolicy, ZoneTimeline } from '../signer/index.ts'
 import type { JournalExtent } from './state-journal.ts'
 
 export interface ServedVersion {
@@ -31,17 +32,39 @@ export interface RefusedVersion {
   readonly sourceDigest: Uint8Array
 }
 
-/** A key's metadata and timeline: plain JSON data with a name. What else is in it belongs to the signer. */
-export interface StoredKey {
-  readonly id: string
+/** What is public of a key: enough to show and to verify it while its store cannot be asked. */
+export type StoredKey = Omit<KeyInfo, 'zone'>
+
+/** What is known of a zone's keys. */
+export interface StoredKeys {
+  /** Of all keys in the timeline. */
+  readonly infos: readonly StoredKey[]
+  /** Absent: the zone was never signed by this release; what is known from before is in `served`. */
+  readonly timeline?: ZoneTimeline
+  /** By which the zone was signed last. */
+  readonly policy?: SigningPolicy
+  /** A key that is being made: should it be found in a store after a crash, it is this one. */
+  readonly generating?: Generating
+  /** Signatures that somebody has to approve, for the version that comes next. */
+  readonly pending?: readonly PendingSignature[]
 }
+
+export interface Generating {
+  readonly role: KeyRole
+  readonly algorithm: number
+  readonly sinceUnix: number
+  readonly predecessor?: string
+  readonly reason: string
+}
+
+export const NO_KEYS_STORED: StoredKeys = { infos: [] }
 
 export interface ZoneStateRecord {
   /** Prefix of the zone's keys in the other databases; never used twice. */
   readonly id: number
   readonly served?: ServedVersion
   readonly refused?: RefusedVersion
-  readonly keys: readonly StoredKey[]
+  readonly keys: StoredKeys
   readonly journal: JournalExtent
 }
 
@@ -54,14 +77,17 @@ export function encodeZoneRecord(record: ZoneStateRecord): Uint8Array {
   return new TextEncoder().encode(text)
 }
 
-/** @throws ConclaveError STATE_CORRUPT */
+/** Of this format, or of format 1, which had an empty list for the keys.
+ *  @throws ConclaveError STATE_CORRUPT */
 export function decodeZoneRecord(octets: Uint8Array): ZoneStateRecord {
   try {
     const record = JSON.parse(new TextDecoder().decode(octets), (_, value: unknown) =>
       isHex(value) ? new Uint8Array(Buffer.from(value.hex, 'hex')) : value,
     ) as ZoneStateRecord
-    if (Number.isSafeInteger(record.id) && Array.isArray(record.keys) && record.journal !== undefined)
-      return record
+    if (Number.isSafeInteger(record.id) && record.journal !== undefined) {
+      if (Array.isArray(record.keys)) return { ...record, keys: NO_KEYS_STORED }
+      if (Array.isArray(record.keys.infos)) return record
+    }
     throw new TypeError('not a zone record')
   } catch (cause) {
     throw new ConclaveError('STATE_CORRUPT', "a zone's record in the state directory cannot be read", {

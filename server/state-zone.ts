@@ -28,9 +28,10 @@ import {
 } from './state-keys.ts'
 import {
   encodeZoneRecord,
+  NO_KEYS_STORED,
   type RefusedVersion,
   type ServedVersion,
-  type StoredKey,
+  type StoredKeys,
   type ZoneStateRecord,
 } from './state-record.ts'
 
@@ -41,6 +42,8 @@ export interface Publication extends ServedVersion {
   readonly replaced?: readonly SignatureKind[]
   /** Absent: the journal is emptied, since the chain would have a hole. */
   readonly journalEntry?: JournalEntry
+  /** Absent: what is known of the keys stays. */
+  readonly keys?: StoredKeys
 }
 
 export interface ZoneState {
@@ -48,7 +51,7 @@ export interface ZoneState {
   /** The newest durable version; undefined when the zone was never served from this directory. */
   readonly served: ServedVersion | undefined
   readonly refused: RefusedVersion | undefined
-  readonly keys: readonly StoredKey[]
+  readonly keys: StoredKeys
   /** The node's block, copied. */
   signatures(kind: SignatureKind, key: Uint8Array): Uint8Array | undefined
   /** All blocks of a kind in ascending order of key, for merging with a walk of the tree. */
@@ -57,7 +60,7 @@ export interface ZoneState {
   publish(publication: Publication): Promise<void>
   /** Notes why a version was not published. */
   refuse(refusal: RefusedVersion): Promise<void>
-  saveKeys(keys: readonly StoredKey[]): Promise<void>
+  saveKeys(keys: StoredKeys): Promise<void>
   /** The steps from that serial to the served one, oldest first; undefined when the journal does not reach back. */
   journalFrom(serial: number): JournalEntry[] | undefined
   /** Removes signatures, journal and served version. Keys stay: they may still be named by a DS at the parent. */
@@ -83,7 +86,7 @@ export class LmdbZoneState implements ZoneState {
     this.isStored = 'keys' in record
     const journal = { first: 0, next: 0, octets: 0 }
     this.apexKey = apexKey
-    this.#record = { keys: [], journal, ...record }
+    this.#record = { keys: NO_KEYS_STORED, journal, ...record }
     this.#databases = databases
     this.#limits = limits
   }
@@ -96,7 +99,7 @@ export class LmdbZoneState implements ZoneState {
     return this.#record.refused
   }
 
-  get keys(): readonly StoredKey[] {
+  get keys(): StoredKeys {
     return this.#record.keys
   }
 
@@ -116,7 +119,7 @@ export class LmdbZoneState implements ZoneState {
 
   publish(publication: Publication): Promise<void> {
     return this.#inOrder(async () => {
-      const { signatures, replaced, journalEntry, ...served } = publication
+      const { signatures, replaced, journalEntry, keys, ...served } = publication
       this.#refuseEarlierSerial(served.serial)
       for (const kind of replaced ?? []) {
         await removeRange(this.#databases.signatures, zoneRange(this.#record.id, kind))
@@ -126,7 +129,8 @@ export class LmdbZoneState implements ZoneState {
       const plan = planJournal(kept.journal, journalEntry, this.#limits, sequence =>
         this.#databases.journal.getBinary(journalKey(kept.id, sequence)),
       )
-      await this.#write({ ...kept, served, journal: plan.after }, () => {
+      const known = keys ?? kept.keys
+      await this.#write({ ...kept, keys: known, served, journal: plan.after }, () => {
         for (const change of rest) this.#putBlock(change)
         for (const sequence of plan.removed) this.#databases.journal.remove(journalKey(kept.id, sequence))
         if (plan.added !== undefined) {
@@ -140,7 +144,7 @@ export class LmdbZoneState implements ZoneState {
     return this.#inOrder(() => this.#write({ ...this.#record, refused }))
   }
 
-  saveKeys(keys: readonly StoredKey[]): Promise<void> {
+  saveKeys(keys: StoredKeys): Promise<void> {
     return this.#inOrder(() => this.#write({ ...this.#record, keys }))
   }
 

@@ -7,7 +7,9 @@
  *    DIR/control/   the control socket
  *
  *  I1  One process at a time writes; the lock is the operating system's, so a killed process leaves no obstacle.
- *  I2  The format number changes whenever an older release would read something wrong; another number is refused.
+ *  I2  The format number changes whenever an older release would read something wrong. An older one is turned into this
+ *      one: first the records, each readable as either, then the number, so a crash between is done over; a newer one is
+ *      refused.
  *  I3  A write promise that has resolved is durable: LMDB syncs each commit (`overlappingSync` off; with it on, a
  *      commit is visible before it is durable). Writes asked for in one turn of the event loop share a commit. */
 
@@ -16,11 +18,20 @@ import { dirname, join, resolve } from 'node:path'
 import { open, type RootDatabase } from 'lmdb'
 import { ConclaveError, isErrno, lockFile, syncDirectory, writeFileWhole } from '../base/index.ts'
 import type { JournalLimits } from './state-journal.ts'
-import { apexKeyOf, type Databases, type OctetsDatabase, RECORD_RANGE, zoneIdOf } from './state-keys.ts'
-import { decodeZoneRecord, type ZoneStateRecord } from './state-record.ts'
+import {
+  apexKeyOf,
+  type Databases,
+  type OctetsDatabase,
+  plainOctets,
+  RECORD_RANGE,
+  zoneIdOf,
+} from './state-keys.ts'
+import { decodeZoneRecord, encodeZoneRecord, type ZoneStateRecord } from './state-record.ts'
 import { LmdbZoneState, type ZoneState } from './state-zone.ts'
 
-export const STATE_FORMAT = 1
+export const STATE_FORMAT = 2
+/** Older formats that are turned into this one when they are opened. */
+const STATE_FORMAT_MIN = 1
 export const STATE_DIRECTORY_NAME = '.conclave'
 /** 16 MiB of changes a zone, and at most as many steps as a secondary might ask about after a long absence. */
 export const JOURNAL_LIMITS: JournalLimits = { octetsMax: 16 << 20, entriesMax: 1000 }
@@ -63,14 +74,18 @@ export async function openState(directory: string, options: StateOptions = {}): 
   try {
     if (options.readOnly === true) {
       statSync(join(path, 'state.mdb'))
-      await checkFormat(path)
+      await readFormat(path)
       return openEnvironment(path, options, false, () => {})
     }
     mkdirSync(path, { recursive: true, mode: 0o700 })
     const release = lockDirectory(path)
     try {
-      const fresh = await checkFormat(path)
-      return openEnvironment(path, options, fresh, release)
+      const format = await readFormat(path)
+      if (format === undefined) await writeFormat(path)
+      const fresh = readStart(join(path, 'state.mdb'), 0) === undefined
+      const state = openEnvironment(path, options, fresh, release)
+      if (format !== undefined && format < STATE_FORMAT) await migrate(state, path)
+      return state
     } catch (error) {
       release()
       throw error
@@ -99,20 +114,34 @@ function lockDirectory(path: string): () => void {
 
 const FORMAT_OCTETS_MAX = 16
 
-/** Writes the format of a new directory, and refuses that of another release (I2). Gives whether it is new. */
-async function checkFormat(path: string): Promise<boolean> {
-  const file = join(path, 'format')
-  const found = readStart(file, FORMAT_OCTETS_MAX)?.toString('latin1')
+/** The format of the directory; undefined for a new one. Refuses what this release cannot read (I2). */
+async function readFormat(path: string): Promise<number | undefined> {
+  const found = readStart(join(path, 'format'), FORMAT_OCTETS_MAX)?.toString('latin1')
   if (found === undefined) {
     if (readStart(join(path, 'state.mdb'), 0) !== undefined) throw formatError(path, 'has no format number')
-    await writeFileWhole(file, `${STATE_FORMAT}\n`, { mode: 0o600 })
-    return true
+    return undefined
   }
   if (!/^[0-9]+\n?$/.test(found)) throw formatError(path, 'has a format number that cannot be read')
   const format = Number(found)
-  if (format === STATE_FORMAT) return readStart(join(path, 'state.mdb'), 0) === undefined
+  if (format >= STATE_FORMAT_MIN && format <= STATE_FORMAT) return format
   const age = format > STATE_FORMAT ? 'a newer release' : 'an older release'
-  throw formatError(path, `was written by ${age} (format ${format}; this release reads ${STATE_FORMAT})`)
+  const reads = `${STATE_FORMAT_MIN} to ${STATE_FORMAT}`
+  throw formatError(path, `was written by ${age} (format ${format}; this release reads ${reads})`)
+}
+
+function writeFormat(path: string): Promise<void> {
+  return writeFileWhole(join(path, 'format'), `${STATE_FORMAT}\n`, { mode: 0o600 })
+}
+
+/** I2. */
+async function migrate(state: LmdbState, path: string): Promise<void> {
+  try {
+    await state.rewrite()
+    await writeFormat(path)
+  } catch (error) {
+    await state.close()
+    throw error
+  }
 }
 
 function formatError(path: string, what: string): ConclaveError {
@@ -148,7 +177,12 @@ function isDirectory(path: string): boolean {
   }
 }
 
-function openEnvironment(path: string, options: StateOptions, fresh: boolean, release: () => void): State {
+function openEnvironment(
+  path: string,
+  options: StateOptions,
+  fresh: boolean,
+  release: () => void,
+): LmdbState {
   const file = join(path, 'state.mdb')
   const readOnly = options.readOnly === true
   let root: RootDatabase<Uint8Array, Uint8Array>
@@ -252,6 +286,17 @@ class LmdbState implements State {
     await this.#root.backup(join(directory, 'state.mdb'), true)
     await writeFileWhole(join(directory, 'format'), `${STATE_FORMAT}\n`, { mode: 0o600 })
     await syncDirectory(directory)
+  }
+
+  /** Writes every record in the form of this release, in one durable transaction. */
+  async rewrite(): Promise<void> {
+    const { zones } = this.#databases
+    await zones.batch(() => {
+      for (const { key, value } of zones.getRange(RECORD_RANGE)) {
+        zones.put(plainOctets(key).slice(), encodeZoneRecord(decodeZoneRecord(value)))
+      }
+    })
+    await zones.flushed
   }
 
   async close(): Promise<void> {

@@ -8,6 +8,8 @@
  *  I2  Failures in a row wait longer and longer, but never so long that a tenth of what is left of a signature passes. */
 import type { Clock, Logger } from '../base/index.ts'
 import { defaultSigningPolicy } from '../signer/index.ts'
+import type { Store } from '../zones/index.ts'
+import { ASK, KEYS, KeyCare } from './key-care.ts'
 import type { Refusal } from './refusal.ts'
 import { type DueJob, Scheduler } from './scheduler.ts'
 import type { ZoneLife } from './zone-life.ts'
@@ -15,6 +17,9 @@ import type { ZoneLife } from './zone-life.ts'
 export interface UpkeepOptions {
   readonly clock: Clock
   readonly log: Logger
+  /** Of the zones' database, and for ending questions that are under way. */
+  readonly store: Store
+  readonly signal: AbortSignal
   lifeOf(zone: string): ZoneLife | undefined
   /** Reads the zone's source again. */
   retry(life: ZoneLife): void
@@ -33,6 +38,7 @@ const LEFT_SHARE = 1 / 10
 
 export class Upkeep {
   readonly #options: UpkeepOptions
+  readonly keys: KeyCare
   readonly #scheduler: Scheduler
   /** Failures in a row, by zone and reason. */
   readonly #failures = new Map<string, number>()
@@ -40,7 +46,17 @@ export class Upkeep {
   constructor(options: UpkeepOptions) {
     const { clock, log } = options
     this.#options = options
-    this.#scheduler = new Scheduler({ clock, log, run: job => this.#run(job) })
+    this.#scheduler = new Scheduler({
+      clock,
+      log,
+      run: job => this.#run(job),
+      jumped: seconds => this.keys.jumped(seconds),
+    })
+    this.keys = new KeyCare({
+      ...options,
+      schedule: (life, reason, atUnix) => this.#scheduler.schedule(life.zone, atUnix, reason),
+      cancel: (life, reason) => this.#scheduler.cancel(life.zone, reason),
+    })
   }
 
   /** A version is served. */
@@ -48,6 +64,7 @@ export class Upkeep {
     this.#scheduler.cancel(life.zone, RETRY)
     this.#failures.delete(nameOf(life, RETRY))
     this.#planRefresh(life)
+    if (life.keys.takeChanged()) void this.keys.run(life)
   }
 
   /** A version that a source gave was refused. */
@@ -58,18 +75,28 @@ export class Upkeep {
 
   forget(life: ZoneLife): void {
     this.#scheduler.cancel(life.zone)
+    this.keys.forget(life)
     for (const reason of [REFRESH, RETRY]) this.#failures.delete(nameOf(life, reason))
   }
 
+  /** Resolves when nothing that was due is under way. */
+  async idle(): Promise<void> {
+    await this.#scheduler.idle()
+    await this.keys.idle()
+  }
+
   /** Starts nothing more; resolves when what runs has ended. */
-  close(): Promise<void> {
-    return this.#scheduler.close()
+  async close(): Promise<void> {
+    await this.#scheduler.close()
+    await this.keys.idle()
   }
 
   async #run({ zone, reason }: DueJob): Promise<void> {
     const life = this.#options.lifeOf(zone)
     if (life === undefined) return
-    if (reason === RETRY) this.#options.retry(life)
+    if (reason === KEYS) await this.keys.run(life)
+    else if (reason === ASK) this.keys.ask(life)
+    else if (reason === RETRY) this.#options.retry(life)
     else if (life.firstExpirationUnix !== undefined) await this.#refresh(life)
   }
 
@@ -98,7 +125,7 @@ export class Upkeep {
     if (this.#failures.has(nameOf(life, REFRESH))) return
     const now = clock.now()
     const due = Math.max(first - refreshSeconds, now + refreshSeconds * REFRESH_BATCH)
-    this.#scheduler.schedule(life.zone, due, REFRESH)
+    this.#scheduler.schedule(life.zone, due, REFRESH, first)
   }
 
   /** I2. */
@@ -110,7 +137,7 @@ export class Upkeep {
     const backOff = Math.min(RETRY_SECONDS_MAX, RETRY_SECONDS * 2 ** Math.min(failures - 1, 16))
     const left = (life.firstExpirationUnix ?? Number.POSITIVE_INFINITY) - now
     const wait = Math.min(Math.max(backOff, retryAfterSeconds), Math.max(RETRY_SECONDS, left * LEFT_SHARE))
-    this.#scheduler.schedule(life.zone, now + wait, reason)
+    this.#scheduler.schedule(life.zone, now + wait, reason, life.firstExpirationUnix)
   }
 }
 

@@ -15,19 +15,19 @@ import {
   buildVersion,
   type CryptoPool,
   type Edits,
-  ensureKeys,
   type ForeignKeys,
   foreignKeysIn,
   foreignTags,
-  type HeldKeys,
-  heldKeys,
+  greatestTtlOf,
   isSerialAfter,
   type KeyInfo,
   type PreviousVersion,
   type SerialPolicy,
+  type SignedZone,
   type SigningPolicy,
   type SigningSettings,
-  signingKeysOf,
+  sealedStore,
+  signedZoneOf,
   signingSettingsOf,
   type TreeKind,
   type ZoneStores,
@@ -44,10 +44,12 @@ import {
   type ZoneContent,
   type ZoneRecord,
 } from '../zones/index.ts'
+import { isLive, type KeyStep, sameStored, type VersionKeys } from './key-plan.ts'
 import { type Refusal, refusalOfError, refusalOfResult } from './refusal.ts'
 import { SignatureLog } from './signature-log.ts'
 import type { ServedVersion } from './state-record.ts'
 import type { ZoneState } from './state-zone.ts'
+import { type Beginning, type RolloverStep, ZoneKeys } from './zone-keys.ts'
 
 export interface ZoneEnvironment {
   readonly store: Store
@@ -58,15 +60,28 @@ export interface ZoneEnvironment {
   readonly signal: AbortSignal
   stateOf(apexKey: Uint8Array): ZoneState
   keysMade(zone: Name, keys: readonly KeyInfo[]): void
+  rollover(step: RolloverStep): void
+  /** Before then the clock is not trusted with what cannot be taken back. */
+  keysHeldUntilUnix(): number
   published(life: ZoneLife, version: PublishedVersion): void
   refused(life: ZoneLife, refusal: Refusal, edits: Edits['kind']): void
   progress(life: ZoneLife, signaturesMade: number): void
 }
 
+/** How a zone is signed. */
+export interface SignedSettings {
+  readonly policy: SigningPolicy
+  readonly stores: ZoneStores
+  /** The policy's algorithm and split of keys are for zones that have no keys yet. */
+  readonly keepKeys?: boolean
+  /** The zone is on its way to being served unsigned. */
+  readonly unsign?: boolean
+}
+
 /** How one zone is served. */
 export interface ZoneSettings {
   /** Absent: the zone is served as it is. */
-  readonly signing?: { readonly policy: SigningPolicy; readonly stores: ZoneStores }
+  readonly signing?: SignedSettings
   readonly serialPolicy: SerialPolicy
 }
 
@@ -92,7 +107,9 @@ export class ZoneLife {
   /** The zone's name in lower case. */
   readonly zone: string
   record: ZoneRecord | undefined
-  keys: readonly KeyInfo[] = []
+  readonly keys: ZoneKeys
+  /** The greatest TTL of the served version; after edits possibly one that is gone. */
+  ttlGreatest = 0
   lastRefusal: Refusal | undefined
   publishedUnix: number | undefined
   /** When the first of the served signatures expires; after edits possibly one that is gone, until the next refresh. */
@@ -121,6 +138,14 @@ export class ZoneLife {
     this.zone = nameToText(canonicalName(apex))
     this.#environment = environment
     this.#turn = after
+    this.keys = new ZoneKeys(this, {
+      clock: environment.clock,
+      log: environment.log,
+      state: () => environment.stateOf(this.apexKey),
+      keysMade: keys => environment.keysMade(this.apex, keys),
+      rollover: step => environment.rollover(step),
+      heldUntilUnix: () => environment.keysHeldUntilUnix(),
+    })
   }
 
   /** Runs when everything asked for before is done (I1). */
@@ -134,6 +159,7 @@ export class ZoneLife {
   configure(settings: ZoneSettings): void {
     void this.inTurn(() => {
       this.settings = settings
+      this.keys.lookAnew()
     })
   }
 
@@ -164,6 +190,11 @@ export class ZoneLife {
     return this.#advance(edits, reason)
   }
 
+  /** The same for other keys at the apex (ZoneKeys I1). */
+  publishKeys(step: KeyStep, reason: string): Promise<ZoneOutcome> {
+    return this.#advance({ kind: 'refresh' }, reason, step)
+  }
+
   /** Takes the zone out of what is served, at once; resolves when its memory is given back. Keys, and what the state
    *  knows, stay. */
   remove(): Promise<void> {
@@ -180,23 +211,26 @@ export class ZoneLife {
     })
   }
 
-  async #advance(edits: Edits, reason: string): Promise<ZoneOutcome> {
+  async #advance(edits: Edits, reason: string, step?: KeyStep): Promise<ZoneOutcome> {
     const { clock } = this.#environment
     const now = clock.now()
     this.#foreign.newest = this.#foreign.served
     let built: BuiltVersion
+    let keys: VersionKeys | undefined
     try {
       this.#checkOpen()
+      keys = await this.#versionKeys(edits, step)
       const signatures = new SignatureLog()
-      const result = await this.#build(edits, signatures)
+      const result = await this.#build(edits, keys, signatures)
       if (result.kind === 'unchanged') return this.#unchanged(result.firstExpirationUnix)
+      if (result.kind === 'pending') await this.keys.keepPending(result.pending)
       if (result.kind !== 'built') return await this.#refuse(refusalOfResult(result, clock.now()), edits.kind)
       built = result
-      await this.#publish(built, signatures, reason, now)
+      await this.#publish(built, keys, signatures, reason, now)
     } catch (error) {
       return await this.#refuse(this.#refusalOf(error), edits.kind)
     }
-    this.#served(built, now)
+    this.#served(built, keys, now)
     const version = { ...summaryOf(this.zone, built), reason }
     this.#environment.published(this, version)
     return { kind: 'published', version }
@@ -223,48 +257,60 @@ export class ZoneLife {
     return { kind: 'unchanged' }
   }
 
-  /** I4: keys that cannot be had after a restart are asked again later; until then signatures serve while they are valid. */
-  async #build(edits: Edits, signatures: SignatureLog): Promise<BuildResult> {
-    const result = await this.#buildOnce(edits, signatures)
-    if (result.kind !== 'unavailable' && result.kind !== 'pending') return result
-    if (this.record !== undefined || this.#environment.stateOf(this.apexKey).served === undefined)
-      return result
-    signatures.clear()
-    const kept = await this.#buildOnce(edits, signatures, { refreshSeconds: 0 })
-    return kept.kind === 'built' ? kept : result
+  /** I4: keys that cannot be had after a restart are asked again later, and a clock that went back signs nothing; until
+   *  then signatures serve while they are valid. */
+  async #build(edits: Edits, keys: VersionKeys | undefined, signatures: SignatureLog): Promise<BuildResult> {
+    const now = this.#environment.clock.now()
+    const { served } = this.#environment.stateOf(this.apexKey)
+    const starts = this.record === undefined && served !== undefined
+    const behind = keys !== undefined && !keys.unsigned && now < (served?.newestInceptionUnix ?? 0)
+    if (behind && !starts) throw clockBackwards(this.zone)
+    if (!behind) {
+      const result = await this.#buildOnce(edits, keys, signatures, now)
+      const away = result.kind === 'unavailable' || result.kind === 'pending'
+      if (!away || !starts) return result
+      signatures.clear()
+      const kept = await this.#buildOnce(edits, keys, signatures, now, { refreshSeconds: 0 })
+      return kept.kind === 'built' ? kept : result
+    }
+    // What was true when the last signature was made is the best that is known of the time.
+    const then = served!.newestInceptionUnix + this.#inceptionOffsetSeconds
+    const kept = await this.#buildOnce(edits, sealed(keys), signatures, then, { refreshSeconds: 0 })
+    if (kept.kind === 'unavailable') throw clockBackwards(this.zone)
+    return kept
   }
 
   async #buildOnce(
     edits: Edits,
+    keys: VersionKeys | undefined,
     signatures: SignatureLog,
+    now: number,
     more: Partial<SigningSettings> = {},
   ): Promise<BuildResult> {
-    const { store, pool, clock, signal } = this.#environment
+    const { store, pool, signal } = this.#environment
     const { signing, serialPolicy } = this.settings
-    const content = edits.kind === 'all' ? edits.content : undefined
     const state = this.#environment.stateOf(this.apexKey)
-    const served = state.served
-    const settings =
-      signing === undefined ? undefined : { ...(await this.#settings(signing, content)), ...more }
+    const { served } = state
+    const signed = keys === undefined || keys.unsigned ? undefined : keys
+    const settings = signed === undefined ? undefined : { ...this.#settings(signed, now), ...more }
     return buildVersion({
       store,
       pool,
-      apex: content?.apex ?? this.apex,
+      apex: edits.kind === 'all' ? edits.content.apex : this.apex,
       edits,
       ...(this.record === undefined
         ? { reuse: (key, kind) => state.signatures(kind, key) }
         : { previous: this.#previous(this.record) }),
       ...optional('signing', settings),
+      ...optional('unsign', keys?.unsigned === true ? true : undefined),
       ...optional('replaceKeys', signing?.policy.replaceKeys),
       ...optional('gate', signing?.policy.gate),
+      ...optional('resumed', signed === undefined ? undefined : await this.keys.resumed()),
       serial: {
         policy: serialPolicy,
-        nowUnix: clock.now(),
+        nowUnix: now,
         // RFC 1995 §2: secondaries have the other server's version under that serial.
-        ...optional(
-          'lastServed',
-          served?.serial ?? (content?.presigned === true ? content.soaSerial : undefined),
-        ),
+        ...optional('lastServed', served?.serial ?? serialElsewhere(edits)),
         ...optional('lastContentHash', served === undefined ? undefined : contentHashOf(served.sourceDigest)),
       },
       onSignatures: (key, kind, pack) => signatures.add(key, kind, pack),
@@ -281,56 +327,58 @@ export class ZoneLife {
     }
   }
 
-  async #settings(
-    { policy, stores }: NonNullable<ZoneSettings['signing']>,
-    content: ZoneContent | undefined,
-  ): Promise<SigningSettings> {
-    const now = this.#environment.clock.now()
-    this.#checkClock(now)
-    const keys = await this.#keys(policy, stores, content)
-    this.keys = keys.infos
-    return signingSettingsOf(policy, signingKeysOf(keys), this.zone, now, this.#foreign.newest)
+  #settings({ policy, keys, foreign: signals }: VersionKeys, now: number): SigningSettings {
+    const { newest = {} } = this.#foreign
+    const dnskey = [...(newest.dnskey ?? []), ...(signals.dnskey ?? [])]
+    // RFC 8078 §4: a request to delete the DS RRset stands alone.
+    const foreign = { ...newest, ...signals, dnskey }
+    return signingSettingsOf(policy, keys, this.zone, now, foreign)
   }
 
-  /** Keys are not made for a zone that others have signed, or have keys in: it will be refused. */
-  async #keys(
-    policy: SigningPolicy,
-    stores: ZoneStores,
-    content: ZoneContent | undefined,
-  ): Promise<HeldKeys> {
-    const include = policy.foreignKeys === 'include'
-    let avoidTags: readonly number[] = []
-    if (content !== undefined && !policy.replaceKeys) {
-      const existing = await heldKeys(stores, this.apex)
-      const foreign = foreignKeysIn(this.#environment.store, content, existing.infos)
-      const strange = content.presigned || (!include && foreign.dnskey?.length !== 0)
-      if (existing.infos.length === 0 && strange) return existing
-      // RFC 6781 §4.1: of a zone that is taken over, caches have data that those keys signed.
-      const stay = content.presigned && foreign.dnskey !== undefined ? { dnskey: foreign.dnskey } : undefined
-      this.#foreign.newest = include ? foreign : stay
-      avoidTags = foreignTags(foreign)
+  /** Undefined: the zone is served as it is. */
+  async #versionKeys(edits: Edits, step: KeyStep | undefined): Promise<VersionKeys | undefined> {
+    const content = edits.kind === 'all' ? edits.content : undefined
+    const { signing } = this.settings
+    if (signing === undefined) {
+      if (content?.presigned !== true && isLive(this.#environment.stateOf(this.apexKey).keys)) {
+        throw stillSigned(this.zone)
+      }
+      return undefined
     }
-    const { keys, made } = await ensureKeys(stores, this.apex, policy, avoidTags)
-    if (made.length > 0) this.#environment.keysMade(this.apex, made)
-    return keys
+    await this.keys.lookOnce()
+    return this.keys.forVersion(this.#beginning(signing.policy, content), step)
   }
 
-  /** A clock that stands before what was signed already would make signatures that end too early. */
-  #checkClock(now: number): void {
-    const newest = this.#environment.stateOf(this.apexKey).served?.newestInceptionUnix ?? 0
-    if (now >= newest) return
-    throw new ConclaveError('CLOCK_BACKWARDS', 'the clock stands before signatures that were made already', {
-      place: { zone: this.zone },
-      remedy: 'Set the clock; until then nothing is signed and the served version stays.',
-    })
+  /** What the content says of keys: those of others in it are taken or make it strange. */
+  #beginning(policy: SigningPolicy, content: ZoneContent | undefined): Beginning {
+    const { store } = this.#environment
+    const greatestTtl = (): number => greatestTtlOf(store, content?.tree.root ?? this.record?.namesRoot ?? 0)
+    if (content === undefined || policy.replaceKeys) {
+      const signedElsewhere = (): Promise<undefined> => Promise.resolve(undefined)
+      return { strange: false, signedElsewhere, avoidTags: [], greatestTtl }
+    }
+    const include = policy.foreignKeys === 'include'
+    const foreign = foreignKeysIn(store, content, this.keys.infos)
+    this.#foreign.newest = include ? foreign : undefined
+    const { presigned } = content
+    const strange = presigned || (!include && foreign.dnskey?.length !== 0)
+    const signedElsewhere = async (now: number): Promise<SignedZone | undefined> =>
+      presigned ? signedZoneOf(store, content, now) : undefined
+    return { strange, signedElsewhere, avoidTags: foreignTags(foreign), greatestTtl }
   }
 
   /** Makes the version durable, then visible (I2). The drafts are discarded when either fails. */
-  async #publish(built: BuiltVersion, signatures: SignatureLog, reason: string, now: number): Promise<void> {
+  async #publish(
+    built: BuiltVersion,
+    keys: VersionKeys | undefined,
+    signatures: SignatureLog,
+    reason: string,
+    now: number,
+  ): Promise<void> {
     const { store } = this.#environment
     try {
       this.#checkOpen()
-      await this.#save(built, signatures, reason, now)
+      await this.#save(built, keys, signatures, reason, now)
       this.#checkOpen()
       store.commit({
         zones: [{ apexKey: this.apexKey, value: encodeZoneRecord(built.record) }],
@@ -343,15 +391,29 @@ export class ZoneLife {
     }
   }
 
-  async #save(built: BuiltVersion, signatures: SignatureLog, reason: string, now: number): Promise<void> {
+  async #save(
+    built: BuiltVersion,
+    versionKeys: VersionKeys | undefined,
+    signatures: SignatureLog,
+    reason: string,
+    now: number,
+  ): Promise<void> {
     const state = this.#environment.stateOf(this.apexKey)
     const { served } = state
     const { changes, record } = built
     const sourceDigest = digestOf(built.contentHash)
     this.#checkSerial(record.serial, served)
+    const shown = { serial: record.serial, zoneTtlSeconds: this.#ttlOf(built) }
+    const keys = versionKeys === undefined ? undefined : this.keys.kept(versionKeys, shown)
+    const sameKeys = keys === undefined || sameStored(keys, state.keys)
     if (this.record === undefined && served !== undefined) {
       // A restart with everything as it was: what is on disk says it all.
-      if (isSameVersion(served, built, sourceDigest) && signatures.empty && state.refused === undefined)
+      if (
+        isSameVersion(served, built, sourceDigest) &&
+        signatures.empty &&
+        state.refused === undefined &&
+        sameKeys
+      )
         return
       await this.#forgetStale(state, built, signatures)
     }
@@ -364,6 +426,7 @@ export class ZoneLife {
       publishedUnix: now,
       newestInceptionUnix: Math.max(inception, served?.newestInceptionUnix ?? 0),
       ...(signatures.empty ? {} : { signatures }),
+      ...optional('keys', keys),
       ...(changes === undefined
         ? {}
         : {
@@ -411,13 +474,20 @@ export class ZoneLife {
     }
   }
 
-  #served(built: BuiltVersion, now: number): void {
+  #ttlOf({ ttlGreatest, expirationOf }: BuiltVersion): number {
+    return expirationOf === 'zone' && this.record === undefined
+      ? ttlGreatest
+      : Math.max(ttlGreatest, this.ttlGreatest)
+  }
+
+  #served(built: BuiltVersion, keys: VersionKeys | undefined, now: number): void {
+    this.ttlGreatest = this.#ttlOf(built)
     const first = built.firstExpirationUnix
     const old = this.record === undefined ? undefined : this.firstExpirationUnix
     this.firstExpirationUnix =
       built.expirationOf === 'zone' || old === undefined ? first : earlier(first, old)
     this.record = built.record
-    this.#ttlMax = this.settings.signing?.policy.zoneTtlMaxSeconds ?? undefined
+    this.#ttlMax = (keys?.unsigned === false ? keys.policy.zoneTtlMaxSeconds : null) ?? undefined
     this.#contentHash = built.contentHash
     this.#foreign.served = this.#foreign.newest
     this.publishedUnix = now
@@ -454,6 +524,32 @@ const STEPS_A_TURN = 2048
 
 function serverClosed(): ConclaveError {
   return new ConclaveError('SERVER_CLOSED', 'the server is closing, or closed')
+}
+
+/** Of content that another server signed and served. */
+function serialElsewhere(edits: Edits): number | undefined {
+  return edits.kind === 'all' && edits.content.presigned ? edits.content.soaSerial : undefined
+}
+
+/** A clock that stands before what was signed already would make signatures that end too early. */
+function clockBackwards(zone: string): ConclaveError {
+  return new ConclaveError('CLOCK_BACKWARDS', 'the clock stands before signatures that were made already', {
+    place: { zone },
+    remedy: 'Set the clock; until then nothing is signed and the served version stays.',
+  })
+}
+
+function stillSigned(zone: string): ConclaveError {
+  return new ConclaveError('ZONE_STILL_SIGNED', 'the zone was served signed, and its parent may have a DS', {
+    place: { zone },
+    remedy: 'Have it unsigned in steps (`unsign`), or serve it from another state directory.',
+  })
+}
+
+/** With keys that make no signature. */
+function sealed(keys: VersionKeys): VersionKeys {
+  const store = sealedStore('CLOCK_BACKWARDS')
+  return { ...keys, keys: keys.keys.map(key => ({ ...key, store })) }
 }
 
 function zoneRemoved(zone: string): ConclaveError {

@@ -7,6 +7,8 @@ export interface SettingsDefaults {
   /** Undefined: zones are served as they are. */
   readonly policy: SigningPolicy | undefined
   readonly serialPolicy: SerialPolicy | undefined
+  /** SignedSettings. */
+  readonly keepKeys: boolean
   /** The nameserver's own store; opened when a zone needs it.
    *  @throws ConclaveError KEY_UNREADABLE */
   openKeys(): Promise<KeyStore>
@@ -27,6 +29,8 @@ async function signingOf(
 ): Promise<ZoneSettings['signing']> {
   const policy = wished === undefined ? defaults.policy : wished === false ? undefined : wished.policy
   if (policy === undefined) return undefined
-  const given = wished === undefined || wished === false ? undefined : wished.stores
-  return { policy, stores: given ?? oneStore(await defaults.openKeys()) }
+  const own = wished === undefined || wished === false ? undefined : wished
+  const stores = own?.stores ?? oneStore(await defaults.openKeys())
+  const keepKeys = own === undefined ? defaults.keepKeys : own.keepKeys === true
+  return { policy, stores, keepKeys, unsign: own?.unsign === true }
 }

@@ -14,6 +14,9 @@ export interface ZoneStatus {
   readonly signed: boolean
   readonly denial: 'none' | 'nsec' | 'nsec3' | 'opt-out'
   readonly keys: readonly { readonly role: string; readonly algorithm: number; readonly tag: number }[]
+  /** What its keys wait for, and until when. */
+  readonly keysNext?: string
+  readonly keysNextUnix?: number
   readonly publishedUnix?: number
   /** Seconds until the first served signature expires; negative when it has. */
   readonly headroomSeconds?: number
@@ -22,6 +25,7 @@ export interface ZoneStatus {
 
 export function zoneStatus(life: ZoneLife, source: string, now: number): ZoneStatus {
   const { record, lastRefusal, publishedUnix, firstExpirationUnix } = life
+  const { waiting } = life.keys
   return {
     zone: life.zone,
     source,
@@ -31,7 +35,9 @@ export function zoneStatus(life: ZoneLife, source: string, now: number): ZoneSta
     records: record?.records ?? 0,
     signed: record?.signed ?? false,
     denial: denialText(record?.denial ?? DENIAL_NONE),
-    keys: life.keys.map(key => ({ role: key.role, algorithm: key.algorithm, tag: key.keyTag })),
+    keys: life.keys.shown.map(key => ({ role: key.role, algorithm: key.algorithm, tag: key.keyTag })),
+    ...(waiting === undefined ? {} : { keysNext: waiting.reason }),
+    ...(waiting?.untilUnix === undefined ? {} : { keysNextUnix: waiting.untilUnix }),
     ...(publishedUnix === undefined ? {} : { publishedUnix }),
     ...(firstExpirationUnix === undefined ? {} : { headroomSeconds: Math.floor(firstExpirationUnix - now) }),
     ...(lastRefusal === undefined ? {} : { lastRefused: lastRefusal }),

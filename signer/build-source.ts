@@ -74,7 +74,8 @@ export async function openSource(input: BuildInput, plan: SigningPlan | undefine
       ? wholeSource(input, rules, root, soa)
       : editedSource(input, plan, rules, found, soa)
   }
-  const rules: ContentRules = { signs: plan !== undefined, ttlMax: plan?.settings.ttlMax }
+  const signs = plan !== undefined || input.unsign === true
+  const rules: ContentRules = { signs, ttlMax: plan?.settings.ttlMax }
   return editedSource(input, plan, rules, edits.kind === 'some' ? [...edits.edits] : [])
 }
 

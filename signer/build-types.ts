@@ -5,6 +5,7 @@
 import type { Fault, Name, Store, TreeDraft, ZoneContent, ZoneRecord } from '../zones/index.ts'
 import type { KeyInfo, KeyStore } from './keystore.ts'
 import type { KeyRRset } from './ksr-text.ts'
+import type { PendingSignature, ResumedSignature } from './pending.ts'
 import type { CryptoPool } from './sign-pool.ts'
 
 export type DenialMode = 'nsec' | 'nsec3' | 'opt-out'
@@ -116,10 +117,14 @@ export interface BuildInput {
   readonly signing?: SigningSettings
   /** Sign input that carries signatures by keys we do not hold (`--replace-keys`). */
   readonly replaceKeys?: boolean
+  /** The previous version was signed here, and its content is served without signatures from now on. */
+  readonly unsign?: boolean
   /** Take content whose own ZONEMD does not match it, for `verify`, which tells of it together with all else. */
   readonly ignoreDigest?: boolean
   /** Signatures from disk by tree key, as `onSignatures` gave them; used where the previous version has none. */
   readonly reuse?: (key: Uint8Array, kind: TreeKind) => Uint8Array | undefined
+  /** What became of signatures that the last build left pending. */
+  readonly resumed?: readonly ResumedSignature[]
   readonly serial: SerialSettings
   /** Default `full`. */
   readonly gate?: GateMode
@@ -172,5 +177,6 @@ export type BuildResult =
   /** `firstExpirationUnix`: that of the zone, after a refresh. */
   | { readonly kind: 'unchanged'; readonly warnings: readonly Fault[]; readonly firstExpirationUnix?: number }
   | { readonly kind: 'refused'; readonly code: string; readonly faults: readonly Fault[] }
-  | { readonly kind: 'pending'; readonly tickets: readonly string[]; readonly needs: string }
+  /** To be kept, and given to the next build when the stores were asked what became of them (pending.ts). */
+  | { readonly kind: 'pending'; readonly pending: readonly PendingSignature[]; readonly needs: string }
   | { readonly kind: 'unavailable'; readonly code: string; readonly retryAfterSeconds: number }

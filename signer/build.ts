@@ -27,6 +27,7 @@ import { scanExpirations } from './expirations.ts'
 import { gateFaults } from './gate.ts'
 import { denialTtl, soaSerial } from './nsec.ts'
 import { hashAllNames, linkAll, type Nsec3Options, relink } from './nsec3-builder.ts'
+import { ResumedBook } from './pending.ts'
 import { NamesPlanner, type PlannedNode } from './planner.ts'
 import {
   checkSignedInput,
@@ -82,6 +83,8 @@ class Build {
       plan: this.#plan,
       pool,
       counts: { made: 0, reused: 0, firstExpirationUnix: Number.POSITIVE_INFINITY },
+      resumed: new ResumedBook(input.resumed ?? []),
+      pending: [],
       spare: [],
     }
   }

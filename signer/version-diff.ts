@@ -301,6 +301,16 @@ export function countRecords(node: Uint8Array | undefined, start = 0): number {
   return records
 }
 
+/** The greatest TTL among the RRsets of a names tree. */
+export function greatestTtlOf(store: Store, root: number): number {
+  const cursor = store.readTree()
+  let greatest = 0
+  for (let placed = root !== 0 && cursor.seekFirst(root); placed; placed = cursor.next()) {
+    greatest = Math.max(greatest, greatestTtl(cursor.bytes, cursor.valueStart))
+  }
+  return greatest
+}
+
 /** The greatest TTL among a node's RRsets. */
 export function greatestTtl(node: Uint8Array | undefined, start = 0): number {
   if (node === undefined) return 0

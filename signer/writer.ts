@@ -5,7 +5,8 @@
  *                    └─ ToBeSigned a key ─▶ KeyStore ──┘
  *
  *  I1  At most CHUNKS_AHEAD chunks are in memory; a chunk has at most CHUNK_NODES planned names and what is between.
- *  I2  Nothing is written with a signature missing: a store that pends, refuses or fails ends the build (BuildStop).
+ *  I2  Nothing is written with a signature missing: a store that pends, refuses or fails ends the build (BuildStop). What
+ *      is pending is collected from all batches that were asked for.
  *  I3  The gate: of new signatures all are verified (`full`), or of each batch the first and one in SAMPLE_EVERY (`keys`),
  *      against the DNSKEY that this version publishes. */
 
@@ -23,6 +24,7 @@ import type { BuildInput, BuildResult, TreeKind } from './build-types.ts'
 import type { SignOutcome } from './keystore.ts'
 import { isSignedRRset, writeOwner } from './nsec.ts'
 import { writeHashedOwner } from './nsec3.ts'
+import { expirationOf, type PendingSignature, type ResumedBook } from './pending.ts'
 import type { PlannedNode } from './planner.ts'
 import { type PreviousTree, rrsetOfType } from './previous.ts'
 import { BATCH_MESSAGES, ToBeSigned } from './rrsig.ts'
@@ -54,6 +56,8 @@ export interface WriterContext {
   readonly plan: SigningPlan | undefined
   readonly pool: CryptoPool
   readonly counts: { made: number; reused: number; firstExpirationUnix: number }
+  readonly resumed: ResumedBook
+  readonly pending: PendingSignature[]
   /** Batches to use again. */
   readonly spare: ToBeSigned[]
 }
@@ -85,6 +89,8 @@ export class SignedWriter {
   readonly #previous: PreviousTree | undefined
   readonly #queue: Chunk[] = []
   readonly #owner = new Uint8Array(OWNER_OCTETS)
+  /** What pending signatures wait for. */
+  #needs = ''
 
   constructor(context: WriterContext, kind: TreeKind, output: TreeDraft, previous: PreviousTree | undefined) {
     this.#context = context
@@ -141,7 +147,7 @@ export class SignedWriter {
   #sign(nodes: readonly PlannedNode[], plan: SigningPlan): Chunk {
     const batches: Batch[] = []
     const signed = nodes.map(node => (node.remove ? node : this.#signNode(node, plan, batches)))
-    const done = Promise.all(batches.map(batch => this.#complete(batch)))
+    const done = Promise.all(batches.map(batch => this.#complete(batch))).then(() => this.#checkPending())
     // Its turn may come late or never; the failure is thrown where the chunk is awaited.
     done.catch(() => {})
     return { nodes: signed, batches, signed: done }
@@ -192,16 +198,67 @@ export class SignedWriter {
         this.#noteExpiration(new DataView(again.buffer, again.byteOffset).getUint32(8))
         continue
       }
+      counts.made++
+      const resumed =
+        this.#context.resumed.size > 0 ? this.#resume(key, owner, rrset, signer, plan) : undefined
+      if (resumed !== undefined) {
+        signatures.push(resumed)
+        continue
+      }
       const expiration = plan.expirationUnix(key, rrset.type)
       this.#noteExpiration(expiration)
       const { messages, requests } = this.#openBatch(batches, signer)
       messages.add(signer, owner, rrset.type, rrset.ttl, plan.inceptionUnix, expiration, rrset.rdata)
       requests.push({ signatures, place: signatures.length, key, type: rrset.type })
       signatures.push(EMPTY)
-      counts.made++
     }
     // Those that wait for others are sorted when all are there.
     return signatures.includes(EMPTY) ? signatures : signatures.sort(compareOctets)
+  }
+
+  /** The RRSIG that was pending, when it is there by now; EMPTY while it is pending still; undefined when it has to be
+   *  asked for. */
+  #resume(
+    key: Uint8Array,
+    owner: Uint8Array,
+    rrset: NodeRRset,
+    signer: Signer,
+    plan: SigningPlan,
+  ): Uint8Array | undefined {
+    const message = new ToBeSigned(1)
+    const expiration = plan.expirationUnix(key, rrset.type)
+    message.add(signer, owner, rrset.type, rrset.ttl, plan.inceptionUnix, expiration, rrset.rdata)
+    const found = this.#context.resumed.find(signer.key.info.id, message.octets.slice(0, message.offsets[1]))
+    if (found === undefined || !plan.isFresh(found.octets)) return undefined
+    switch (found.outcome.kind) {
+      case 'signed': {
+        const { signature } = found.outcome
+        const request = { signatures: [], place: 0, key, type: rrset.type }
+        if (!verifySignature(signer.verifying, found.octets, signature))
+          throw this.#wrongSignature(signer, request)
+        this.#noteExpiration(expirationOf(found.octets))
+        // RFC 4034 §3.1: the RDATA is what the octets begin with, and the signature.
+        const rdata = message.rrsig(0, signature)
+        rdata.set(found.octets.subarray(0, rdata.length - signature.length))
+        return rdata
+      }
+      case 'pending': {
+        const { ticket, needs } = found.outcome
+        this.#context.pending.push({ key: found.key, octets: found.octets, ticket })
+        this.#needs = needs
+        return EMPTY
+      }
+      case 'refused':
+        throw new BuildStop(refusal(found.outcome.code, found.outcome.by))
+      case 'unavailable':
+        throw new BuildStop(found.outcome)
+    }
+  }
+
+  /** I2. */
+  #checkPending(): void {
+    const { pending } = this.#context
+    if (pending.length > 0) throw new BuildStop({ kind: 'pending', pending, needs: this.#needs })
   }
 
   #noteExpiration(expirationUnix: number): void {
@@ -224,12 +281,32 @@ export class SignedWriter {
     const { store, info } = signer.key
     const options = { deadlineUnix: plan!.deadlineUnix, ...(input.signal && { signal: input.signal }) }
     const outcomes = await store.sign(messages.batch(info.id), options)
-    const signatures = takeSigned(outcomes, messages.count)
+    const signatures = this.#signaturesOf(outcomes, messages, info.id)
+    // Nothing of the chunk will be written.
+    if (this.#context.pending.length > 0) return
     await this.#verify(signer, messages, signatures, requests)
     requests.forEach(({ signatures: target, place }, index) => {
       target[place] = messages.rrsig(index, signatures[index]!)
     })
     input.onProgress?.(counts.made)
+  }
+
+  /** The batch's signatures; those that are pending are noted. */
+  #signaturesOf(
+    outcomes: readonly SignOutcome[],
+    { octets, offsets, count }: ToBeSigned,
+    key: string,
+  ): Uint8Array[] {
+    if (outcomes.length !== count) throw new Error(`${outcomes.length} outcomes for ${count} messages`)
+    const message = (index: number): Uint8Array => octets.slice(offsets[index], offsets[index + 1])
+    return outcomes.map((outcome, index) => {
+      if (outcome.kind === 'signed') return outcome.signature
+      if (outcome.kind === 'refused') throw new BuildStop(refusal(outcome.code, outcome.by))
+      if (outcome.kind === 'unavailable') throw new BuildStop(outcome)
+      this.#context.pending.push({ key, ticket: outcome.ticket, octets: message(index) })
+      this.#needs = outcome.needs
+      return EMPTY
+    })
   }
 
   /** I3. */
@@ -308,31 +385,6 @@ export class OldSignatures {
     if (this.#pack === undefined) return undefined
     return findInPack(this.#pack, rrset, signer.fingerprint, signer.algorithm, signer.keyTag)
   }
-}
-
-/** I2. */
-function takeSigned(outcomes: readonly SignOutcome[], count: number): Uint8Array[] {
-  const signatures: Uint8Array[] = []
-  const tickets: string[] = []
-  let needs = ''
-  for (const outcome of outcomes) {
-    switch (outcome.kind) {
-      case 'signed':
-        signatures.push(outcome.signature)
-        break
-      case 'pending':
-        tickets.push(outcome.ticket)
-        needs = outcome.needs
-        break
-      case 'refused':
-        throw new BuildStop(refusal(outcome.code, outcome.by))
-      case 'unavailable':
-        throw new BuildStop(outcome)
-    }
-  }
-  if (tickets.length > 0) throw new BuildStop({ kind: 'pending', tickets, needs })
-  if (signatures.length !== count) throw new Error(`${signatures.length} outcomes for ${count} messages`)
-  return signatures
 }
 
 function refusal(code: string, by: string): BuildResult {

@@ -137,7 +137,7 @@ test('a key that cannot be read stops the start, and no new key is made in its p
   t.true(err.includes(`${join(cwd, '.conclave/keys', name!)}: `) && err.includes('[KEY_UNREADABLE]'), err)
   t.deepEqual(keysOf(cwd), keys)
   // Without signing, keys are of no interest.
-  const words = ['key.zone', '--no-sign', '--listen', '127.0.0.1@0']
+  const words = ['key.zone', '--no-sign', '--listen', '127.0.0.1@0', '--state', 'plain']
   t.is((await serveWords(t, cwd, words).started()).serving.zones[0]?.denial, 'none')
 })
 

@@ -141,7 +141,9 @@ for (const { what, start, tools } of CASES) {
     await old.stop()
     const ours = await serveOurs(t, state, old, old.port)
     const serialOf = (text: string): number => Number(/\sSOA\s+\S+\s+\S+\s+(\d+)/.exec(text)![1])
-    t.is(serialOf(answers(ours, 'SOA')[0]!), serialOf(readFileSync(old.signed, 'utf8')) + 1)
+    // One for the change of servers, and one when the roll under way may go on at once.
+    const versions = serialOf(answers(ours, 'SOA')[0]!) - serialOf(readFileSync(old.signed, 'utf8'))
+    t.true(versions >= 1 && versions <= 2, `${versions}`)
     await asks(t, primed, ASKED_AFTER)
     await asks(t, await resolverOf(t, old.port, old), ASKED_AFTER)
   })

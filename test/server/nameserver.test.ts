@@ -288,14 +288,24 @@ test('a crash between what is durable and what is served: the serial goes on fro
   t.is(serialOf(second.server, 'example.'), 13)
 })
 
-test('RFC 1982: a file that is served as it is cannot take the serial back', async t => {
+test('a zone that was signed is not served unsigned because somebody forgot to say how it is signed', async t => {
   const state = join(await temporaryDirectory(t), 'state')
   const options = { state, keys: new FickleKeyStore(), clock: new ManualClock(NOW) }
   const first = await testServer(t, options)
   await first.server.addText(ZONE, { origin: 'example.' })
-  await first.server.addText(ZONE.replace('.80', '.81'), { origin: 'example.' })
   await first.server.close()
   const second = await testServer(t, { ...options, signing: false })
+  await t.throwsAsync(second.server.addText(ZONE, { origin: 'example.' }), { code: 'ZONE_STILL_SIGNED' })
+})
+
+test('RFC 1982: a file that is served as it is cannot take the serial back', async t => {
+  const state = join(await temporaryDirectory(t), 'state')
+  const options = { state, signing: false, clock: new ManualClock(NOW) } as const
+  const first = await testServer(t, options)
+  await first.server.addText(ZONE, { origin: 'example.' })
+  await first.server.addText(ZONE.replace(' 7 ', ' 8 '), { origin: 'example.' })
+  await first.server.close()
+  const second = await testServer(t, options)
   await t.throwsAsync(second.server.addText(ZONE, { origin: 'example.' }), { code: 'SERIAL_BACKWARDS' })
   await second.server.addText(ZONE.replace(' 7 ', ' 9 '), { origin: 'example.' })
   t.is(serialOf(second.server, 'example.'), 9)

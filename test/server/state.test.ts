@@ -7,7 +7,9 @@ import test from 'ava'
 import type { ConclaveError } from '../../base/index.ts'
 import { defaultStateDirectory, openState, type State } from '../../server/state.ts'
 import type { JournalEntry } from '../../server/state-journal.ts'
+import type { StoredKeys } from '../../server/state-record.ts'
 import type { Publication } from '../../server/state-zone.ts'
+import { signingPolicyOf } from '../../signer/index.ts'
 import { compareOctets, keyOf, nameFromText } from '../../zones/index.ts'
 
 const octets = (text: string): Uint8Array => new TextEncoder().encode(text)
@@ -23,6 +25,24 @@ async function directory(t: Scope): Promise<string> {
   const path = await fs.mkdtemp(join(tmpdir(), 'conclave-test-'))
   t.teardown(() => fs.rm(path, { recursive: true, force: true }))
   return join(path, 'state')
+}
+
+/** With octets at every depth, as keys and pending signatures have them. */
+const KEYS: StoredKeys = {
+  infos: [
+    {
+      id: 'a key',
+      algorithm: 13,
+      role: 'csk',
+      flags: 257,
+      publicKey: Uint8Array.of(1, 2, 3),
+      keyTag: 4711,
+      createdUnix: 1,
+      where: 'here',
+    },
+  ],
+  pending: [{ key: 'a key', ticket: 'one', octets: Uint8Array.of(4, 5) }],
+  policy: signingPolicyOf({ nsec3: { iterations: 0, salt: Uint8Array.of(6) } }),
 }
 
 function version(serial: number, more: Partial<Publication> = {}): Publication {
@@ -58,7 +78,7 @@ test('what was published is read after a reopening: version, blocks in order, jo
   t.deepEqual(state.zones(), [])
   const zone = state.zone(apexKey)
   t.is(zone.served, undefined)
-  await zone.saveKeys([{ id: 'a key' }])
+  await zone.saveKeys(KEYS)
   const names = ['b\0', '', 'a\0', 'a\0z\0']
   await zone.publish(
     version(7, {
@@ -88,7 +108,7 @@ test('what was published is read after a reopening: version, blocks in order, jo
   t.deepEqual(state.zones(), [apexKey])
   const again = state.zone(apexKey)
   t.deepEqual(again.served, version(8))
-  t.deepEqual(again.keys, [{ id: 'a key' }])
+  t.deepEqual(again.keys, KEYS)
   t.is(again.refused?.where, 'a.zone:3:1')
   t.is(state.newestInceptionUnix(), 508)
   t.deepEqual(again.journalFrom(7), [step(7, 8)])
@@ -142,11 +162,11 @@ test('many blocks in views of one buffer, several zones, the root zone, replacin
   t.true(walk.next())
   t.deepEqual(walk.key, Uint8Array.of(0, 0, 0, 5))
   t.false(walk.next())
-  await one.saveKeys([{ id: 'kept' }])
+  await one.saveKeys(KEYS)
   await one.forget()
   t.is(one.served, undefined)
   t.false(one.signatureWalk('names').next())
-  t.deepEqual(one.keys, [{ id: 'kept' }])
+  t.deepEqual(one.keys, KEYS)
   t.true(two.signatureWalk('names').next(), 'another zone is untouched')
   await state.close()
 })
@@ -206,7 +226,7 @@ test('a directory in use names the process; a read-only opening works beside it'
 })
 
 for (const [title, format, pattern] of [
-  ['newer', '2\n', /newer release \(format 2; this release reads 1\)/],
+  ['newer', '3\n', /newer release \(format 3; this release reads 1 to 2\)/],
   ['older', '0\n', /older release \(format 0/],
   ['unreadable', 'x', /cannot be read/],
 ] as const) {

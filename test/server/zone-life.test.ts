@@ -268,6 +268,8 @@ test('I2, I3: a disk that fails leaves the served version, no draft and no seria
       })
     },
     keysMade() {},
+    rollover() {},
+    keysHeldUntilUnix: () => 0,
     published() {},
     refused() {},
     progress() {},
