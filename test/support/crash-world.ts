@@ -1,0 +1,293 @@
+/** A `conclave serve` that is killed with SIGKILL at random points, and what must hold after each kill:
+ *
+ *    start ──▶ serving ──▶ edits, new zones, reloads, resigning ──▶ kill ──▶ look at the disk ──▶ start …
+ *      └──────────── or killed while it starts ────────────────────▲
+ *
+ *  I1  The serial on disk is not before one that any query has seen, nor is that of the first answer (RFC 1982 §3.2).
+ *  I2  A key that was there stays, octet by octet; no zone has more keys than its policy wants.
+ *  I3  What is served is what the file says, whole, signed and valid, by the keys on disk: our `verify` says so after
+ *      every start, other programs after some.
+ *  I4  Zones, edits and the points of the kills follow from the seed; how far the server is then depends on the machine. */
+import { createSocket, type Socket } from 'node:dgram'
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { setTimeout as pause } from 'node:timers/promises'
+import { callControl, controlPath, openState } from '../../server/index.ts'
+import { type CryptoPool, isSerialAfter } from '../../signer/index.ts'
+import { keyOf, nameFromText } from '../../zones/index.ts'
+import { seeded } from '../signer/random-zones.ts'
+import { CONFIGURATION_FILE, CrashZones, keysWanted, MAIN_ZONES } from './crash-zones.ts'
+import { queryOf, readMessage } from './message.ts'
+import { type Scope, type ServeProcess, serveWords, temporaryDirectory } from './serve.ts'
+import { toolPath } from './tools.ts'
+import { transfer, zoneErrors } from './transfer.ts'
+import { judgement, ZONE_JUDGES } from './zone-judges.ts'
+
+/** What happened, for a record of a long run. */
+export interface CrashCounts {
+  kills: number
+  killsAtStart: number
+  /** That answered, and were looked at. */
+  starts: number
+  edits: number
+  newZones: number
+  /** Versions that were published, and of these those without an edit: signatures that were due. */
+  published: number
+  refreshed: number
+  keysMade: number
+  answers: number
+  zonesVerified: number
+  zonesJudged: number
+}
+
+const KILLED_AT_START = 0.3
+const ZONE_COMES = 0.25
+const RELOADS = 0.5
+const EDITS_MAX = 4
+const JUDGED_EVERY = 8
+/** A first guess of how long a start, or an edit, takes; what is seen corrects it. */
+const START_MILLISECONDS = 1000
+const EDIT_MILLISECONDS = 200
+const ASK_EVERY_MILLISECONDS = 2
+
+export class CrashWorld {
+  readonly counts: CrashCounts = {
+    kills: 0,
+    killsAtStart: 0,
+    starts: 0,
+    edits: 0,
+    newZones: 0,
+    published: 0,
+    refreshed: 0,
+    keysMade: 0,
+    answers: 0,
+    zonesVerified: 0,
+    zonesJudged: 0,
+  }
+  readonly #scope: Scope
+  readonly #pool: CryptoPool
+  readonly #directory: string
+  readonly #state: string
+  readonly #random: () => number
+  readonly #zones: CrashZones
+  /** The newest serial that any answer had, by zone. */
+  readonly #seen = new Map<string, number>()
+  #keys: Readonly<Record<string, string>> = {}
+  #startMilliseconds = START_MILLISECONDS
+  #editMilliseconds = EDIT_MILLISECONDS
+
+  constructor(scope: Scope, seed: number, pool: CryptoPool) {
+    this.#scope = scope
+    this.#pool = pool
+    this.#directory = temporaryDirectory(scope)
+    this.#state = join(this.#directory, 'state')
+    this.#random = seeded(seed)
+    this.#zones = new CrashZones(this.#directory, this.#random)
+  }
+
+  /** One kill, and what must hold after it.
+   *  @throws Error with what does not hold */
+  async round(): Promise<void> {
+    const server = serveWords(this.#scope, this.#directory, ['-c', CONFIGURATION_FILE])
+    const atStart = this.#random() < KILLED_AT_START
+    if (atStart) await pause(this.#random() * 1.1 * this.#startMilliseconds)
+    else await this.#live(server)
+    await server.stop('SIGKILL')
+    this.counts.kills++
+    if (atStart) this.counts.killsAtStart++
+    this.#count(server)
+    await this.#checkDisk()
+  }
+
+  async #live(server: ServeProcess): Promise<void> {
+    const begun = performance.now()
+    await server.started()
+    this.#startMilliseconds = performance.now() - begun
+    this.counts.starts++
+    await this.#checkServed(server)
+    const prober = new Prober(server.serving.addresses[0]!, this.#zones.present, this.#seen)
+    try {
+      await this.#disturb(server)
+    } finally {
+      this.counts.answers += prober.close()
+    }
+    if (prober.fault !== undefined) throw new Error(prober.fault)
+  }
+
+  /** Edits and new zones in a row, then a moment that ends before, while or after they are published. */
+  async #disturb(server: ServeProcess): Promise<void> {
+    for (let left = Math.floor(this.#random() * (EDITS_MAX + 1)); left > 0; left--) {
+      const from = server.log.length
+      const begun = performance.now()
+      const zone = this.#change()
+      if (this.#random() < RELOADS) {
+        const path = controlPath(this.#state).path
+        // The server may be killed before it answers.
+        void callControl(path, 'reload').catch(() => {})
+      }
+      if (this.#random() < 0.3) {
+        await server.logged('published', { zone }, from)
+        this.#editMilliseconds = performance.now() - begun
+      } else await pause(this.#random() * this.#editMilliseconds)
+    }
+    await pause(this.#random() * 1.5 * this.#editMilliseconds)
+  }
+
+  #change(): string {
+    if (this.#random() < ZONE_COMES) {
+      this.counts.newZones++
+      return this.#zones.come()
+    }
+    this.counts.edits++
+    return this.#zones.edit()
+  }
+
+  #count({ log }: ServeProcess): void {
+    this.counts.published += log.filter(({ msg }) => msg === 'published').length
+    this.counts.refreshed += log.filter(({ reason }) => reason === 'signatures refreshed').length
+    this.counts.keysMade += log.filter(({ msg }) => msg === 'key made').length
+    const errors = log.filter(({ level }) => level === 'error')
+    if (errors.length > 0) throw new Error(`the server logs ${JSON.stringify(errors)}`)
+  }
+
+  /** I1 and I2, without a server. */
+  async #checkDisk(): Promise<void> {
+    this.#checkKeys()
+    if (this.#seen.size === 0) return
+    const state = await openState(this.#state, { readOnly: true })
+    try {
+      for (const [zone, seen] of this.#seen) {
+        const { served } = state.zone(keyOf(nameFromText(zone)))
+        if (served === undefined)
+          throw new Error(`${zone} was served with ${seen}; the disk knows nothing of it`)
+        checkSerial(zone, served.serial, seen, 'on disk')
+      }
+    } finally {
+      await state.close()
+    }
+  }
+
+  /** I2. */
+  #checkKeys(): void {
+    const keys = keysIn(join(this.#state, 'keys'))
+    for (const [name, text] of Object.entries(this.#keys)) {
+      if (keys[name] === undefined) throw new Error(`the key ${name} is lost`)
+      if (keys[name] !== text) throw new Error(`the key ${name} has changed`)
+    }
+    const zones = Object.values(keys).map(zoneOfKey)
+    for (const zone of new Set(zones)) {
+      const count = zones.filter(other => other === zone).length
+      if (count > keysWanted(zone)) throw new Error(`${zone} has ${count} keys`)
+    }
+    this.#keys = keys
+  }
+
+  /** I1 and I3. */
+  async #checkServed(server: ServeProcess): Promise<void> {
+    const address = server.serving.addresses[0]!
+    for (const zone of this.#zones.present) {
+      const serial = await server.serial(zone)
+      checkSerial(zone, serial, this.#seen.get(zone), 'answered first')
+      this.#seen.set(zone, serial)
+    }
+    this.#checkKeys()
+    const judged = this.counts.starts % JUDGED_EVERY === 0
+    for (const zone of this.#zones.present) await this.#checkZone(address, zone, judged)
+  }
+
+  async #checkZone(address: string, zone: string, judged: boolean): Promise<void> {
+    const records = await transfer(address, zone)
+    const text = `${records.map(record => record.replace(/^(\S+ \d+) /, '$1 IN ')).join('\n')}\n`
+    if (!records.includes(this.#zones.marker(zone))) throw new Error(`${zone}: not what the file says`)
+    const published = records.filter(record => /^\S+ \d+ DNSKEY /.test(record))
+    const onDisk = Object.values(this.#keys).filter(key => zoneOfKey(key) === zone)
+    if (published.length !== onDisk.length || onDisk.length !== keysWanted(zone)) {
+      throw new Error(`${zone}: ${published.length} DNSKEYs are served, ${onDisk.length} keys are on disk`)
+    }
+    const errors = await zoneErrors(text, zone, this.#pool)
+    if (errors.length > 0) throw new Error(`${zone}: ${errors.join('\n')}`)
+    this.counts.zonesVerified++
+    if (judged && MAIN_ZONES.includes(zone)) this.#judge(zone, text, onDisk.length === 1)
+  }
+
+  #judge(origin: string, text: string, csk: boolean): void {
+    const file = join(this.#directory, 'judged.zone')
+    writeFileSync(file, text)
+    for (const judge of ZONE_JUDGES) {
+      if (toolPath(judge.program) === undefined || cannotJudge(judge.program, origin)) continue
+      const said = judgement(judge, { file, origin, csk, zonemd: true })
+      if (said !== '') throw new Error(`${origin} ${said}`)
+    }
+    this.counts.zonesJudged++
+  }
+}
+
+/** ldns does not come to an end with some opt-out zones that have empty non-terminals. */
+function cannotJudge(program: string, zone: string): boolean {
+  return program === 'ldns-verify-zone' && zone === 'three.example.'
+}
+
+function checkSerial(zone: string, serial: number, seen: number | undefined, where: string): void {
+  if (seen === undefined || serial === seen || isSerialAfter(serial, seen)) return
+  throw new Error(`${zone}: the serial ${where} is ${serial}, and ${seen} was answered before`)
+}
+
+/** Text of each key file by its name. */
+function keysIn(directory: string): Record<string, string> {
+  try {
+    const names = readdirSync(directory).filter(name => name.endsWith('.pem'))
+    return Object.fromEntries(names.sort().map(name => [name, readFileSync(join(directory, name), 'utf8')]))
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return {}
+    throw error
+  }
+}
+
+function zoneOfKey(text: string): string {
+  return /^Zone: (\S+)$/m.exec(text)![1]!
+}
+
+/** Asks for the SOA of each zone, again and again, and keeps the newest serial. */
+class Prober {
+  fault: string | undefined
+  readonly #socket: Socket
+  readonly #timers = new Set<NodeJS.Timeout>()
+  #answers = 0
+
+  constructor(address: string, zones: readonly string[], seen: Map<string, number>) {
+    const [host, port] = address.split('@')
+    this.#socket = createSocket('udp4')
+    this.#socket.on('error', () => {})
+    const ask = (id: number): void => {
+      this.#socket.send(
+        queryOf(zones[id]!, 'SOA', { id, udpOctets: 1232, dnssecOk: true }),
+        Number(port),
+        host,
+      )
+    }
+    this.#socket.on('message', octets => {
+      const { id, answer } = readMessage(octets)
+      const zone = zones[id]!
+      const serial = Number(answer[0]?.split(' ')[5])
+      const before = seen.get(zone)
+      this.#answers++
+      if (before !== undefined && serial !== before && !isSerialAfter(serial, before)) {
+        this.fault ??= `${zone}: ${serial} was answered after ${before}`
+      }
+      if (answer.length > 0) seen.set(zone, serial)
+      const timer = setTimeout(() => {
+        this.#timers.delete(timer)
+        ask(id)
+      }, ASK_EVERY_MILLISECONDS)
+      this.#timers.add(timer)
+    })
+    for (const id of zones.keys()) ask(id)
+  }
+
+  /** Gives how many answers came. */
+  close(): number {
+    for (const timer of this.#timers) clearTimeout(timer)
+    this.#socket.close()
+    return this.#answers
+  }
+}
