@@ -4,11 +4,12 @@
  *  I2  A failure leaves what was there before, and no temporary file.
  *  I3  Only regular files are replaced, never a device, a pipe or a directory. A symbolic link at the path stays; the
  *      file it leads to is replaced.
- *  After a crash between I1's steps a file named `.conclave-*.tmp` may remain; `isTemporaryName` recognises it. */
+ *  After a crash between I1's steps a file named `.conclave-*.tmp` may remain; `isTemporaryName` recognises it, and
+ *  `removeTemporaries` removes it where it may hold a secret. */
 
 import { randomBytes } from 'node:crypto'
 import { constants, promises as fs } from 'node:fs'
-import { basename, dirname, join } from 'node:path'
+import { basename, dirname, join, resolve } from 'node:path'
 import { ConclaveError } from './errors.ts'
 
 export interface WholeFileOptions {
@@ -27,6 +28,8 @@ export type FileContent =
 
 const TEMPORARY_PREFIX = '.conclave-'
 const TEMPORARY_SUFFIX = '.tmp'
+/** No write of a file that is kept beside others takes so long. */
+const TEMPORARY_MILLISECONDS_MAX = 60_000
 
 /** Writes the file whole or not at all; resolves when it is durable.
  *  @throws ConclaveError FILE_WRITE, FILE_EXISTS */
@@ -99,6 +102,30 @@ export async function syncDirectory(directory: string): Promise<void> {
     if (!['EISDIR', 'EINVAL', 'EPERM', 'EACCES', 'ENOTSUP'].some(code => isErrno(error, code))) throw error
   } finally {
     await handle?.close()
+  }
+}
+
+/** Makes a directory, and those above it that are missing; their names are durable when the call resolves. */
+export async function makeDirectory(path: string, mode: number): Promise<void> {
+  const first = await fs.mkdir(path, { recursive: true, mode })
+  if (first === undefined) return
+  const top = resolve(first)
+  for (let made = resolve(path); made.length >= top.length; made = dirname(made)) {
+    await syncDirectory(dirname(made))
+  }
+}
+
+/** Removes what crashes left in a directory of writes that they cut short. A write that is under way is younger. */
+export async function removeTemporaries(directory: string): Promise<void> {
+  const oldest = Date.now() - TEMPORARY_MILLISECONDS_MAX
+  const names = await fs.readdir(directory).catch((error: unknown) => {
+    if (isErrno(error, 'ENOENT')) return []
+    throw error
+  })
+  for (const name of names.filter(isTemporaryName)) {
+    const path = join(directory, name)
+    const stats = await fs.stat(path).catch(() => undefined)
+    if (stats !== undefined && stats.mtimeMs < oldest) await fs.rm(path, { force: true })
   }
 }
 

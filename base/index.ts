@@ -2,6 +2,8 @@ export {
   type FileContent,
   isErrno,
   isTemporaryName,
+  makeDirectory,
+  removeTemporaries,
   syncDirectory,
   type WholeFileOptions,
   writeFileWhole,

@@ -11,12 +11,20 @@
  *      one: first the records, each readable as either, then the number, so a crash between is done over; a newer one is
  *      refused.
  *  I3  A write promise that has resolved is durable: LMDB syncs each commit (`overlappingSync` off; with it on, a
- *      commit is visible before it is durable). Writes asked for in one turn of the event loop share a commit. */
+ *      commit is visible before it is durable), and the names of directories and files are synced when they are made.
+ *      Writes asked for in one turn of the event loop share a commit. */
 
 import { chmodSync, closeSync, mkdirSync, openSync, readSync, statSync } from 'node:fs'
 import { dirname, join, resolve } from 'node:path'
 import { open, type RootDatabase } from 'lmdb'
-import { ConclaveError, isErrno, lockFile, syncDirectory, writeFileWhole } from '../base/index.ts'
+import {
+  ConclaveError,
+  isErrno,
+  lockFile,
+  makeDirectory,
+  syncDirectory,
+  writeFileWhole,
+} from '../base/index.ts'
 import type { JournalLimits } from './state-journal.ts'
 import {
   apexKeyOf,
@@ -77,13 +85,14 @@ export async function openState(directory: string, options: StateOptions = {}): 
       await readFormat(path)
       return openEnvironment(path, options, false, () => {})
     }
-    mkdirSync(path, { recursive: true, mode: 0o700 })
+    await makeDirectory(path, 0o700)
     const release = lockDirectory(path)
     try {
       const format = await readFormat(path)
       if (format === undefined) await writeFormat(path)
       const fresh = readStart(join(path, 'state.mdb'), 0) === undefined
       const state = openEnvironment(path, options, fresh, release)
+      if (fresh) await syncDirectory(path)
       if (format !== undefined && format < STATE_FORMAT) await migrate(state, path)
       return state
     } catch (error) {

@@ -24,6 +24,8 @@ import {
   type Clock,
   isErrno,
   type Logger,
+  makeDirectory,
+  removeTemporaries,
   silentLogger,
   syncDirectory,
   systemClock,
@@ -177,7 +179,7 @@ export class FileKeyStore extends LocalKeyStore {
     const draft = localKey({ ...facts, where: '' }, key)
     const name = pemFileName(draft.info)
     const where = join(this.#directory, name)
-    await fs.mkdir(this.#directory, { recursive: true, mode: 0o700 })
+    await makeDirectory(this.#directory, 0o700)
     const pem = pemOf(key)
     try {
       await writeFileWhole(where, [headerOf(draft), pem], { mode: 0o600, exclusive: true })
@@ -188,13 +190,14 @@ export class FileKeyStore extends LocalKeyStore {
     return { ...draft, info: { ...draft.info, where } }
   }
 
-  /** Storage keeps what is overwritten, so the file is only unlinked. */
+  /** Storage keeps what is overwritten, so the file is only unlinked; so are copies that crashes left. */
   protected override async remove(key: LocalKey): Promise<void> {
     for (const [name, id] of this.#files) {
       if (id !== key.info.id) continue
       await fs.unlink(join(this.#directory, name))
       this.#files.delete(name)
     }
+    await removeTemporaries(this.#directory)
     await syncDirectory(this.#directory)
   }
 }

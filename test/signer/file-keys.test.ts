@@ -2,12 +2,14 @@ import { spawnSync } from 'node:child_process'
 import { createPublicKey } from 'node:crypto'
 import {
   chmodSync,
+  linkSync,
   mkdtempSync,
   readdirSync,
   readFileSync,
   renameSync,
   rmSync,
   statSync,
+  utimesSync,
   writeFileSync,
 } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -88,6 +90,17 @@ test('keys that others add and remove are seen by list', async t => {
   t.is((await store.list()).length, 2)
   rmSync(key.where)
   t.deepEqual(await store.list(), [added])
+})
+
+test('what a crash left while a key was written goes with the key; a write that is under way stays', async t => {
+  const { directory, store, key, path } = await oneKey(t)
+  const left = join(directory, '.conclave-0011223344556677.tmp')
+  linkSync(path, left)
+  const hourAgo = new Date(Date.now() - 3_600_000)
+  utimesSync(left, hourAgo, hourAgo)
+  writeFileSync(join(directory, '.conclave-8899aabbccddeeff.tmp'), 'half a key')
+  await store.destroy(key.id)
+  t.deepEqual(readdirSync(directory), ['.conclave-8899aabbccddeeff.tmp'])
 })
 
 test('a key file that others may read is used, with a warning that says what to do', async t => {
