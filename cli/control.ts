@@ -63,6 +63,7 @@ function tellStatus(status: ServerStatus, output: Output): void {
   if (headrooms.length > 0)
     output.line(`First signature ends in ${(Math.min(...headrooms) / 86_400).toFixed(1)} days.`)
   tellConfiguration(status, output)
+  tellKeys(zones, output)
   const refused = zones.flatMap(zone =>
     zone.lastRefused === undefined ? [] : [{ source: zone.source, refusal: zone.lastRefused }],
   )
@@ -81,6 +82,15 @@ function tellConfiguration({ configuration }: ServerStatus, output: Output): voi
   if (refused === undefined) return
   output.line(`refused at ${at(refused.atUnix)}: what is in the file now; the configuration before goes on`)
   for (const fault of refused.faults) output.line(`  ${faultText(fault)}`)
+}
+
+/** What happens to keys first; more is told by `conclave keys status`. */
+function tellKeys(zones: readonly ZoneStatus[], output: Output): void {
+  const timed = zones.filter(({ keysNextUnix }) => keysNextUnix !== undefined)
+  const [first] = timed.sort((a, b) => a.keysNextUnix! - b.keysNextUnix!)
+  if (first === undefined) return
+  const at = new Date(first.keysNextUnix! * 1000).toISOString()
+  output.line(`Keys are looked at next at ${at}: ${first.zone} ${first.keysNext}`)
 }
 
 function tellReload(outcomes: readonly ZoneOutcome[], output: Output): void {

@@ -7,9 +7,11 @@ import { checkCommand } from './check.ts'
 import { controlCommand } from './control.ts'
 import { hsmCommands } from './hsm.ts'
 import { keysCommands } from './keys.ts'
+import { lifeCommands } from './keys-life.ts'
 import { createOutput } from './output.ts'
 import { serveCommand } from './serve.ts'
 import { digestCommand, signCommand } from './sign.ts'
+import { stateCommands } from './state.ts'
 import { verifyCommand } from './verify.ts'
 import { programVersion } from './version.ts'
 
@@ -152,7 +154,10 @@ function buildProgram(): Command {
     .option('--schema', 'print the JSON Schema of configurations, for editors')
     .action(checkCommand)
 
-  keysCommands(program.command('keys').description('keys kept in files'))
+  const keys = program.command('keys').description('keys kept in files and tokens, and keys of served zones')
+  keysCommands(keys)
+  lifeCommands(keys)
+  stateCommands(program.command('state').description('copies of the state directory'))
   hsmCommands(program.command('hsm').description('the distributed HSM: keys shared among nodes'), words)
 
   for (const [name, description] of [

@@ -9,6 +9,7 @@ import {
   dropPrivileges,
   giveToUser,
   type KeyEvent,
+  keyHandlers,
   type Nameserver,
   type RefusedEvent,
   type ServerStatus,
@@ -131,6 +132,7 @@ function openControl({ server, log, status, reload }: Service): Promise<ControlS
       zones: () => server.zones(),
       stats: () => server.stats(),
       reload: ({ zone }) => reload(typeof zone === 'string' ? zone : undefined),
+      ...keyHandlers(server),
     },
   })
 }

@@ -43,6 +43,7 @@ export {
   serveControl,
 } from './control.ts'
 export * from './counters.ts'
+export { type KeysFace, keyHandlers, stoppedKeys } from './key-control.ts'
 export type { KeyOrder, KeyReport, KeySituation, OrderEffect } from './key-desk.ts'
 export {
   type ListenCounters,
@@ -69,6 +70,7 @@ export {
   type State,
   type StateOptions,
 } from './state.ts'
+export { backupState, restoreState } from './state-backup.ts'
 export type { JournalEntry, JournalLimits } from './state-journal.ts'
 export type { SignatureChange, SignatureKind, SignatureWalk } from './state-keys.ts'
 export type { Generating, RefusedVersion, ServedVersion, StoredKey, StoredKeys } from './state-record.ts'

@@ -23,6 +23,7 @@ import {
   FileKeyStore,
   type KeyInfo,
   type KeyStore,
+  oneStore,
   type Plan,
   signingPolicyOf,
 } from '../signer/index.ts'
@@ -256,6 +257,7 @@ export class Nameserver extends EventEmitter<NameserverEvents> {
       keysMade: (zone, made) => this.#keysMade(zone, made),
       rollover: step => this.#rollover(step),
       keysHeldUntilUnix: () => this.#upkeep.keys.heldUntilUnix,
+      ownStores: async () => oneStore(await this.#parts.defaults.openKeys()),
       published: (life, version) => this.#published(life, version),
       refused: (life, refusal, edits) => this.#zoneRefused(life, refusal, edits === 'all'),
       progress: (life, signaturesMade) => this.#tell('progress', { zone: life.zone, signaturesMade }),
@@ -456,8 +458,9 @@ export class Nameserver extends EventEmitter<NameserverEvents> {
     return this.#reconfigure(this.#entry(name), await this.#settingsOf(options))
   }
 
-  async #reconfigure({ life, source }: ZoneEntry, settings: ZoneSettings): Promise<ZoneOutcome> {
+  async #reconfigure({ life, source }: ZoneEntry, wished: ZoneSettings): Promise<ZoneOutcome> {
     const before = life.settings
+    const settings = life.keys.isLive ? staysSigned(before, wished) : wished
     life.configure(settings)
     this.#files.configure(source, settings)
     if (source !== TEXT && source !== PROGRAM && (life.record === undefined || isLossy(before, settings))) {
@@ -466,6 +469,7 @@ export class Nameserver extends EventEmitter<NameserverEvents> {
     }
     const outcome = await life.inTurn(() => life.publishEdits({ kind: 'refresh' }, 'policy changed'))
     if (outcome.kind === 'unchanged') this.#upkeep.published(life)
+    await this.#upkeep.keys.run(life)
     return outcome
   }
 
@@ -757,6 +761,12 @@ function storesOf(lives: readonly ZoneLife[]): Set<KeyStore> {
       signing === undefined ? [] : [signing.stores.ksk, signing.stores.zsk],
     ),
   )
+}
+
+/** A signed zone that is to be served as it is goes there in steps (RFC 8078 §4), by the policy that it has. */
+function staysSigned(before: ZoneSettings, wished: ZoneSettings): ZoneSettings {
+  if (before.signing === undefined || wished.signing !== undefined) return wished
+  return { ...wished, signing: { ...before.signing, unsign: true } }
 }
 
 /** Whether what is served says too little of the content: TTLs were lowered further, or it was not read for signing. */

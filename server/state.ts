@@ -292,7 +292,9 @@ class LmdbState implements State {
 
   async backup(directory: string): Promise<void> {
     mkdirSync(directory, { recursive: true, mode: 0o700 })
-    await this.#root.backup(join(directory, 'state.mdb'), true)
+    const file = join(directory, 'state.mdb')
+    await this.#root.backup(file, true)
+    chmodSync(file, 0o600)
     await writeFileWhole(join(directory, 'format'), `${STATE_FORMAT}\n`, { mode: 0o600 })
     await syncDirectory(directory)
   }

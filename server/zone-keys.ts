@@ -37,6 +37,7 @@ import {
 import type { Name, ZoneRecord } from '../zones/index.ts'
 import type { KeySituation, OrderEffect } from './key-desk.ts'
 import {
+  isLive,
   type KeyStep,
   policyOfKeys,
   type Shown,
@@ -123,6 +124,11 @@ export class ZoneKeys {
 
   get timeline(): ZoneTimeline | undefined {
     return this.#stored.timeline
+  }
+
+  /** Whether anything of the zone's signatures may be in a cache. */
+  get isLive(): boolean {
+    return isLive(this.#stored)
   }
 
   /** By which keys are handled: the zone's own policy, where it leaves their kind open that of the keys there are. */

@@ -44,7 +44,7 @@ import {
   type ZoneContent,
   type ZoneRecord,
 } from '../zones/index.ts'
-import { isLive, type KeyStep, sameStored, type VersionKeys } from './key-plan.ts'
+import { type KeyStep, sameStored, type VersionKeys } from './key-plan.ts'
 import { type Refusal, refusalOfError, refusalOfResult } from './refusal.ts'
 import { SignatureLog } from './signature-log.ts'
 import type { ServedVersion } from './state-record.ts'
@@ -63,6 +63,8 @@ export interface ZoneEnvironment {
   rollover(step: RolloverStep): void
   /** Before then the clock is not trusted with what cannot be taken back. */
   keysHeldUntilUnix(): number
+  /** Where keys are when nobody says. */
+  ownStores(): Promise<ZoneStores>
   published(life: ZoneLife, version: PublishedVersion): void
   refused(life: ZoneLife, refusal: Refusal, edits: Edits['kind']): void
   progress(life: ZoneLife, signaturesMade: number): void
@@ -338,15 +340,21 @@ export class ZoneLife {
   /** Undefined: the zone is served as it is. */
   async #versionKeys(edits: Edits, step: KeyStep | undefined): Promise<VersionKeys | undefined> {
     const content = edits.kind === 'all' ? edits.content : undefined
+    if (content?.presigned !== true) await this.#goOnUnsigning()
     const { signing } = this.settings
-    if (signing === undefined) {
-      if (content?.presigned !== true && isLive(this.#environment.stateOf(this.apexKey).keys)) {
-        throw stillSigned(this.zone)
-      }
-      return undefined
-    }
+    if (signing === undefined) return undefined
     await this.keys.lookOnce()
     return this.keys.forVersion(this.#beginning(signing.policy, content), step)
+  }
+
+  /** A zone that was signed is not served unsigned at once. Where that was begun before a restart, it goes on by the policy
+   *  of then. */
+  async #goOnUnsigning(): Promise<void> {
+    if (this.settings.signing !== undefined || !this.keys.isLive) return
+    const { timeline, policy } = this.#environment.stateOf(this.apexKey).keys
+    if (timeline?.unsigningUnix === undefined || policy === undefined) throw stillSigned(this.zone)
+    const stores = await this.#environment.ownStores()
+    this.settings = { ...this.settings, signing: { policy, stores, unsign: true } }
   }
 
   /** What the content says of keys: those of others in it are taken or make it strange. */

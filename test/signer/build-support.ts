@@ -103,7 +103,7 @@ export class TestKeyStore implements KeyStore {
     return Promise.reject(new Error('no keys are made here'))
   }
 
-  resume(): Promise<SignOutcome[]> {
+  resume(_tickets: readonly string[]): Promise<SignOutcome[]> {
     return Promise.resolve([])
   }
 
