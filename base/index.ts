@@ -9,6 +9,14 @@ export {
   writeFileWhole,
 } from './atomic-file.ts'
 export { type Clock, ManualClock, systemClock, type Timer } from './clock.ts'
+export {
+  type ControlHandler,
+  type ControlOptions,
+  type ControlServer,
+  callControl,
+  controlPath,
+  serveControl,
+} from './control.ts'
 export { ConclaveError, type ErrorDetails, errorText, type Place, placeText } from './errors.ts'
 export {
   DURATION_PATTERN,

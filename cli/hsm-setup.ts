@@ -4,7 +4,7 @@ import { accessSync, constants } from 'node:fs'
 import { resolve } from 'node:path'
 import type { Command } from 'commander'
 import { ConclaveError } from '../base/index.ts'
-import { AuditFile, initQuorum, verifyAudit } from '../hsm/index.ts'
+import { AuditFile, addNode, fileError, initQuorum, readQuorumFile, verifyAudit } from '../hsm/index.ts'
 import { nameToText } from '../zones/index.ts'
 import { usage, zoneName } from './options.ts'
 import { createOutput } from './output.ts'
@@ -51,6 +51,27 @@ export function wholeNumber(option: string, text: string, most: number): number 
   const value = Number(text)
   if (Number.isInteger(value) && value >= 1 && value <= most) return value
   throw usage(`${option} ${text}`, `Give a number from 1 to ${most}.`)
+}
+
+interface AddWords {
+  readonly hsm: string
+  readonly dir: string
+  readonly listen: string
+  readonly nodeFile?: readonly string[]
+}
+
+export async function addNodeCommand(name: string, words: AddWords, command: Command): Promise<void> {
+  const output = createOutput(command.optsWithGlobals()['json'] === true)
+  const outcome = readQuorumFile(words.hsm)
+  if (outcome.kind === 'faults') throw fileError(outcome.faults)
+  const { dir: directory, listen, nodeFile: nodeFiles = [] } = words
+  const file = await addNode(outcome.configuration, { name, directory, listen, nodeFiles })
+  if (output.json) return output.value({ node: name, file })
+  output.line(`${file}: carry its directory to its host, and run it: conclave hsm node node.yaml`)
+  output.line(
+    'The other nodes must have it in `nodes` of their node.yaml, and be started anew; the coordinator, too.',
+  )
+  output.line('Then give it shares: conclave hsm reshare --hsm FILE --members NAMES --threshold NUMBER')
 }
 
 interface AuditWords {

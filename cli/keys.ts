@@ -19,6 +19,7 @@ import {
   type KeyRole,
   type KeyStore,
   keysOfZone,
+  openQuorumStore,
   writeBindPair,
   writePem,
 } from '../signer/index.ts'
@@ -33,7 +34,7 @@ import {
 } from './keys-offline.ts'
 import { algorithmNumber, usage, zoneName } from './options.ts'
 import { createOutput, type Output, table } from './output.ts'
-import { openToken } from './token.ts'
+import { openToken, warnings } from './token.ts'
 
 interface DirectoryWords {
   readonly keys: string
@@ -41,6 +42,7 @@ interface DirectoryWords {
 
 interface StoreWords extends DirectoryWords {
   readonly pkcs11?: string
+  readonly hsm?: string
 }
 
 const DEFAULT_DIRECTORY = join('.conclave', 'keys')
@@ -50,14 +52,16 @@ export function keysCommands(keys: Command): void {
   const command = (name: string): Command =>
     keys.command(name).option('--keys <dir>', 'directory of keys', DEFAULT_DIRECTORY)
   const tokenCommand = (name: string): Command =>
-    command(name).option('--pkcs11 <uri>', 'the keys of a token instead (RFC 7512)')
+    command(name)
+      .option('--pkcs11 <uri>', 'the keys of a token instead (RFC 7512)')
+      .option('--hsm <file>', 'the keys of a quorum instead: its quorum.yaml')
   const role = new Option('--role <role>', 'what the key signs').choices(['csk', 'ksk', 'zsk']).default('csk')
 
   tokenCommand('list').description('keys in the directory').argument('[zone]').action(listKeys)
   tokenCommand('generate')
     .description('make a key')
     .argument('<zone>')
-    .option('--algorithm <name>', 'algorithm', 'ecdsap256sha256')
+    .option('--algorithm <name>', 'algorithm (default: ecdsap256sha256; with --hsm ed25519)')
     .option('--bits <number>', 'size of an RSA key', '2048')
     .addOption(role)
     .action(generateKey)
@@ -154,15 +158,22 @@ async function withKeys(
   }
 }
 
-/** The same with a token, where one is named. */
+/** The same with a token or a quorum, where one is named. */
 async function withStore(
   words: StoreWords,
   command: Command,
   work: (store: KeyStore, output: Output) => Promise<void>,
 ): Promise<void> {
-  if (words.pkcs11 === undefined) return withKeys(words, command, work)
+  const { pkcs11, hsm } = words
+  if (pkcs11 !== undefined && hsm !== undefined) throw usage('--pkcs11 beside --hsm', 'Give one of them.')
   const output = createOutput(command.optsWithGlobals()['json'] === true)
-  const store = await openToken(words.pkcs11, output)
+  const store =
+    hsm !== undefined
+      ? await openQuorumStore({ file: hsm, log: warnings(output) })
+      : pkcs11 !== undefined
+        ? await openToken(pkcs11, output)
+        : undefined
+  if (store === undefined) return withKeys(words, command, work)
   try {
     await work(store, output)
   } finally {
@@ -209,7 +220,7 @@ function listKeys(zone: string | undefined, words: StoreWords, command: Command)
 }
 
 interface GenerateWords extends StoreWords {
-  readonly algorithm: string
+  readonly algorithm?: string
   readonly bits: string
   readonly role: KeyRole
 }
@@ -217,7 +228,8 @@ interface GenerateWords extends StoreWords {
 function generateKey(zone: string, words: GenerateWords, command: Command): Promise<void> {
   const bits = Number(words.bits)
   if (!Number.isInteger(bits)) throw usage(`--bits ${words.bits}`, 'Give a number such as 2048.')
-  const spec = { zone: zoneName(zone), algorithm: algorithmNumber(words.algorithm), role: words.role, bits }
+  const { algorithm = words.hsm === undefined ? 'ecdsap256sha256' : 'ed25519' } = words
+  const spec = { zone: zoneName(zone), algorithm: algorithmNumber(algorithm), role: words.role, bits }
   return withStore(words, command, async (store, output) => tellKeys([await store.generate(spec)], output))
 }
 

@@ -5,7 +5,7 @@ import { type Name, nameFromText, timeFromOctets, ttlFromOctets, typeFromText } 
 
 /** Options of `serve` and `sign` that say how a zone is signed. */
 export interface SigningWords {
-  readonly algorithm: string
+  readonly algorithm?: string
   readonly denial: 'nsec' | 'nsec3' | 'opt-out'
   readonly nsec3Iterations: string
   readonly nsec3Salt: string
@@ -14,6 +14,10 @@ export interface SigningWords {
   readonly splitKeys?: true
   readonly replaceKeys?: true
   readonly foreignKeys: 'refuse' | 'include'
+  /** quorum.yaml: keys are in the quorum. */
+  readonly hsm?: string
+  /** Only KSKs are; ZSKs are local. */
+  readonly kskOnly?: true
 }
 
 /** RFC 5155 §3.1.3 gives 16 bits; what validators accept is far below (RFC 9276 §3.2). */
@@ -35,7 +39,13 @@ export function wordOf<T>(read: () => T): T {
   }
 }
 
+/** What keys are made with where nothing is said: the quickest to verify, or what nodes make among themselves. */
+const ALGORITHM_DEFAULT = 'ecdsap256sha256'
+const ALGORITHM_QUORUM = 'ed25519'
+
 export function signingPolicy(words: SigningWords): SigningPolicy {
+  if (words.kskOnly && words.hsm === undefined)
+    throw usage('--ksk-only without --hsm', 'Give --hsm FILE, too.')
   const iterations = Number(words.nsec3Iterations)
   if (!Number.isInteger(iterations) || iterations < 0 || iterations > ITERATIONS_MAX) {
     throw usage(
@@ -49,12 +59,14 @@ export function signingPolicy(words: SigningWords): SigningPolicy {
   }
   return {
     ...defaultSigningPolicy,
-    algorithm: algorithmNumber(words.algorithm),
+    algorithm: algorithmNumber(
+      words.algorithm ?? (words.hsm === undefined ? ALGORITHM_DEFAULT : ALGORITHM_QUORUM),
+    ),
     denial: words.denial,
     nsec3: { iterations, salt: new Uint8Array(Buffer.from(salt, 'hex')) },
     zonemd: words.zonemd,
     gate: words.gate,
-    splitKeys: words.splitKeys ?? false,
+    splitKeys: words.splitKeys ?? words.kskOnly ?? false,
     replaceKeys: words.replaceKeys ?? false,
     foreignKeys: words.foreignKeys,
   }

@@ -36,9 +36,10 @@ function signingOptions(command: Command): Command {
   return command
     .option(
       '--algorithm <name>',
-      'algorithm of new keys: ecdsap256sha256, ed25519, rsasha256 …',
-      'ecdsap256sha256',
+      'algorithm of new keys: ecdsap256sha256, ed25519, rsasha256 … (default: the first; with --hsm the second)',
     )
+    .option('--hsm <file>', 'keys of a distributed HSM: its quorum.yaml')
+    .option('--ksk-only', 'with --hsm: only KSKs are there; ZSKs are local files')
     .addOption(
       new Option('--denial <kind>', 'proofs of what does not exist')
         .choices(['nsec', 'nsec3', 'opt-out'])

@@ -28,6 +28,7 @@ import {
   type KeyStore,
   offlineSettings,
   oneStore,
+  openQuorumStore,
   policyWarnings,
   type SerialPolicy,
   type SigningPolicy,
@@ -40,7 +41,7 @@ import { type Name, type PrintedZone, printZone, type Store } from '../zones/ind
 import { checkResponse, readBundles } from './keys-offline.ts'
 import { type SigningWords, signingPolicy, timeUnix, typeSet, usage } from './options.ts'
 import { createOutput, type Output, progressBar, writeStandardOutput } from './output.ts'
-import { openToken } from './token.ts'
+import { openToken, warnings } from './token.ts'
 import { type InputZone, keysDirectoryBeside, readZone, tellFaults } from './zone-input.ts'
 
 interface SignWords extends SigningWords {
@@ -68,17 +69,17 @@ export async function signCommand(path: string, words: SignWords, command: Comma
   const input = readZone(path, words.origin, output)
   if (input === undefined) return fail()
   const pool = new CryptoPool({ threads: availableParallelism() })
-  let store: KeyStore | undefined
+  let stores: ZoneStores | undefined
   try {
-    store = await openKeys(path, words, input.content.apex, pool, output)
-    const { settings, made } = await settingsOf(store, input, words, policy, times, now)
+    stores = await openStores(path, words, input.content.apex, pool, output)
+    const { settings, made } = await settingsOf(stores, input, words, policy, times, now)
     const built = await build(input, settings, words, pool, output)
     if (built === undefined) return fail()
     const zone = { apex: built.record.apex, namesRoot: built.names.root, nsec3Root: built.nsec3?.root ?? 0 }
     await writeZone(input.store, zone, words.output, generic)
     tellSigned(input, built, made, words.output, output)
   } finally {
-    await store?.close()
+    for (const store of new Set([stores?.ksk, stores?.zsk])) await store?.close()
     await pool.close()
   }
 }
@@ -101,8 +102,14 @@ function validity(words: SignWords, now: number): Pick<SigningSettings, 'incepti
   }
 }
 
-function checkKeyWords(path: string, { keys, ksk, zsk, pkcs11 }: SignWords): void {
+function checkKeyWords(path: string, { keys, ksk, zsk, pkcs11, hsm, kskOnly }: SignWords): void {
   const named = ksk !== undefined || zsk !== undefined
+  if (hsm !== undefined && (named || pkcs11 !== undefined || (keys !== undefined && !kskOnly)))
+    throw usage(
+      '--hsm beside other keys',
+      'Give a quorum, a token or files; with --ksk-only, --keys for the ZSK.',
+    )
+  if (hsm !== undefined && !kskOnly) return
   if (pkcs11 !== undefined && (named || keys !== undefined))
     throw usage('--pkcs11 beside key files', 'Give a token or files, not both.')
   if (named && keys !== undefined)
@@ -113,6 +120,25 @@ function checkKeyWords(path: string, { keys, ksk, zsk, pkcs11 }: SignWords): voi
 
 function fail(): void {
   process.exitCode = 1
+}
+
+/** A quorum, for KSKs alone with ZSKs beside the zone, or one store for all. */
+async function openStores(
+  path: string,
+  words: SignWords,
+  apex: Name,
+  pool: CryptoPool,
+  output: Output,
+): Promise<ZoneStores> {
+  if (words.hsm === undefined) return oneStore(await openKeys(path, words, apex, pool, output))
+  const quorum = await openQuorumStore({ file: words.hsm, log: warnings(output) })
+  if (!words.kskOnly) return oneStore(quorum)
+  try {
+    return { ksk: quorum, zsk: await openKeys(path, words, apex, pool, output) }
+  } catch (error) {
+    await quorum.close()
+    throw error
+  }
 }
 
 /** A token, named key files, a directory of BIND pairs, or a directory of ours. */
@@ -152,14 +178,13 @@ function hasBindPairs(directory: string): boolean {
 }
 
 async function settingsOf(
-  store: KeyStore,
+  stores: ZoneStores,
   input: InputZone,
   words: SignWords,
   policy: SigningPolicy,
   times: Pick<SigningSettings, 'inceptionUnix' | 'expirationUnix'>,
   now: number,
 ): Promise<{ readonly settings: SigningSettings; readonly made: readonly KeyInfo[] }> {
-  const stores = oneStore(store)
   const existing = await heldKeys(stores, input.content.apex)
   const included = policy.foreignKeys === 'include' && !policy.replaceKeys
   const foreign = foreignKeysIn(input.store, input.content, existing.infos)

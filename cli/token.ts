@@ -21,10 +21,14 @@ export function openToken(uri: string, output: Output): Promise<Pkcs11KeyStore> 
   return Pkcs11KeyStore.open({ ...options, pin: promptPin })
 }
 
-function warnings(output: Output): Logger {
+/** Warnings beside what a command prints. */
+export function warnings(output: Output): Logger {
   return {
     ...silentLogger,
-    warn: (message, fields) => output.note(`warning: ${message}: ${fields?.['why'] ?? fields?.['file']}`),
+    warn: (message, fields) =>
+      output.note(
+        `warning: ${message}: ${fields?.['why'] ?? fields?.['file'] ?? fields?.['what'] ?? fields?.['node']}`,
+      ),
   }
 }
 

@@ -135,3 +135,7 @@ export function keyTagOf(dnskey: Uint8Array): number {
   for (const [at, octet] of dnskey.entries()) sum += (at & 1) === 0 ? octet << 8 : octet
   return (sum + (sum >>> 16)) & 0xffff
 }
+
+export function keyTagOfRecord(record: QuorumKeyRecord): number {
+  return keyTagOf(dnskeyOf(record))
+}

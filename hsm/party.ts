@@ -1,10 +1,12 @@
 /** The secrets of a party in its vault: identity and CURVE keys, in one file each party. */
 
-import { readFileSync } from 'node:fs'
+import { randomBytes } from 'node:crypto'
+import { existsSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { decode, encode } from 'cborg'
 import { z } from 'zod'
-import { ConclaveError } from '../base/index.ts'
-import { generateIdentity, type Identity, identityOf } from './identity.ts'
+import { ConclaveError, writeFileWhole } from '../base/index.ts'
+import { generateIdentity, type Identity, type IdentitySecrets, identityOf } from './identity.ts'
 import type { PinnedParty, VaultOpener, VaultPlace } from './quorum-files.ts'
 import { type CurveKeys, generateCurveKeys } from './transport.ts'
 import { Vault, type VaultSecret } from './vault.ts'
@@ -14,6 +16,7 @@ export interface Party {
   readonly curve: CurveKeys
 }
 
+const KEY_FILE_OCTETS = 32
 const octets = z.custom<Uint8Array>(value => value instanceof Uint8Array)
 const partySchema = z.tuple([z.string(), octets, octets, z.string(), z.string()])
 
@@ -27,6 +30,16 @@ export async function createParty(vault: Vault, file: string, name: string): Pro
 
 /** @throws ConclaveError VAULT_DAMAGED */
 export function readParty(vault: Vault, file: string): Party {
+  const { curve, ...secrets } = readPartySecrets(vault, file)
+  return { identity: identityOf(secrets), curve }
+}
+
+/** The private halves as they are, for a process that is to be that party.
+ *  @throws ConclaveError VAULT_DAMAGED */
+export function readPartySecrets(
+  vault: Vault,
+  file: string,
+): IdentitySecrets & { readonly curve: CurveKeys } {
   const parsed = partySchema.safeParse(decode(vault.read(file), { strict: true })).data
   if (parsed === undefined) {
     throw new ConclaveError('VAULT_DAMAGED', 'what is in the file is no identity', {
@@ -35,7 +48,7 @@ export function readParty(vault: Vault, file: string): Party {
     })
   }
   const [name, signing, sealing, publicKey, secretKey] = parsed
-  return { identity: identityOf({ name, signing, sealing }), curve: { publicKey, secretKey } }
+  return { name, signing, sealing, curve: { publicKey, secretKey } }
 }
 
 /** @throws ConclaveError VAULT_OPEN, VAULT_SECRET */
@@ -58,6 +71,18 @@ export function vaultSecret(opener: VaultOpener): VaultSecret {
       })
     }
   }
+}
+
+/** The same where there may be none yet; a key file that is missing is made, too.
+ *  @throws ConclaveError VAULT_OPEN, VAULT_SECRET */
+export async function openOrCreateVault(place: VaultPlace): Promise<Vault> {
+  if (existsSync(join(place.vault, 'vault'))) return openVault(place)
+  const { opener } = place
+  if (opener.kind === 'key-file' && !existsSync(opener.file)) {
+    const octets = new Uint8Array(randomBytes(KEY_FILE_OCTETS))
+    await writeFileWhole(opener.file, octets, { mode: 0o600, exclusive: true })
+  }
+  return Vault.create(place.vault, vaultSecret(opener))
 }
 
 function readSecret(file: string): Buffer {

@@ -55,9 +55,11 @@ export async function initQuorum(init: QuorumInit): Promise<InitializedQuorum> {
   for (const name of names) {
     nodes.push(await createParty(await makeVault(join(directory, name), init), VAULT_IDENTITY, name))
   }
+  const { passphraseVariable } = init
+  const policy = firstPolicy(init.zones)
   for (const [at, name] of names.entries()) {
     const listen = addressOf(init, at)
-    const text = nodeText({ name, listen, coordinator, dealer, nodes, init })
+    const text = nodeText({ name, listen, coordinator, dealer, nodes, passphraseVariable, policy })
     await writeFileWhole(join(directory, name, 'node.yaml'), text, PRIVATE_FILE)
   }
   const file = join(directory, 'quorum.yaml')
@@ -70,7 +72,8 @@ function addressOf({ address, firstPort }: QuorumInit, at: number): string {
   return `tcp://${address.includes(':') ? `[${address}]` : address}:${firstPort + at}`
 }
 
-function checkEmpty(directory: string): void {
+/** @throws ConclaveError QUORUM_EXISTS */
+export function checkEmpty(directory: string): void {
   try {
     if (readdirSync(directory).length === 0) return
   } catch (error) {
@@ -83,8 +86,12 @@ function checkEmpty(directory: string): void {
   })
 }
 
-async function makeVault(directory: string, { passphraseVariable }: QuorumInit): Promise<Vault> {
-  mkdirSync(directory, { mode: 0o700 })
+/** A directory with a vault, and what opens it. */
+export async function makeVault(
+  directory: string,
+  { passphraseVariable }: Pick<QuorumInit, 'passphraseVariable'>,
+): Promise<Vault> {
+  mkdirSync(directory, { recursive: true, mode: 0o700 })
   if (passphraseVariable !== undefined) {
     const opener = { kind: 'passphrase-variable', variable: passphraseVariable } as const
     return Vault.create(join(directory, 'vault'), vaultSecret(opener))
@@ -94,27 +101,30 @@ async function makeVault(directory: string, { passphraseVariable }: QuorumInit):
   return Vault.create(join(directory, 'vault'), { kind: 'key', octets })
 }
 
-interface NodeText {
+/** What stands in a node.yaml that is made. */
+export interface NodeText {
   readonly name: string
   readonly listen: string
   readonly coordinator: PinnedParty
   readonly dealer: PinnedParty
   readonly nodes: readonly PinnedParty[]
-  readonly init: QuorumInit
+  readonly passphraseVariable?: string | undefined
+  readonly policy: unknown
 }
 
-function partyText({ name, signing, sealing }: PinnedParty): Record<string, string> {
+export function partyText({ name, signing, sealing }: PinnedParty): Record<string, string> {
   const text = (octets: Uint8Array): string => Buffer.from(octets).toString('base64')
   return { name, signing: text(signing), sealing: text(sealing) }
 }
 
-function openerText(keyFile: string, { passphraseVariable }: QuorumInit): Record<string, string> {
+function openerText(keyFile: string, passphraseVariable: string | undefined): Record<string, string> {
   return passphraseVariable === undefined
     ? { 'key-file': keyFile }
     : { 'passphrase-variable': passphraseVariable }
 }
 
-function nodeText({ name, listen, coordinator, dealer, nodes, init }: NodeText): string {
+/** The rules a node begins with: wide, so that everything works at once. */
+export function firstPolicy(zones: readonly string[]): Record<string, unknown> {
   const rule = {
     roles: ['csk', 'ksk', 'zsk'],
     types: 'any',
@@ -126,18 +136,22 @@ function nodeText({ name, listen, coordinator, dealer, nodes, init }: NodeText):
     'messages-per-minute-max': 1_000_000,
     dnskeys: 'any',
   }
-  const { zones } = init
   const rules = zones.length === 0 ? [{ zone: '*', ...rule }] : zones.map(zone => ({ zone, ...rule }))
+  return { keygen: true, deal: true, reshare: true, erase: false, zones: rules }
+}
+
+export function nodeText(node: NodeText): string {
+  const { name, listen, coordinator, dealer, nodes, passphraseVariable, policy } = node
   return `# ${name} of a quorum: who may ask it, and what it signs for them. docs/hsm.md explains each key.
 ${stringify({
-  node: { name, vault: 'vault', ...openerText('key', init), audit: 'audit.log' },
+  node: { name, vault: 'vault', ...openerText('key', passphraseVariable), audit: 'audit.log' },
   coordinators: [{ ...partyText(coordinator), curve: coordinator.curve, listen }],
   dealers: [partyText(dealer)],
   nodes: nodes.map(partyText),
 })}
 # The rules this node keeps by itself, whatever a coordinator asks. Narrow them: name the zones, list the DNSKEYs that
 # may be in them (dnskeys), ask for operators' approvals of what keys sign (approvals).
-${stringify({ policy: { keygen: true, deal: true, reshare: true, erase: false, zones: rules } })}`
+${stringify({ policy })}`
 }
 
 function quorumText(init: QuorumInit, nodes: readonly PinnedParty[]): string {
@@ -146,7 +160,7 @@ ${stringify({
   coordinator: {
     name: 'coordinator',
     vault: 'coordinator/vault',
-    ...openerText('coordinator/key', init),
+    ...openerText('coordinator/key', init.passphraseVariable),
     state: 'coordinator/state',
   },
   threshold: init.threshold,

@@ -282,7 +282,10 @@ export const quorumSchema: z.ZodType<QuorumShape> = z.strictObject({
     }),
     'the coordinator: the process that asks the nodes',
   ),
-  threshold: required(wholeNumber(2, NODES_MAX), 'how many nodes suffice; more than half of them'),
+  threshold: required(
+    wholeNumber(2, NODES_MAX),
+    'how many nodes suffice for new keys, more than half of their members; so many must show a key for it to be believed',
+  ),
   nodes: required(
     z
       .array(

@@ -53,11 +53,15 @@ export async function dealRsa(
 /** I1. Each new prime is tried with all before it, so that a product too short costs one prime, not two. */
 async function findPrimes(bits: number, onPrime: (found: number) => void): Promise<{ p: bigint; q: bigint }> {
   const found: bigint[] = []
+  let count = 0
+  const draw = async (): Promise<bigint> => {
+    const prime = await safePrime(bits / 2)
+    onPrime(++count)
+    return prime
+  }
   for (;;) {
-    const more = found.length === 0 ? 2 : 1
-    const drawn = await Promise.all(Array.from({ length: more }, () => safePrime(bits / 2)))
+    const drawn = await Promise.all(found.length === 0 ? [draw(), draw()] : [draw()])
     for (const q of drawn) {
-      onPrime(found.length + 1)
       const p = found.find(one => one !== q && bitLength(one * q) === bits)
       if (p !== undefined) return { p, q }
       found.push(q)
@@ -68,8 +72,9 @@ async function findPrimes(bits: number, onPrime: (found: number) => void): Promi
 function safePrime(bits: number): Promise<bigint> {
   return new Promise((resolve, reject) => {
     generatePrime(bits, { safe: true, bigint: true }, (error, prime) => {
-      if (error === null) resolve(prime)
-      else reject(error)
+      // The types say null; Node.js 20 says undefined.
+      if (error) reject(error)
+      else resolve(prime)
     })
   })
 }

@@ -113,6 +113,10 @@ function keystoreOf(shape: KeystoreShape, path: YamlPath, report: Report): Keyst
     const { type, directory } = shape
     return { type, ...(directory === undefined ? {} : { directory: report.resolve(directory) }) }
   }
+  if (shape.type === 'quorum') {
+    report.isThere([...path, 'file'], shape.file, 'file')
+    return { type: 'quorum', file: report.resolve(shape.file) }
+  }
   const { type, uri, 'pin-file': pinFile, 'pin-environment': pinEnvironment } = shape
   if (pinFile !== undefined && pinEnvironment !== undefined) {
     report.error(path, 'the PIN is in a file or in the environment, not in both')

@@ -222,6 +222,10 @@ const keystores = {
       'variable of the environment that has the PIN',
     ),
   }),
+  quorum: z.strictObject({
+    type: required(word('quorum'), '`quorum`'),
+    file: required(text('a path'), 'quorum.yaml of a distributed HSM (docs/hsm.md)'),
+  }),
 }
 
 /** Whatever the type is, it is none of these. */

@@ -82,6 +82,7 @@ export type KeystoreShape =
       readonly 'pin-file'?: Maybe<string>
       readonly 'pin-environment'?: Maybe<string>
     }
+  | { readonly type: 'quorum'; readonly file: string }
 
 export interface ConfigurationShape {
   readonly server?: Maybe<{

@@ -1,6 +1,12 @@
 /** Key stores of a configuration: opened by name, closed by name. */
 import type { Clock, Logger } from '../base/index.ts'
-import { type KeyStore, Pkcs11KeyStore, pinFromFile, type ZoneStores } from '../signer/index.ts'
+import {
+  type KeyStore,
+  openQuorumStore,
+  Pkcs11KeyStore,
+  pinFromFile,
+  type ZoneStores,
+} from '../signer/index.ts'
 import type { RoleStores } from './config-shape.ts'
 import type { KeystoreConfiguration } from './config-types.ts'
 import { openOrLate } from './late-store.ts'
@@ -71,6 +77,8 @@ function openStore(store: KeystoreConfiguration, surroundings: StoreSurroundings
   switch (store.type) {
     case 'file':
       return surroundings.openFiles(store.directory)
+    case 'quorum':
+      return openQuorumStore({ file: store.file, clock, log, lead: true })
     case 'pkcs11': {
       const { uri, pinFile, pinEnvironment } = store
       return Pkcs11KeyStore.open({

@@ -33,6 +33,8 @@ export type KeystoreConfiguration =
       readonly pinFile?: string
       readonly pinEnvironment?: string
     }
+  /** Absolute path of quorum.yaml. */
+  | { readonly type: 'quorum'; readonly file: string }
 
 export interface ZoneConfiguration {
   readonly kind: 'file' | 'directory'

@@ -1,5 +1,13 @@
 /** The public face of server/: answers, transports, the nameserver. */
 
+export {
+  type ControlHandler,
+  type ControlOptions,
+  type ControlServer,
+  callControl,
+  controlPath,
+  serveControl,
+} from '../base/index.ts'
 export { AccessControl, type AccessOptions, type AccessRule, type TransferRules } from './access.ts'
 export {
   type ListenAddress,
@@ -34,14 +42,6 @@ export type {
   ZoneConfiguration,
 } from './config-types.ts'
 export { type ConfiguredOptions, ConfiguredServer } from './configured.ts'
-export {
-  type ControlHandler,
-  type ControlOptions,
-  type ControlServer,
-  callControl,
-  controlPath,
-  serveControl,
-} from './control.ts'
 export * from './counters.ts'
 export { type KeysFace, keyHandlers, stoppedKeys } from './key-control.ts'
 export type { KeyOrder, KeyReport, KeySituation, OrderEffect } from './key-desk.ts'

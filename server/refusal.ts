@@ -19,14 +19,16 @@ const PASSING: ReadonlySet<string> = new Set([
   'CRYPTO_FAILED',
   'FILE_WRITE',
   'KEY_GENERATE',
+  'KEYGEN_FAILED',
   'KEY_UNREADABLE',
+  'QUORUM_SHORT',
   'STATE_WRITE',
   'STORE_FULL',
   'STORE_READERS',
 ])
 const RETRY_SECONDS = 10
-/** An approval takes people; each asking again may bother them. */
-const PENDING_RETRY_SECONDS = 3600
+/** An approval takes people, who see what is pending until then and are not asked anew. */
+const PENDING_RETRY_SECONDS = 60
 
 export function refusalOfResult(
   result: Exclude<BuildResult, { kind: 'built' | 'unchanged' }>,

@@ -41,7 +41,7 @@ export {
   type SigningPolicy,
   signingPolicyOf,
 } from './policy.ts'
-export { QuorumKeyStore, type QuorumStoreOptions } from './quorum-store.ts'
+export { type OpenQuorumStore, openQuorumStore } from './quorum-open.ts'
 export { type Decision, decide, nextAction } from './roll.ts'
 export { applyEvent, initialTimeline, settle, type ZoneBefore } from './roll-events.ts'
 export { explain, type KeyStatus, type NextStep, type RollStatus } from './roll-explain.ts'

@@ -162,10 +162,17 @@ export async function ensureKeys(
   avoidTags: readonly number[] = [],
 ): Promise<{ readonly keys: HeldKeys; readonly made: readonly KeyInfo[] }> {
   const keys = await heldKeys(stores, zone)
-  if (keys.infos.length > 0) return { keys, made: [] }
+  const [first] = keys.infos
+  // A KSK that was made in a ceremony has no ZSK yet.
+  const onlyKsk = policy.splitKeys && keys.infos.every(({ role }) => role === 'ksk')
+  if (first !== undefined && !onlyKsk) return { keys, made: [] }
   const made: KeyInfo[] = []
-  for (const role of policy.splitKeys ? (['ksk', 'zsk'] as const) : (['csk'] as const)) {
-    const spec = { zone, algorithm: policy.algorithm, role, bits: policy.rsaBits, avoidTags }
+  const roles =
+    first !== undefined ? ['zsk' as const] : policy.splitKeys ? (['ksk', 'zsk'] as const) : ['csk' as const]
+  for (const role of roles) {
+    // RFC 4035 §2.2: both are of one algorithm, or the zone is not signed by the one of the KSK.
+    const algorithm = first?.algorithm ?? policy.algorithm
+    const spec = { zone, algorithm, role, bits: policy.rsaBits, avoidTags }
     made.push(await storeOfRole(stores, role).generate(spec))
   }
   return { keys: await heldKeys(stores, zone), made }

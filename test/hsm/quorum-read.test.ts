@@ -162,7 +162,7 @@ test('quorum.yaml: a threshold that cannot be, addresses twice', t => {
   const node = (name: string) => ({ ...party(name), curve: CURVE, address: 'tcp://127.0.0.1:5400' })
   const text = stringify({
     coordinator: { name: 'coordinator', vault: 'v', 'key-file': 'k', state: 's' },
-    threshold: 2,
+    threshold: 5,
     nodes: ['a', 'b', 'c', 'd'].map(node),
   })
   const path = join(directoryOf(t, { 'quorum.yaml': text }), 'quorum.yaml')

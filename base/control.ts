@@ -1,4 +1,4 @@
-/** The control socket of a running server: one request a line, one response a line, both JSON, over a Unix socket that
+/** The control socket of a running process (a server, or the coordinator of a quorum): one request a line, one response a line, both JSON, over a Unix socket that
  *  only its owner may use.
  *
  *    {"command":"reload","arguments":{"zone":"example."}}
@@ -14,7 +14,9 @@ import { chmodSync, lstatSync, mkdirSync, unlinkSync } from 'node:fs'
 import { connect, createServer, type Server, type Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { dirname, join, resolve } from 'node:path'
-import { ConclaveError, isErrno, type Logger, type Place } from '../base/index.ts'
+import { isErrno } from './atomic-file.ts'
+import { ConclaveError, type Place } from './errors.ts'
+import type { Logger } from './log.ts'
 
 /** What a command does; the result goes through JSON. */
 export type ControlHandler = (args: Readonly<Record<string, unknown>>) => unknown
@@ -23,6 +25,8 @@ export interface ControlOptions {
   readonly path: string
   readonly handlers: Readonly<Record<string, ControlHandler>>
   readonly log: Logger
+  /** Longest request in octets; 64 KiB without it. */
+  readonly requestOctetsMax?: number
 }
 
 export interface ControlServer {
@@ -130,12 +134,13 @@ function serveConnection(socket: Socket, options: ControlOptions): void {
   socket.setTimeout(IDLE_MILLISECONDS, () => socket.destroy())
   socket.on('error', () => socket.destroy())
   let last = Promise.resolve()
-  readLines(socket, REQUEST_OCTETS_MAX, line => {
+  const { requestOctetsMax = REQUEST_OCTETS_MAX } = options
+  readLines(socket, requestOctetsMax, line => {
     // One answer at a time, in order; what comes meanwhile stays in the kernel's buffer.
     socket.pause()
     socket.setTimeout(0)
     last = last.then(async () => {
-      const response = line === undefined ? tooLong() : await respond(line, options)
+      const response = line === undefined ? tooLong(requestOctetsMax) : await respond(line, options)
       if (socket.writable) socket.write(`${JSON.stringify(response)}\n`)
       if (line === undefined) socket.end()
       else socket.setTimeout(IDLE_MILLISECONDS).resume()
@@ -230,8 +235,8 @@ function isObject(value: unknown): value is Record<string, unknown> {
   return typeof value === 'object' && value !== null && !Array.isArray(value)
 }
 
-function tooLong(): Response {
-  const message = `a request has at most ${REQUEST_OCTETS_MAX} octets`
+function tooLong(octetsMax: number): Response {
+  const message = `a request has at most ${octetsMax} octets`
   return { ok: false, error: { code: 'CONTROL_REQUEST', message } }
 }
 

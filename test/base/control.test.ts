@@ -6,14 +6,14 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import test, { type ExecutionContext } from 'ava'
 import fc from 'fast-check'
-import { ConclaveError, silentLogger } from '../../base/index.ts'
 import {
   type ControlHandler,
   type ControlServer,
   callControl,
   controlPath,
   serveControl,
-} from '../../server/control.ts'
+} from '../../base/control.ts'
+import { ConclaveError, silentLogger } from '../../base/index.ts'
 
 const handlers: Readonly<Record<string, ControlHandler>> = {
   status: () => ({ zones: 3 }),
