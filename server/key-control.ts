@@ -1,9 +1,10 @@
 /** Keys of zones over the control socket, and of a state directory that no server uses; both give the same answers.
  *  I1  Without a server, looking and trying take no lock and write nothing; an order takes the directory's lock. */
+
+import type { ControlHandler } from '../base/index.ts'
 import { type Clock, ConclaveError, systemClock } from '../base/index.ts'
 import { applyEvent, type KeyInfo, type Plan } from '../signer/index.ts'
 import { keyOf, type Name, nameFromText, nameOfKey, nameToText, rootName } from '../zones/index.ts'
-import type { ControlHandler } from './control.ts'
 import {
   type KeyOrder,
   type KeyReport,
