@@ -24,7 +24,7 @@ interface Wanted {
 const FETCH_MAX = 64
 /** Kept ready at most: memory of the node, too. */
 const READY_MAX = 2048
-const READY_MIN = 16
+const READY_MIN = 8
 
 export class CommitmentPool {
   readonly #options: PoolOptions

@@ -71,8 +71,15 @@ function publicOctets(key: KeyObject): Uint8Array {
   return new Uint8Array(der.subarray(der.length - PUBLIC_OCTETS))
 }
 
+/** Keys worked out from their octets; parties are few, and their messages many. */
+const publicKeys = new WeakMap<Uint8Array, KeyObject>()
+
 function publicKey(prefix: Buffer, octets: Uint8Array): KeyObject {
-  return createPublicKey({ key: Buffer.concat([prefix, octets]), format: 'der', type: 'spki' })
+  const known = publicKeys.get(octets)
+  if (known !== undefined) return known
+  const key = createPublicKey({ key: Buffer.concat([prefix, octets]), format: 'der', type: 'spki' })
+  publicKeys.set(octets, key)
+  return key
 }
 
 /** A signature over a labelled hash, so that it is good for one purpose only. */

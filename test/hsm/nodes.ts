@@ -39,12 +39,14 @@ export const openPolicy: NodePolicy = {
 export class Disk implements ShareStorage {
   readonly shares: Map<string, StoredShare> = new Map()
   log = ''
+  saves = 0
 
   load(): StoredShare[] {
     return [...this.shares.values()]
   }
 
   async save(share: StoredShare): Promise<void> {
+    this.saves++
     this.shares.set(nameOf(share), share)
   }
 
