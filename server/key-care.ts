@@ -27,6 +27,7 @@ export interface KeyCareOptions {
 export const KEYS = 'keys'
 export const ASK = 'ask'
 
+/** The first pause between two times of asking; less where a DS RRset lives shorter than that. */
 const ASK_SECONDS = 30
 const ASK_SECONDS_MAX = 3600
 /** Zones whose parents and servers are asked at a time. */
@@ -90,7 +91,8 @@ export class KeyCare {
     }
     const text = JSON.stringify(questions)
     if (this.#asked.get(life.zone)?.text === text) return
-    this.#asked.set(life.zone, { text, seconds: ASK_SECONDS })
+    const seconds = Math.min(ASK_SECONDS, Math.max(1, policy.parent.dsTtlSeconds))
+    this.#asked.set(life.zone, { text, seconds })
     this.#options.schedule(life, ASK, this.#options.clock.now())
   }
 
