@@ -11,7 +11,7 @@ import { type Identity, type PublicIdentity, sealTo } from './identity.ts'
 import { signedOctets } from './integers.ts'
 import { encodeKeyRecord, type KeyRole } from './key-record.ts'
 import type { NodeRequest } from './messages.ts'
-import { dealContext } from './node-sessions.ts'
+import { dealContext } from './node-keygen.ts'
 import type { DealtKey } from './quorum.ts'
 import { type DealtRsaKey, dealRsa, shareExisting } from './rsa-deal.ts'
 

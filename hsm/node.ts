@@ -11,10 +11,13 @@ import { Conversation, newBoot } from './envelope.ts'
 import type { Identity, PublicIdentity } from './identity.ts'
 import { readRequest } from './message-schema.ts'
 import type { NodeAnswer, NodeRequest } from './messages.ts'
+import { NodeKeygen } from './node-keygen.ts'
 import { NodeKeys, type ShareStorage } from './node-keys.ts'
 import type { NodePolicy } from './node-policy.ts'
-import { NodeRefusal, NodeSessions } from './node-sessions.ts'
+import { NodeReshare } from './node-reshare.ts'
+import { confirmPrepared, erase } from './node-sessions.ts'
 import { NodeSigning } from './node-signing.ts'
+import { NodeRefusal, NodeTrust, type RequestOf } from './node-trust.ts'
 
 export interface ShareNodeOptions {
   readonly identity: Identity
@@ -46,7 +49,9 @@ export class ShareNode {
   readonly #keys: NodeKeys
   readonly #log: AuditLog
   readonly #signing: NodeSigning
-  readonly #sessions: NodeSessions
+  readonly #trust: NodeTrust
+  readonly #keygen: NodeKeygen
+  readonly #reshare: NodeReshare
   readonly #peers = new Map<string, Peer>()
   #policy: NodePolicy
 
@@ -60,7 +65,9 @@ export class ShareNode {
     const common = { keys: this.#keys, policy: () => this.#policy, log: this.#log, clock }
     this.#signing = new NodeSigning(common)
     const known = [...nodes, identity.publicIdentity]
-    this.#sessions = new NodeSessions({ ...common, identity, nodes: byName(known), dealers: byName(dealers) })
+    this.#trust = new NodeTrust({ ...common, identity, nodes: byName(known), dealers: byName(dealers) })
+    this.#keygen = new NodeKeygen(this.#trust)
+    this.#reshare = new NodeReshare(this.#trust)
     const boot = newBoot(clock.now())
     for (const coordinator of coordinators) {
       const conversation = new Conversation(identity, coordinator, boot)
@@ -128,28 +135,47 @@ export class ShareNode {
       case 'prove':
         return this.#signing.prove(coordinator, request)
       case 'keygen':
-        return this.#sessions.keygen(coordinator, request)
+        return this.#keygen.keygen(coordinator, request)
       case 'keygen-parts':
-        return this.#sessions.keygenParts(coordinator, request)
+        return this.#keygen.keygenParts(coordinator, request)
       case 'keygen-finish':
-        return this.#sessions.keygenFinish(coordinator, request)
+        return this.#keygen.keygenFinish(coordinator, request)
       case 'keygen-confirm':
-        return this.#sessions.keygenConfirm(coordinator, request)
+        return this.#confirm(coordinator, request)
       case 'deal':
-        return this.#sessions.deal(coordinator, request)
+        return this.#keygen.deal(coordinator, request)
       case 'reshare':
-        return this.#sessions.reshare(coordinator, request)
+        return this.#reshare.reshare(coordinator, request)
       case 'reshare-parts':
-        return this.#sessions.reshareParts(coordinator, request)
+        return this.#reshare.reshareParts(coordinator, request)
       case 'reshare-confirm':
-        return this.#sessions.reshareConfirm(coordinator, request)
+        return this.#confirm(coordinator, request)
       case 'abandon':
-        return this.#sessions.abandon(coordinator, request)
+        return this.#abandon(coordinator, request.session)
       case 'erase':
-        return this.#sessions.erase(coordinator, request)
+        return erase(this.#trust, coordinator, request)
       case 'audit':
         return this.#audit(request.from)
     }
+  }
+
+  async #confirm(
+    coordinator: string,
+    request: RequestOf<'keygen-confirm'> | RequestOf<'reshare-confirm'>,
+  ): Promise<NodeAnswer> {
+    const active = await confirmPrepared(this.#trust, coordinator, request)
+    if (active !== undefined) {
+      this.#abandon(coordinator, request.session)
+      return active
+    }
+    if (request.kind === 'reshare-confirm') return this.#reshare.leave(coordinator, request)
+    throw new NodeRefusal('SESSION', 'nothing was prepared in that session')
+  }
+
+  #abandon(coordinator: string, session: Uint8Array): NodeAnswer {
+    this.#keygen.abandon(coordinator, session)
+    this.#reshare.abandon(coordinator, session)
+    return { kind: 'done' }
   }
 
   #state(coordinator: string): NodeAnswer {

@@ -23,9 +23,9 @@ import type {
   SignedRound1,
   SignResult,
 } from '../../hsm/messages.ts'
+import { dealContext } from '../../hsm/node-keygen.ts'
 import { dnskeyOf, keyTagOf } from '../../hsm/node-keys.ts'
 import type { NodePolicy, ZoneRule } from '../../hsm/node-policy.ts'
-import { dealContext } from '../../hsm/node-sessions.ts'
 import { pkcs1Block, RsaQuorum } from '../../hsm/rsa.ts'
 import { shareSafePrimes } from '../../hsm/rsa-deal.ts'
 import { type ToSign, writeToSign } from '../../hsm/to-be-signed.ts'
