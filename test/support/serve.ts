@@ -34,6 +34,8 @@ export interface RunOptions {
   readonly input?: string
   /** Variables beside those of this process. */
   readonly environment?: Readonly<Record<string, string>>
+  /** For work that takes long by its nature; 60 without it. */
+  readonly secondsMax?: number
 }
 
 /** Runs a command to its end. */
@@ -42,7 +44,7 @@ export function run(program: string, words: readonly string[], options: RunOptio
     ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
     env: { ...process.env, ...options.environment },
     stdio: 'pipe',
-    timeout: WAIT_MILLISECONDS,
+    timeout: options.secondsMax === undefined ? WAIT_MILLISECONDS : options.secondsMax * 1000,
   })
   const out: Buffer[] = []
   const err: Buffer[] = []
