@@ -37,10 +37,10 @@ export function keyHandlers(server: Nameserver, clock: Clock = systemClock): Rec
   return {
     'keys-status': ({ zone }) => {
       const zones = zone === undefined ? server.zones().map(one => one.zone) : [text(zone)]
-      return zones.flatMap(one => server.keysStatus(one) ?? [])
+      return zones.flatMap(one => server.keys.status(one) ?? [])
     },
-    'keys-plan': ({ zone, seconds }) => server.keysPlan(text(zone), clock.now() + Number(seconds)),
-    'keys-order': ({ zone, order, trial }) => server.orderKeys(text(zone), orderOf(order), trial === true),
+    'keys-plan': ({ zone, seconds }) => server.keys.plan(text(zone), clock.now() + Number(seconds)),
+    'keys-order': ({ zone, order, trial }) => server.keys.order(text(zone), orderOf(order), trial === true),
     'state-backup': ({ directory, keys }) => server.backupState(text(directory), { keys: keys === true }),
   }
 }

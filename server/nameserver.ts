@@ -14,26 +14,13 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { availableParallelism, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type Clock, ConclaveError, type Logger, silentLogger, systemClock } from '../base/index.ts'
-import {
-  CryptoPool,
-  DIGEST_SHA256,
-  dnskeyRdata,
-  dsRdata,
-  dsText,
-  FileKeyStore,
-  type KeyInfo,
-  type KeyStore,
-  oneStore,
-  type Plan,
-  signingPolicyOf,
-} from '../signer/index.ts'
+import { CryptoPool, FileKeyStore, type KeyStore, oneStore, signingPolicyOf } from '../signer/index.ts'
 import {
   canonicalName,
   checkZone,
   compareOctets,
   contentFromRecords,
   type Fault,
-  faultText,
   lintContent,
   type Name,
   nameFromText,
@@ -48,16 +35,9 @@ import { listenAddressText } from './address.ts'
 import { type Answerer, createAnswerer, DROP } from './answerer.ts'
 import { TRANSPORT_TCP, TRANSPORT_UDP } from './counters.ts'
 import { FileSources } from './file-sources.ts'
-import {
-  type KeyOrder,
-  type KeyReport,
-  type KeySituation,
-  keyPlan,
-  keyReport,
-  orderEffect,
-  orderPlan,
-} from './key-desk.ts'
+import { KeyOffice } from './key-office.ts'
 import { type Listeners, openListeners } from './listen.ts'
+import { NameserverNews } from './nameserver-news.ts'
 import type {
   FileOptions,
   NameserverEvents,
@@ -75,14 +55,7 @@ import { changeSources, type SourceChange } from './source-changes.ts'
 import { openState, type State } from './state.ts'
 import { backupState } from './state-backup.ts'
 import { Upkeep } from './upkeep.ts'
-import type { RolloverStep } from './zone-keys.ts'
-import {
-  type PublishedVersion,
-  type ZoneEnvironment,
-  ZoneLife,
-  type ZoneOutcome,
-  type ZoneSettings,
-} from './zone-life.ts'
+import { type ZoneEnvironment, ZoneLife, type ZoneOutcome, type ZoneSettings } from './zone-life.ts'
 import { type SettingsDefaults, zoneSettings } from './zone-settings.ts'
 import { type ZoneStatus, zoneStatus } from './zone-status.ts'
 
@@ -102,8 +75,6 @@ const VERSION = (JSON.parse(readFileSync(packageFile, 'utf8')) as { version: str
 const REPLY_OCTETS_MAX = 65_535
 const UDP_WORKERS_DEFAULT = 2
 const DRAIN_SECONDS_DEFAULT = 1
-/** Of a refused version; `status` has them all. */
-const FAULTS_LOGGED_MAX = 10
 
 /** @throws ConclaveError SIGNING_POLICY, ACCESS_…, TSIG_TWICE, STATE_…, KEY_UNREADABLE, LISTEN_… */
 export async function createNameserver(options: NameserverOptions = {}): Promise<Nameserver> {
@@ -196,7 +167,10 @@ export class Nameserver extends EventEmitter<NameserverEvents> {
   readonly #leaving = new Map<string, Promise<void>>()
   /** Zones that another source may take over (source-changes.ts). */
   readonly #yielding = new Set<ZoneLife>()
+  readonly #news: NameserverNews
   readonly #upkeep: Upkeep
+  /** The keys of the zones. */
+  readonly keys: KeyOffice
   readonly #files: FileSources
   readonly #answerer: Answerer
   readonly #reply = new Uint8Array(REPLY_OCTETS_MAX)
@@ -221,6 +195,7 @@ export class Nameserver extends EventEmitter<NameserverEvents> {
       keyring: parts.access,
       now: () => clock.now(),
     })
+    this.#news = new NameserverNews(this, log)
     this.#environment = this.#makeEnvironment()
     this.#upkeep = new Upkeep({
       clock,
@@ -229,7 +204,11 @@ export class Nameserver extends EventEmitter<NameserverEvents> {
       signal: this.#abort.signal,
       lifeOf: zone => this.#zones.get(zone)?.life,
       retry: life => this.#files.retry(this.#zones.get(life.zone)?.source ?? ''),
-      expiring: (life, firstExpirationUnix) => this.#expiring(life, firstExpirationUnix),
+      expiring: ({ zone }, first) => this.#news.expiring(zone, first, clock.now()),
+    })
+    this.keys = new KeyOffice(this.#upkeep.keys, zone => {
+      this.#checkOpen()
+      return this.#entry(zone).life
     })
     this.#files = new FileSources({
       store: this.#store,
@@ -240,8 +219,8 @@ export class Nameserver extends EventEmitter<NameserverEvents> {
       lifeOf: (apex, path, settings) => this.#lifeOf(apex, path, settings),
       knows: apex => this.#zones.get(zoneText(apex))?.source,
       abandon: life => void this.#remove(life),
-      lost: (life, path) => this.#lost(life, path),
-      refused: (source, refusal, life) => this.#refused(source, refusal, life),
+      lost: ({ zone }, path) => this.#news.lost(zone, path),
+      refused: (source, refusal, life) => this.#news.refused(source, refusal, life?.zone),
     })
   }
 
@@ -254,13 +233,16 @@ export class Nameserver extends EventEmitter<NameserverEvents> {
       log,
       signal: this.#abort.signal,
       stateOf: apexKey => state.zone(apexKey),
-      keysMade: (zone, made) => this.#keysMade(zone, made),
-      rollover: step => this.#rollover(step),
+      keysMade: (zone, made) => this.#news.keysMade(zone, made),
+      rollover: step => this.#news.rollover(step),
       keysHeldUntilUnix: () => this.#upkeep.keys.heldUntilUnix,
       ownStores: async () => oneStore(await this.#parts.defaults.openKeys()),
-      published: (life, version) => this.#published(life, version),
+      published: (life, version) => {
+        this.#upkeep.published(life)
+        this.#news.published(version)
+      },
       refused: (life, refusal, edits) => this.#zoneRefused(life, refusal, edits === 'all'),
-      progress: (life, signaturesMade) => this.#tell('progress', { zone: life.zone, signaturesMade }),
+      progress: (life, signaturesMade) => this.#news.tell('progress', { zone: life.zone, signaturesMade }),
     }
   }
 
@@ -526,46 +508,6 @@ export class Nameserver extends EventEmitter<NameserverEvents> {
     return this.#files.reload(entry === undefined ? undefined : path => path === entry.source)
   }
 
-  /** How the keys of a zone are, and what they wait for; undefined for a zone that was never signed.
-   *  @throws ConclaveError ZONE_UNKNOWN */
-  keysStatus(zone: string): KeyReport | undefined {
-    const { life } = this.#entry(zone)
-    const situation = life.keys.situation()
-    const said = this.#upkeep.keys.saidOf(life)
-    return situation && keyReport({ ...situation, ...(said === undefined ? {} : { said }) })
-  }
-
-  /** What will happen to the keys of a zone until then, in Unix seconds, as far as the policy decides.
-   *  @throws ConclaveError ZONE_UNKNOWN, ZONE_NOT_SIGNED */
-  keysPlan(zone: string, untilUnix: number): Plan {
-    return keyPlan(situationOf(this.#entry(zone).life), untilUnix)
-  }
-
-  /** Does what an operator wants of a zone's keys, and resolves with what will follow. A trial changes nothing.
-   *  @throws ConclaveError ZONE_UNKNOWN, ZONE_NOT_SIGNED, KEY_UNKNOWN, KEY_AMBIGUOUS, KEY_ROLE */
-  async orderKeys(zone: string, order: KeyOrder, trial = false): Promise<Plan> {
-    this.#checkOpen()
-    const { life } = this.#entry(zone)
-    const plan = await life.inTurn(async () => {
-      const situation = situationOf(life)
-      const effect = orderEffect(situation, order)
-      if (!trial) await life.keys.follow(effect)
-      return orderPlan(situation, effect)
-    })
-    if (!trial) await this.#upkeep.keys.run(life)
-    return plan
-  }
-
-  /** Takes keys that are in a zone's stores, and in no use, into use.
-   *  @throws ConclaveError ZONE_UNKNOWN */
-  async adoptKeys(zone: string, ids: readonly string[], reason: string): Promise<readonly KeyInfo[]> {
-    this.#checkOpen()
-    const { life } = this.#entry(zone)
-    const adopted = await life.inTurn(() => life.keys.adoptKeys(ids, reason))
-    await this.#upkeep.keys.run(life)
-    return adopted
-  }
-
   /** Writes a copy of the state into a new directory while all goes on; with the nameserver's own key files on demand.
    *  @throws ConclaveError STATE_BACKUP */
   backupState(directory: string, options: { readonly keys?: boolean } = {}): Promise<void> {
@@ -654,81 +596,10 @@ export class Nameserver extends EventEmitter<NameserverEvents> {
     ])
   }
 
-  /** I3: each listener is called, whatever another one throws. */
-  #tell<E extends keyof NameserverEvents>(event: E, ...values: NameserverEvents[E]): void {
-    for (const listener of this.rawListeners(event)) {
-      try {
-        Reflect.apply(listener, this, values)
-      } catch (error) {
-        this.#parts.log.error('a listener of an event failed', { event, error })
-      }
-    }
-  }
-
-  #keysMade(zone: Name, made: readonly KeyInfo[]): void {
-    for (const key of made) {
-      const ds = key.role === 'zsk' ? undefined : dsText(zone, dsRdata(zone, dnskeyRdata(key), DIGEST_SHA256))
-      const { role, keyTag: tag, where: file } = key
-      this.#parts.log.info('key made', { zone: zoneText(zone), role, tag, file })
-      this.#tell('key', { zone: zoneText(zone), key, ...(ds === undefined ? {} : { ds }) })
-    }
-  }
-
-  #rollover(step: RolloverStep): void {
-    const { zone, action, reason, keys } = step
-    this.#parts.log.info('keys', {
-      zone,
-      action,
-      reason,
-      keys: keys.map(({ role, tag }) => `${role} ${tag}`),
-    })
-    this.#tell('rollover', step)
-  }
-
-  #published(life: ZoneLife, version: PublishedVersion): void {
-    const { zone, serial, signaturesMade, reason, warnings } = version
-    const { log } = this.#parts
-    log.info('published', { zone, serial, signaturesMade, reason })
-    for (const { what, place, rule } of warnings) log.warn(what, { ...place, rule })
-    this.#upkeep.published(life)
-    this.#tell('published', version)
-  }
-
   #zoneRefused(life: ZoneLife, refusal: Refusal, ofSource: boolean): void {
     const source = this.#zones.get(life.zone)?.source ?? PROGRAM
-    this.#refused(source, refusal, life)
+    this.#news.refused(source, refusal, life.zone)
     if (ofSource && source !== TEXT && source !== PROGRAM) this.#upkeep.refused(life, refusal)
-  }
-
-  #refused(source: string, refusal: Refusal, life?: ZoneLife): void {
-    const { code, what, faults } = refusal
-    const zone = life === undefined ? {} : { zone: life.zone }
-    this.#parts.log.error('version refused; what was served goes on', {
-      ...zone,
-      source,
-      code,
-      what,
-      faults: faults.slice(0, FAULTS_LOGGED_MAX).map(faultText),
-      ...(faults.length > FAULTS_LOGGED_MAX ? { faultsInAll: faults.length } : {}),
-    })
-    this.#tell('refused', { ...zone, source, refusal })
-  }
-
-  #expiring({ zone }: ZoneLife, firstExpirationUnix: number): void {
-    const seconds = Math.floor(firstExpirationUnix - this.#parts.clock.now())
-    this.#parts.log.warn('signatures are due and were not made anew', {
-      zone,
-      firstExpiresInSeconds: seconds,
-    })
-    this.#tell('expiring', { zone, firstExpirationUnix })
-  }
-
-  /** A zone file has gone: it is served on until the server restarts. */
-  #lost(life: ZoneLife, path: string): void {
-    this.#parts.log.warn('the zone file is gone; its last version is served until a restart', {
-      zone: life.zone,
-      file: path,
-    })
   }
 }
 
@@ -774,11 +645,4 @@ function isLossy(before: ZoneSettings, after: ZoneSettings): boolean {
   if (after.signing === undefined || before.signing === undefined) return true
   const ttlMax = (settings: ZoneSettings): number => settings.signing?.policy.zoneTtlMaxSeconds ?? Infinity
   return ttlMax(after) > ttlMax(before)
-}
-
-/** @throws ConclaveError ZONE_NOT_SIGNED */
-function situationOf(life: ZoneLife): KeySituation {
-  const situation = life.keys.situation()
-  if (situation !== undefined) return situation
-  throw new ConclaveError('ZONE_NOT_SIGNED', 'the zone is not signed here', { place: { zone: life.zone } })
 }

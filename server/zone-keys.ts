@@ -11,14 +11,10 @@
  *  I3  A key that no store has any more is told of, and never replaced because of that.
  *  I4  Nothing is rolled on the word of a clock that jumped, and no key destroyed, for a while (HOLD_SECONDS).
  *  I5  Everything here is called in the zone's turn. */
-import { type Clock, ConclaveError, type Logger } from '../base/index.ts'
+import type { Clock, Logger } from '../base/index.ts'
 import {
   applyEvent,
-  type HeldKeys,
-  heldKeys,
-  initialTimeline,
   type KeyInfo,
-  type KeyStore,
   nextAction,
   type PendingSignature,
   type ResumedSignature,
@@ -26,15 +22,13 @@ import {
   type RollEvent,
   type RollFacts,
   resumePending,
-  type SignedZone,
   type SigningPolicy,
   shownKeys,
   storeOfRole,
-  type TakeoverInput,
-  takeoverTimeline,
   type ZoneTimeline,
 } from '../signer/index.ts'
 import type { Name, ZoneRecord } from '../zones/index.ts'
+import { type Beginning, beginTimeline } from './key-beginning.ts'
 import type { KeySituation, OrderEffect } from './key-desk.ts'
 import {
   isLive,
@@ -45,10 +39,10 @@ import {
   storedKeys,
   tagsToAvoid,
   timelineAfter,
-  timelineOfSigned,
   type VersionKeys,
   versionKeys,
 } from './key-plan.ts'
+import { KnownKeys } from './known-keys.ts'
 import type { StoredKeys } from './state-record.ts'
 import type { ZoneState } from './state-zone.ts'
 import type { ZoneOutcome, ZoneSettings } from './zone-life.ts'
@@ -83,16 +77,6 @@ export interface RolloverStep {
   readonly keys: readonly { readonly role: string; readonly algorithm: number; readonly tag: number }[]
 }
 
-/** What is known about content that keys are to be made or taken for. */
-export interface Beginning {
-  /** Others have signed it, or have keys in it: no key is made, and it will be refused. */
-  readonly strange: boolean
-  /** What it shows when another server signed it. */
-  signedElsewhere(now: number): Promise<SignedZone | undefined>
-  readonly avoidTags: readonly number[]
-  greatestTtl(): number
-}
-
 /** How long the clock is not trusted after a start or a jump. */
 export const HOLD_SECONDS: number = 86_400
 /** Steps in a row; more than any roll has at once. */
@@ -103,12 +87,8 @@ const RETRY_SECONDS_MAX = 3600
 export class ZoneKeys {
   readonly #zone: KeyedZone
   readonly #environment: KeysEnvironment
-  #held: HeldKeys | undefined
-  /** Why the stores could not say which keys they have. */
-  #storeFault: string | undefined
+  readonly #known: KnownKeys
   #failures = 0
-  /** Missing keys that were told of. */
-  #told = ''
   #changed = false
   /** What keys wait for, after the last look at them. */
   waiting: Extract<RollAction, { kind: 'wait' }> | undefined
@@ -116,6 +96,13 @@ export class ZoneKeys {
   constructor(zone: KeyedZone, environment: KeysEnvironment) {
     this.#zone = zone
     this.#environment = environment
+    this.#known = new KnownKeys({
+      apex: zone.apex,
+      zone: zone.zone,
+      log: environment.log,
+      stored: () => this.#stored,
+      stores: () => zone.settings.signing?.stores,
+    })
   }
 
   get #stored(): StoredKeys {
@@ -137,14 +124,12 @@ export class ZoneKeys {
     if (signing === undefined) return undefined
     if (signing.keepKeys !== true) return signing.policy
     const inUse = this.timeline?.keys.filter(({ goal }) => goal === 'in-use')
-    return policyOfKeys(signing.policy, inUse ?? this.#held?.infos ?? [])
+    return policyOfKeys(signing.policy, inUse ?? this.#known.held)
   }
 
   /** Public parts of all keys: those that the stores have, and those that are known from before. */
   get infos(): readonly KeyInfo[] {
-    const held = this.#held?.infos ?? []
-    const known = this.#stored.infos.filter(({ id }) => !held.some(info => info.id === id))
-    return [...held, ...known.map(info => ({ ...info, zone: this.#zone.apex }))]
+    return this.#known.infos
   }
 
   /** Keys that the zone shows or signs with. */
@@ -157,56 +142,21 @@ export class ZoneKeys {
 
   /** Keys in the stores that the zone makes no use of. */
   get unused(): readonly KeyInfo[] {
-    const known = this.timeline?.keys ?? []
-    return (this.#held?.infos ?? []).filter(({ id }) => !known.some(key => key.id === id))
-  }
-
-  /** Keys that are in use and in no store (I3). */
-  get missing(): readonly string[] {
-    if (this.#held === undefined) return []
-    return (this.timeline?.keys ?? [])
-      .filter(({ id, goneUnix }) => goneUnix === undefined && this.#held?.storeOf(id) === undefined)
-      .map(({ id }) => id)
+    return this.#known.unused
   }
 
   /** Looks into the stores; those that cannot say leave what was known, once the zone has a timeline.
    *  @throws ConclaveError what the stores throw */
   async look(): Promise<void> {
-    const { signing } = this.#zone.settings
-    if (signing === undefined) return
-    try {
-      this.#held = await heldKeys(signing.stores, this.#zone.apex)
-      this.#storeFault = undefined
-      await this.#takeGenerated()
-    } catch (error) {
-      if (this.timeline === undefined) throw error
-      this.#storeFault = error instanceof Error ? error.message : String(error)
-      this.#environment.log.warn('a key store cannot be asked', {
-        zone: this.#zone.zone,
-        why: this.#storeFault,
-      })
-    }
-    this.#tellMissing()
-  }
-
-  #tellMissing(): void {
-    const { missing } = this
-    const text = missing.join()
-    if (text === this.#told) return
-    this.#told = text
-    if (missing.length === 0) return
-    const tags = this.infos.filter(({ id }) => missing.includes(id)).map(({ keyTag }) => keyTag)
-    this.#environment.log.error('keys of the zone are in no key store; nothing is made in their place', {
-      zone: this.#zone.zone,
-      tags,
-    })
+    await this.#known.look()
+    await this.#takeGenerated()
   }
 
   /** I2: a key whose making was begun, and which is there. */
   async #takeGenerated(): Promise<void> {
     const { generating, ...rest } = this.#stored
     const { timeline } = rest
-    if (generating === undefined || timeline === undefined) return
+    if (generating === undefined || timeline === undefined || this.#known.fault !== undefined) return
     const { role, algorithm, sinceUnix, predecessor, reason } = generating
     const info = this.unused.find(
       key => key.role === role && key.algorithm === algorithm && key.createdUnix >= Math.floor(sinceUnix),
@@ -222,11 +172,7 @@ export class ZoneKeys {
     const now = this.#environment.clock.now()
     const chosen = step ?? (await this.#step(beginning, now))
     const unsign = this.#zone.settings.signing?.unsign === true
-    return versionKeys(chosen, unsign, this.policy!, this.infos, info => this.#storeOf(info), now)
-  }
-
-  #storeOf(info: KeyInfo): KeyStore {
-    return this.#held?.storeOf(info.id) ?? storeOfRole(this.#zone.settings.signing!.stores, info.role)
+    return versionKeys(chosen, unsign, this.policy!, this.infos, info => this.#known.storeOf(info), now)
   }
 
   async #step(beginning: Beginning, now: number): Promise<KeyStep> {
@@ -238,34 +184,12 @@ export class ZoneKeys {
     return { timeline, apex: shownKeys(timeline) }
   }
 
-  /** The timeline of a zone that has none: from what was served before, here or elsewhere. */
-  async #begin({ signedElsewhere, greatestTtl }: Beginning, now: number): Promise<ZoneTimeline> {
+  /** @throws ConclaveError TAKEOVER_REFUSED, KEYS_NONE */
+  #begin(beginning: Beginning, now: number): Promise<ZoneTimeline> {
+    const { zone } = this.#zone
+    const { log } = this.#environment
     const { served } = this.#environment.state()
-    const { infos } = this
-    const { dnskeyTtlSeconds } = this.policy!
-    if (served === undefined && infos.length > 0) {
-      const zone = await signedElsewhere(now)
-      if (zone !== undefined) return this.#takeOver({ zone, held: infos, now })
-    }
-    if (served !== undefined && served.newestInceptionUnix > 0 && infos.length > 0) {
-      const shown = { serial: served?.serial ?? 0, zoneTtlSeconds: greatestTtl(), dnskeyTtlSeconds }
-      return timelineOfSigned(infos, shown, now)
-    }
-    if (served === undefined) return initialTimeline(infos, { kind: 'nothing' }, now)
-    return initialTimeline(infos, { kind: 'unsigned', zoneTtlSeconds: greatestTtl() }, now)
-  }
-
-  /** @throws ConclaveError TAKEOVER_REFUSED */
-  #takeOver(input: TakeoverInput): ZoneTimeline {
-    const taken = takeoverTimeline(input, this.policy!)
-    const place = { zone: this.#zone.zone }
-    if (taken.kind === 'refused') {
-      const [first] = taken.faults
-      throw new ConclaveError('TAKEOVER_REFUSED', first!.what, { place, remedy: first!.remedy })
-    }
-    const { findings } = taken
-    this.#environment.log.info('the zone is taken over from another server', { ...place, findings })
-    return taken.timeline
+    return beginTimeline({ zone, beginning, policy: this.policy!, infos: this.infos, served, now, log })
   }
 
   /** Before a zone was ever signed nothing is kept of its keys but the keys themselves: those that are there are taken,
@@ -298,16 +222,15 @@ export class ZoneKeys {
     return next.kind === 'want-ds' ? { ...step, dsWanted: next.keys } : step
   }
 
-  #facts(more: Partial<RollFacts> = {}): RollFacts {
+  #facts(): RollFacts {
     const { record, ttlGreatest } = this.#zone
     const { served } = this.#environment.state()
     return {
-      held: new Set(this.#held?.infos.map(({ id }) => id)),
+      held: new Set(this.#known.held.map(({ id }) => id)),
       zoneTtlSeconds: ttlGreatest,
       serial: record?.serial ?? served?.serial ?? 0,
       ...(served === undefined ? {} : { clockSeenUnix: served.newestInceptionUnix }),
-      ...(this.#storeFault === undefined ? {} : { cannotGenerate: this.#storeFault }),
-      ...more,
+      ...(this.#known.fault === undefined ? {} : { cannotGenerate: this.#known.fault }),
     }
   }
 
@@ -328,13 +251,13 @@ export class ZoneKeys {
 
   /** The stores may be others. */
   lookAnew(): void {
-    this.#held = undefined
+    this.#known.forget()
   }
 
   /** Looks into the stores unless that was done before.
    *  @throws ConclaveError what the stores throw */
   async lookOnce(): Promise<void> {
-    if (this.#held === undefined) await this.look()
+    if (!this.#known.isLooked) await this.look()
   }
 
   /** Signatures that the next build will want. */
@@ -349,7 +272,7 @@ export class ZoneKeys {
     if (pending === undefined) return []
     return resumePending(pending, id => {
       const info = this.infos.find(key => key.id === id)
-      return info === undefined ? undefined : this.#storeOf(info)
+      return info === undefined ? undefined : this.#known.storeOf(info)
     })
   }
 
@@ -420,7 +343,7 @@ export class ZoneKeys {
       case 'want-ds':
         return this.#show({ timeline, apex: shownKeys(timeline), dsWanted: action.keys }, action)
       case 'destroy':
-        await this.#destroy(action.key)
+        await this.#known.destroy(action.key)
         return this.#apply({ kind: 'destroyed', key: action.key }, action.reason)
       default:
         return this.#apply(eventOf(action), action.reason)
@@ -492,15 +415,8 @@ export class ZoneKeys {
     const size = bits === undefined ? {} : { bits }
     const spec = { zone: this.#zone.apex, algorithm, role, avoidTags, ...size }
     const info = await storeOfRole(stores, role).generate(spec)
-    this.#held = await heldKeys(stores, this.#zone.apex)
+    await this.#known.look()
     return info
-  }
-
-  async #destroy(id: string): Promise<void> {
-    const store = this.#held?.storeOf(id)
-    if (store === undefined) return
-    await store.destroy(id)
-    this.#held = await heldKeys(this.#zone.settings.signing!.stores, this.#zone.apex)
   }
 
   /** What somebody saw or said. Whether it is in the timeline now. */

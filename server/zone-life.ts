@@ -19,7 +19,6 @@ import {
   foreignKeysIn,
   foreignTags,
   greatestTtlOf,
-  isSerialAfter,
   type KeyInfo,
   type PreviousVersion,
   type SerialPolicy,
@@ -29,7 +28,6 @@ import {
   sealedStore,
   signedZoneOf,
   signingSettingsOf,
-  type TreeKind,
   type ZoneStores,
 } from '../signer/index.ts'
 import {
@@ -44,12 +42,13 @@ import {
   type ZoneContent,
   type ZoneRecord,
 } from '../zones/index.ts'
-import { type KeyStep, sameStored, type VersionKeys } from './key-plan.ts'
+import type { Beginning } from './key-beginning.ts'
+import type { KeyStep, VersionKeys } from './key-plan.ts'
 import { type Refusal, refusalOfError, refusalOfResult } from './refusal.ts'
 import { SignatureLog } from './signature-log.ts'
-import type { ServedVersion } from './state-record.ts'
 import type { ZoneState } from './state-zone.ts'
-import { type Beginning, type RolloverStep, ZoneKeys } from './zone-keys.ts'
+import { contentHashOf, saveVersion } from './version-save.ts'
+import { type RolloverStep, ZoneKeys } from './zone-keys.ts'
 
 export interface ZoneEnvironment {
   readonly store: Store
@@ -313,7 +312,7 @@ export class ZoneLife {
         nowUnix: now,
         // RFC 1995 §2: secondaries have the other server's version under that serial.
         ...optional('lastServed', served?.serial ?? serialElsewhere(edits)),
-        ...optional('lastContentHash', served === undefined ? undefined : contentHashOf(served.sourceDigest)),
+        ...optional('lastContentHash', served === undefined ? undefined : contentHashOf(served)),
       },
       onSignatures: (key, kind, pack) => signatures.add(key, kind, pack),
       onProgress: made => this.#environment.progress(this, made),
@@ -399,87 +398,26 @@ export class ZoneLife {
     }
   }
 
-  async #save(
+  #save(
     built: BuiltVersion,
-    versionKeys: VersionKeys | undefined,
+    keys: VersionKeys | undefined,
     signatures: SignatureLog,
     reason: string,
     now: number,
   ): Promise<void> {
-    const state = this.#environment.stateOf(this.apexKey)
-    const { served } = state
-    const { changes, record } = built
-    const sourceDigest = digestOf(built.contentHash)
-    this.#checkSerial(record.serial, served)
-    const shown = { serial: record.serial, zoneTtlSeconds: this.#ttlOf(built) }
-    const keys = versionKeys === undefined ? undefined : this.keys.kept(versionKeys, shown)
-    const sameKeys = keys === undefined || sameStored(keys, state.keys)
-    if (this.record === undefined && served !== undefined) {
-      // A restart with everything as it was: what is on disk says it all.
-      if (
-        isSameVersion(served, built, sourceDigest) &&
-        signatures.empty &&
-        state.refused === undefined &&
-        sameKeys
-      )
-        return
-      await this.#forgetStale(state, built, signatures)
-    }
-    const inception = built.signaturesMade > 0 ? Math.floor(now) - this.#inceptionOffsetSeconds : 0
-    await state.publish({
-      serial: record.serial,
-      sourceSerial: record.sourceSerial,
-      sourceDigest,
-      parametersDigest: new Uint8Array(0),
-      publishedUnix: now,
-      newestInceptionUnix: Math.max(inception, served?.newestInceptionUnix ?? 0),
-      ...(signatures.empty ? {} : { signatures }),
-      ...optional('keys', keys),
-      ...(changes === undefined
-        ? {}
-        : {
-            journalEntry: {
-              from: changes.fromSerial,
-              to: changes.toSerial,
-              atUnix: now,
-              sourceDigest,
-              reason,
-              removed: changes.removed,
-              added: changes.added,
-            },
-          }),
+    const shown = { serial: built.record.serial, zoneTtlSeconds: this.#ttlOf(built) }
+    return saveVersion({
+      zone: this.zone,
+      state: this.#environment.stateOf(this.apexKey),
+      store: this.#environment.store,
+      built,
+      starts: this.record === undefined,
+      keys: keys === undefined ? undefined : this.keys.kept(keys, shown),
+      signatures,
+      inceptionUnix: Math.floor(now) - this.#inceptionOffsetSeconds,
+      reason,
+      now,
     })
-  }
-
-  /** RFC 1982 §3.2, RFC 1995 §2: secondaries take a serial that is not after theirs for nothing new. */
-  #checkSerial(serial: number, served: ServedVersion | undefined): void {
-    if (served === undefined || serial === served.serial || isSerialAfter(serial, served.serial)) return
-    throw new ConclaveError(
-      'SERIAL_BACKWARDS',
-      `serial ${serial} is before ${served.serial}, which was served`,
-      {
-        place: { zone: this.zone },
-        remedy: 'Raise the serial of the SOA above it (RFC 1982), or have serials counted here.',
-      },
-    )
-  }
-
-  /** Signatures on disk of names that went while no server ran, and of a denial that is no more. */
-  async #forgetStale(state: ZoneState, built: BuiltVersion, signatures: SignatureLog): Promise<void> {
-    const { namesRoot, nsec3Root } = built.record
-    const roots: readonly (readonly [TreeKind, number])[] = [
-      ['names', namesRoot],
-      ['nsec3', nsec3Root],
-    ]
-    const cursor = this.#environment.store.readTree()
-    for (const [kind, root] of roots) {
-      let steps = 0
-      for (const walk = state.signatureWalk(kind); walk.next(); ) {
-        const { key } = walk
-        if (root === 0 || !cursor.find(root, key, 0, key.length)) signatures.add(key, kind, null)
-        if (++steps % STEPS_A_TURN === 0) await new Promise(resolve => setImmediate(resolve))
-      }
-    }
   }
 
   #ttlOf({ ttlGreatest, expirationOf }: BuiltVersion): number {
@@ -527,9 +465,6 @@ export class ZoneLife {
   }
 }
 
-/** Steps of a long walk between turns of others on the event loop. */
-const STEPS_A_TURN = 2048
-
 function serverClosed(): ConclaveError {
   return new ConclaveError('SERVER_CLOSED', 'the server is closing, or closed')
 }
@@ -564,12 +499,6 @@ function zoneRemoved(zone: string): ConclaveError {
   return new ConclaveError('ZONE_REMOVED', 'the zone was removed from the server', { place: { zone } })
 }
 
-function isSameVersion(served: ServedVersion, built: BuiltVersion, sourceDigest: Uint8Array): boolean {
-  const { serial, sourceSerial } = built.record
-  if (served.serial !== serial || served.sourceSerial !== sourceSerial) return false
-  return built.signaturesMade === 0 && Buffer.compare(served.sourceDigest, sourceDigest) === 0
-}
-
 function earlier(a: number | undefined, b: number): number {
   return a === undefined ? b : Math.min(a, b)
 }
@@ -583,12 +512,4 @@ function summaryOf(zone: string, built: BuiltVersion): Omit<PublishedVersion, 'r
   const { serial, names, records } = built.record
   const { signaturesMade, signaturesReused, warnings } = built
   return { zone, serial, names, records, signaturesMade, signaturesReused, warnings }
-}
-
-function digestOf(contentHash: string | undefined): Uint8Array {
-  return new TextEncoder().encode(contentHash ?? '')
-}
-
-function contentHashOf(digest: Uint8Array): string | undefined {
-  return digest.length === 0 ? undefined : new TextDecoder().decode(digest)
 }

@@ -37,7 +37,7 @@ test('RFC 7583 §3.3.2: a KSK roll with a parent that is asked: the DS appears t
   await server.addZone(ZONE, BASE, { signing: { policy: fastPolicy({ parent: asked }) } })
   const submit = async (): Promise<void> => {
     const old = answers(parent, ZONE, 'DS').map(data => ({ name: ZONE, type: 'DS', data }))
-    const add = server.keysStatus(ZONE)!.dsRecords.map(text => ({
+    const add = server.keys.status(ZONE)!.dsRecords.map(text => ({
       name: ZONE,
       type: 'DS',
       ttl: 300,
@@ -46,13 +46,13 @@ test('RFC 7583 §3.3.2: a KSK roll with a parent that is asked: the DS appears t
     await top.change({ remove: old, add })
   }
   await pass(life, 300)
-  t.true(server.keysStatus(ZONE)?.ds.pending, 'the parent has none yet')
-  t.is(server.keysStatus(ZONE)?.said, 'the parent has the same DS as before')
+  t.true(server.keys.status(ZONE)?.ds.pending, 'the parent has none yet')
+  t.is(server.keys.status(ZONE)?.said, 'the parent has the same DS as before')
   await submit()
-  await passUntil(life, () => server.keysStatus(ZONE)?.ds.pending === false)
+  await passUntil(life, () => server.keys.status(ZONE)?.ds.pending === false)
   const [old] = cdsTags(server, ZONE)
   await pass(life, 900)
-  await server.orderKeys(ZONE, { kind: 'roll', role: 'ksk' })
+  await server.keys.order(ZONE, { kind: 'roll', role: 'ksk' })
   await passUntil(life, () => cdsTags(server, ZONE)[0] !== old)
   await submit()
   await passUntil(life, () => answers(server, ZONE, 'DNSKEY').length === 2, 4 * 3600)
@@ -64,14 +64,14 @@ test('RFC 8078 §4: a zone is unsigned in steps: the DS is asked to go, signatur
   const { server } = life
   const signing = { policy: fastPolicy() }
   await server.addZone(ZONE, BASE, { signing })
-  await server.orderKeys(ZONE, { kind: 'ds-seen' })
+  await server.keys.order(ZONE, { kind: 'ds-seen' })
   await pass(life, 900)
   await server.setZonePolicy(ZONE, { signing: false })
   await passUntil(life, () => answers(server, ZONE, 'CDS')[0] === '0 0 0 00')
   t.deepEqual(answers(server, ZONE, 'CDNSKEY'), ['0 3 0 AA=='])
   await pass(life, 3600)
   t.is(answers(server, ZONE, 'DNSKEY').length, 2, 'the parent has the DS still')
-  await server.orderKeys(ZONE, { kind: 'ds-seen', keys: [] })
+  await server.keys.order(ZONE, { kind: 'ds-seen', keys: [] })
   await passUntil(life, () => answers(server, ZONE, 'DNSKEY').length === 0)
   t.is(server.zones()[0]?.signed, false)
   t.deepEqual(ask(server, 'ns1.example.', 'A').answer.length, 1)
@@ -132,7 +132,7 @@ test('a key that is gone from its store: told of, none made in its place, the zo
   t.is(answers(second.server, ZONE, 'DNSKEY').length, 1)
   t.is(keys.keys.length, 0)
   t.regex(second.logged.map(({ message }) => message).join(), /in no key store/)
-  t.false(second.server.keysStatus(ZONE)?.keys[0]?.held)
+  t.false(second.server.keys.status(ZONE)?.keys[0]?.held)
 })
 
 test('a kill between the making of two keys: the one that is there is taken, the other one made', async t => {
@@ -257,7 +257,7 @@ test('state format 1: a zone goes on with its keys, its serial and its signature
   t.is(serialOf(second.server, ZONE), 1)
   t.is(options.keys.batches, 0)
   await second.server.settled()
-  t.true(second.server.keysStatus(ZONE)?.ds.pending, 'nobody knows what the parent has')
+  t.true(second.server.keys.status(ZONE)?.ds.pending, 'nobody knows what the parent has')
   await second.server.close()
   // Cut off between the records and the number: done over.
   await fs.writeFile(join(state, 'format'), '1\n')

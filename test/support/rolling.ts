@@ -67,7 +67,7 @@ const STEP_SECONDS = 30
 /** Key tags of the DNSKEY RRset. */
 export function tagsShown(server: Nameserver, zone: string): number[] {
   const shown = new Set(answers(server, zone, 'DNSKEY'))
-  const keys = server.keysStatus(zone)?.keys ?? []
+  const keys = server.keys.status(zone)?.keys ?? []
   if (shown.size === 0) return []
   return keys.filter(({ records }) => isShown(records.dnskey.state)).map(({ keyTag }) => keyTag)
 }
