@@ -57,7 +57,7 @@ async function startWorld(t: ExecutionContext): Promise<World> {
   const children = CHILDREN.map(name => ({ name, port: portOf(server) }))
   const resolver = await startUnbound({
     zones: [{ name: PARENT, port: portOf(parent) }, ...children],
-    anchors: parent.keysStatus(PARENT)!.dsRecords,
+    anchors: parent.keys.status(PARENT)!.dsRecords,
     // RFC 4035 §2.2: data have to be signed with every algorithm of the DS RRset.
     more: ['harden-algo-downgrade: yes'],
   })
@@ -103,8 +103,8 @@ async function until(what: string, so: () => boolean): Promise<void> {
 
 function tags(server: Nameserver, zone: string): number[] {
   const shown = answers(server, zone, 'DNSKEY').length
-  const keys = server
-    .keysStatus(zone)!
+  const keys = server.keys
+    .status(zone)!
     .keys.filter(key => key.goal === 'in-use')
     .map(key => key.keyTag)
   return keys.length === shown ? keys.sort() : []
@@ -112,7 +112,7 @@ function tags(server: Nameserver, zone: string): number[] {
 
 /** A roll is at its end when the zone shows the keys that are in use and no others, and the parent has their DS. */
 function isAtRest(server: Nameserver, zone: string): boolean {
-  const { ds, keys } = server.keysStatus(zone)!
+  const { ds, keys } = server.keys.status(zone)!
   const inUse = keys.filter(({ goal }) => goal === 'in-use')
   return !ds.pending && inUse.length > 0 && inUse.length === answers(server, zone, 'DNSKEY').length
 }
@@ -126,7 +126,7 @@ test.serial('RFC 7583: unbound never answers SERVFAIL while keys, algorithms and
   const rolled = async (name: string, role: 'ksk' | 'zsk' | 'csk'): Promise<void> => {
     await rest(name)
     const before = tags(server, name)
-    await server.orderKeys(name, { kind: 'roll', role })
+    await server.keys.order(name, { kind: 'roll', role })
     await until(
       `${role} of ${name} rolled`,
       () => isAtRest(server, name) && `${tags(server, name)}` !== `${before}`,
@@ -149,7 +149,7 @@ test.serial('RFC 7583: unbound never answers SERVFAIL while keys, algorithms and
     await rest(asked.zone)
     await server.setZonePolicy(asked.zone, { signing: { policy: policy({ algorithm: 15 }) } })
     const isNew = (): boolean =>
-      server.keysStatus(asked.zone)!.keys.every(key => key.goal !== 'in-use' || key.algorithm === 15)
+      server.keys.status(asked.zone)!.keys.every(key => key.goal !== 'in-use' || key.algorithm === 15)
     await until('keys of algorithm 15 alone', () => isNew() && isAtRest(server, asked.zone))
     return asked
   }
