@@ -4,19 +4,28 @@
  *      └──────────── or killed while it starts ────────────────────▲
  *
  *  I1  The serial on disk is not before one that any query has seen, nor is that of the first answer (RFC 1982 §3.2).
- *  I2  A key that was there stays, octet by octet; no zone has more keys than its policy wants.
- *  I3  What is served is what the file says, whole, signed and valid, by the keys on disk: our `verify` says so after
- *      every start, other programs after some.
+ *  I2  A key that was there stays, octet by octet, and none is made twice (crash-keys.ts).
+ *  I3  What is served is what the file says, whole, signed and valid, with the keys that the timeline on disk has for its
+ *      serial: our `verify` says so after every start, other programs after some.
  *  I4  Zones, edits and the points of the kills follow from the seed; how far the server is then depends on the machine. */
 import { createSocket, type Socket } from 'node:dgram'
-import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
-import { callControl, controlPath, openState } from '../../server/index.ts'
+import { callControl, controlPath } from '../../server/index.ts'
 import { type CryptoPool, isSerialAfter } from '../../signer/index.ts'
-import { keyOf, nameFromText } from '../../zones/index.ts'
 import { seeded } from '../signer/random-zones.ts'
-import { CONFIGURATION_FILE, CrashZones, keysWanted, MAIN_ZONES } from './crash-zones.ts'
+import {
+  checkFilesStay,
+  checkKeys,
+  type KeyFiles,
+  keyFilesIn,
+  lookAtState,
+  publicKeysOf,
+  shownOnDisk,
+  zonesOf,
+} from './crash-keys.ts'
+import { CONFIGURATION_FILE, CrashZones, isCsk, MAIN_ZONES } from './crash-zones.ts'
 import { queryOf, readMessage } from './message.ts'
 import { type Scope, type ServeProcess, serveWords, temporaryDirectory } from './serve.ts'
 import { toolPath } from './tools.ts'
@@ -35,6 +44,8 @@ export interface CrashCounts {
   published: number
   refreshed: number
   keysMade: number
+  /** Steps of rolls. */
+  keySteps: number
   answers: number
   zonesVerified: number
   zonesJudged: number
@@ -60,6 +71,7 @@ export class CrashWorld {
     published: 0,
     refreshed: 0,
     keysMade: 0,
+    keySteps: 0,
     answers: 0,
     zonesVerified: 0,
     zonesJudged: 0,
@@ -72,7 +84,7 @@ export class CrashWorld {
   readonly #zones: CrashZones
   /** The newest serial that any answer had, by zone. */
   readonly #seen = new Map<string, number>()
-  #keys: Readonly<Record<string, string>> = {}
+  #keys: KeyFiles = {}
   #startMilliseconds = START_MILLISECONDS
   #editMilliseconds = EDIT_MILLISECONDS
 
@@ -146,40 +158,34 @@ export class CrashWorld {
     this.counts.published += log.filter(({ msg }) => msg === 'published').length
     this.counts.refreshed += log.filter(({ reason }) => reason === 'signatures refreshed').length
     this.counts.keysMade += log.filter(({ msg }) => msg === 'key made').length
+    this.counts.keySteps += log.filter(({ msg }) => msg === 'keys').length
     const errors = log.filter(({ level }) => level === 'error')
     if (errors.length > 0) throw new Error(`the server logs ${JSON.stringify(errors)}`)
   }
 
   /** I1 and I2, without a server. */
   async #checkDisk(): Promise<void> {
-    this.#checkKeys()
+    const files = this.#keyFiles()
     if (this.#seen.size === 0) return
-    const state = await openState(this.#state, { readOnly: true })
-    try {
+    await lookAtState(this.#state, stateOf => {
       for (const [zone, seen] of this.#seen) {
-        const { served } = state.zone(keyOf(nameFromText(zone)))
+        const { served } = stateOf(zone)
         if (served === undefined)
           throw new Error(`${zone} was served with ${seen}; the disk knows nothing of it`)
         checkSerial(zone, served.serial, seen, 'on disk')
       }
-    } finally {
-      await state.close()
-    }
+      for (const zone of zonesOf(files)) {
+        checkKeys(zone, publicKeysOf(files, zone), stateOf(zone), isCsk(zone) ? 1 : 2)
+      }
+    })
   }
 
   /** I2. */
-  #checkKeys(): void {
-    const keys = keysIn(join(this.#state, 'keys'))
-    for (const [name, text] of Object.entries(this.#keys)) {
-      if (keys[name] === undefined) throw new Error(`the key ${name} is lost`)
-      if (keys[name] !== text) throw new Error(`the key ${name} has changed`)
-    }
-    const zones = Object.values(keys).map(zoneOfKey)
-    for (const zone of new Set(zones)) {
-      const count = zones.filter(other => other === zone).length
-      if (count > keysWanted(zone)) throw new Error(`${zone} has ${count} keys`)
-    }
-    this.#keys = keys
+  #keyFiles(): KeyFiles {
+    const files = keyFilesIn(this.#state)
+    checkFilesStay(this.#keys, files)
+    this.#keys = files
+    return files
   }
 
   /** I1 and I3. */
@@ -190,32 +196,38 @@ export class CrashWorld {
       checkSerial(zone, serial, this.#seen.get(zone), 'answered first')
       this.#seen.set(zone, serial)
     }
-    this.#checkKeys()
     const judged = this.counts.starts % JUDGED_EVERY === 0
     for (const zone of this.#zones.present) await this.#checkZone(address, zone, judged)
   }
 
   async #checkZone(address: string, zone: string, judged: boolean): Promise<void> {
     const records = await transfer(address, zone)
+    if (!this.#zones.isNewest(zone, records)) throw new Error(`${zone}: not what the file says`)
+    await this.#checkShown(zone, records)
     const text = `${records.map(record => record.replace(/^(\S+ \d+) /, '$1 IN ')).join('\n')}\n`
-    if (!records.includes(this.#zones.marker(zone))) throw new Error(`${zone}: not what the file says`)
-    const published = records.filter(record => /^\S+ \d+ DNSKEY /.test(record))
-    const onDisk = Object.values(this.#keys).filter(key => zoneOfKey(key) === zone)
-    if (published.length !== onDisk.length || onDisk.length !== keysWanted(zone)) {
-      throw new Error(`${zone}: ${published.length} DNSKEYs are served, ${onDisk.length} keys are on disk`)
-    }
     const errors = await zoneErrors(text, zone, this.#pool)
     if (errors.length > 0) throw new Error(`${zone}: ${errors.join('\n')}`)
     this.counts.zonesVerified++
-    if (judged && MAIN_ZONES.includes(zone)) this.#judge(zone, text, onDisk.length === 1)
+    if (judged && MAIN_ZONES.includes(zone)) this.#judge(zone, text)
   }
 
-  #judge(origin: string, text: string, csk: boolean): void {
+  /** The timeline is written before the version can be seen. */
+  async #checkShown(zone: string, records: readonly string[]): Promise<void> {
+    const serial = Number(records[0]!.split(' ')[5])
+    const rdata = records.filter(record => /^\S+ \d+ DNSKEY /.test(record)).map(record => record.split(' '))
+    const served = rdata.map(words => words.slice(6).join('')).sort()
+    const onDisk = await lookAtState(this.#state, stateOf => shownOnDisk(stateOf(zone), serial).sort())
+    if (served.length === 0 || served.join() !== onDisk.join()) {
+      throw new Error(`${zone} ${serial}: served are DNSKEYs ${served}, the timeline has ${onDisk}`)
+    }
+  }
+
+  #judge(origin: string, text: string): void {
     const file = join(this.#directory, 'judged.zone')
     writeFileSync(file, text)
     for (const judge of ZONE_JUDGES) {
       if (toolPath(judge.program) === undefined || cannotJudge(judge.program, origin)) continue
-      const said = judgement(judge, { file, origin, csk, zonemd: true })
+      const said = judgement(judge, { file, origin, csk: isCsk(origin), zonemd: true })
       if (said !== '') throw new Error(`${origin} ${said}`)
     }
     this.counts.zonesJudged++
@@ -230,21 +242,6 @@ function cannotJudge(program: string, zone: string): boolean {
 function checkSerial(zone: string, serial: number, seen: number | undefined, where: string): void {
   if (seen === undefined || serial === seen || isSerialAfter(serial, seen)) return
   throw new Error(`${zone}: the serial ${where} is ${serial}, and ${seen} was answered before`)
-}
-
-/** Text of each key file by its name. */
-function keysIn(directory: string): Record<string, string> {
-  try {
-    const names = readdirSync(directory).filter(name => name.endsWith('.pem'))
-    return Object.fromEntries(names.sort().map(name => [name, readFileSync(join(directory, name), 'utf8')]))
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return {}
-    throw error
-  }
-}
-
-function zoneOfKey(text: string): string {
-  return /^Zone: (\S+)$/m.exec(text)![1]!
 }
 
 /** Asks for the SOA of each zone, again and again, and keeps the newest serial. */

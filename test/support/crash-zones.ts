@@ -1,7 +1,9 @@
 /** The zones of a server that is killed again and again: what is in them, how they are configured, how they change.
  *
- *    one.example.     CSK, NSEC            two.example.     KSK and ZSK, NSEC3
- *    three.example.   CSK, opt-out         newN.example.    KSK and ZSK, NSEC; files that come, go and come back
+ *    one.example.     CSK, NSEC                 its keys roll every few seconds
+ *    two.example.     KSK and ZSK, NSEC3        the same
+ *    three.example.   CSK, opt-out
+ *    newN.example.    KSK and ZSK, NSEC         files that come, go and come back
  *
  *  I1  A file is replaced whole, by a rename; its `marker` says which writing of it is the newest.
  *  I2  Signatures last an hour and are due after a second to an hour, each at its own time: so that some are made anew
@@ -12,12 +14,15 @@ import { RandomZone } from '../signer/random-zones.ts'
 
 const LASTING = 'signature-validity: 1h, refresh: 30s, jitter: 3569s'
 
+const ROLLING = `dnskey-ttl: 1s, zone-ttl-max: 1s, propagation-delay: 0s, publish-safety: 0s, retire-safety: 0s,
+    parent: { ds-confirmation: 1s, ds-ttl: 1s, propagation-delay: 0s }`
+
 const CONFIGURATION = `
 server: { state: state }
 listen: [127.0.0.1@0]
 policies:
-  one: { ${LASTING} }
-  two: { ${LASTING}, denial: nsec3, keys: ksk-zsk }
+  one: { ${LASTING}, ${ROLLING}, ksk-lifetime: 3s }
+  two: { ${LASTING}, ${ROLLING}, denial: nsec3, keys: ksk-zsk, ksk-lifetime: 4s, zsk-lifetime: 2s }
   three: { ${LASTING}, denial: opt-out }
   new: { ${LASTING}, keys: ksk-zsk }
 zones:
@@ -33,9 +38,9 @@ export const MAIN_ZONES: readonly string[] = ['one.example.', 'two.example.', 't
 const NAMES = 120
 const NEWCOMERS_MAX = 4
 
-/** How many keys a zone gets. */
-export function keysWanted(zone: string): number {
-  return zone === 'one.example.' || zone === 'three.example.' ? 1 : 2
+/** One key does the work of KSK and ZSK. */
+export function isCsk(zone: string): boolean {
+  return zone === 'one.example.' || zone === 'three.example.'
 }
 
 export class CrashZones {
@@ -59,9 +64,11 @@ export class CrashZones {
     return [...MAIN_ZONES, ...this.#present]
   }
 
-  /** What the newest file of a zone has that no other had. */
-  marker(name: string): string {
-    return `marker.${name} 300 TXT "${this.#zones.get(name)!.writings}"`
+  /** Whether the zone is what its newest file says. */
+  isNewest(name: string, records: readonly string[]): boolean {
+    const { writings } = this.#zones.get(name)!
+    const found = records.find(record => record.startsWith(`marker.${name} `) && / \d+ TXT /.test(record))
+    return found?.endsWith(` "${writings}"`) === true
   }
 
   /** Changes a few names of a zone that is there. */
