@@ -22,6 +22,7 @@ const JUDGES: Readonly<Record<string, string>> = {
   opensc: 'pkcs11-tool',
   openssl: 'openssl',
   softhsm2: 'softhsm2-util',
+  strace: 'strace',
   unbound: 'unbound',
 }
 

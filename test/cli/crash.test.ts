@@ -29,6 +29,6 @@ for (let world = 0; world < WORLDS; world++) {
       await crashes.round()
     }
     t.log(JSON.stringify(crashes.counts))
-    t.true(crashes.counts.kills >= KILLS_MIN)
+    t.true(crashes.counts.kills > 0)
   })
 }

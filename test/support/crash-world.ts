@@ -234,9 +234,11 @@ export class CrashWorld {
   }
 }
 
-/** ldns does not come to an end with some opt-out zones that have empty non-terminals. */
+/** ldns does not come to an end with some opt-out zones that have empty non-terminals. kzonecheck wants signatures by all
+ *  CSKs of a zone, and while they roll one of them signs. */
 function cannotJudge(program: string, zone: string): boolean {
-  return program === 'ldns-verify-zone' && zone === 'three.example.'
+  if (program === 'ldns-verify-zone') return zone === 'three.example.'
+  return program === 'kzonecheck' && zone === 'one.example.'
 }
 
 function checkSerial(zone: string, serial: number, seen: number | undefined, where: string): void {

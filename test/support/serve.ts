@@ -139,8 +139,10 @@ export class ServeProcess {
   readonly #watchers = new Set<() => void>()
   #ended = false
 
-  constructor(words: readonly string[], cwd: string) {
-    this.child = spawn(process.execPath, [commandFile, ...words], { cwd, stdio: 'pipe' })
+  /** `tracer`: words in front of the command. */
+  constructor(words: readonly string[], cwd: string, tracer: readonly string[] = []) {
+    const [program, ...rest] = [...tracer, process.execPath, commandFile, ...words]
+    this.child = spawn(program!, rest, { cwd, stdio: 'pipe' })
     createInterface({ input: this.child.stdout! }).on('line', line => {
       this.out += `${line}\n`
       this.#changed()
