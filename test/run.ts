@@ -3,6 +3,7 @@
  *  I2  The last line, `tests: N passed, N failed`, is made from AVA's own counts; the exit code is AVA's. */
 import { spawn, spawnSync } from 'node:child_process'
 import { chmodSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { createRequire } from 'node:module'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
@@ -26,6 +27,7 @@ const JUDGES: Readonly<Record<string, string>> = {
   unbound: 'unbound',
 }
 
+const root = fileURLToPath(new URL('../..', import.meta.url))
 const POLICY_FILE = '/usr/sbin/policy-rc.d'
 
 function missingPackages(): string[] {
@@ -65,6 +67,25 @@ function prepareJudges(): void {
   }
 }
 
+/** pkcs11js compiles when it is installed, and npm says nothing when that fails: it is tried again with the headers that lie
+ *  beside this Node.js. */
+function prepareTokens(): void {
+  const prefix = join(process.execPath, '..', '..')
+  if (isBuilt('pkcs11js') || !existsSync(join(prefix, 'include', 'node', 'node.h'))) return
+  const environment = { ...process.env, npm_config_nodedir: prefix }
+  spawnSync('npm', ['rebuild', 'pkcs11js'], { cwd: root, stdio: 'inherit', env: environment })
+  if (!isBuilt('pkcs11js')) console.log('The package pkcs11js cannot be built: tests of tokens are skipped.')
+}
+
+function isBuilt(name: string): boolean {
+  try {
+    createRequire(import.meta.url)(name)
+    return true
+  } catch {
+    return false
+  }
+}
+
 interface Counts {
   passed: number
   failed: number
@@ -72,7 +93,6 @@ interface Counts {
 
 /** AVA's TAP output ends with `# pass N` and `# fail N`; only failures and skips are worth a person's screen. */
 function runTests(words: readonly string[]): Promise<{ code: number; counts: Counts }> {
-  const root = fileURLToPath(new URL('../..', import.meta.url))
   const ava = join(root, 'node_modules', 'ava', 'entrypoints', 'cli.mjs')
   const scratch = mkdtempSync(join(tmpdir(), 'conclave-test-'))
   // Tests of --user look into it as that user.
@@ -99,6 +119,7 @@ function runTests(words: readonly string[]): Promise<{ code: number; counts: Cou
 }
 
 prepareJudges()
+prepareTokens()
 const { code, counts } = await runTests(process.argv.slice(2))
 console.log(`tests: ${counts.passed} passed, ${counts.failed} failed`)
 process.exitCode = code
