@@ -10,7 +10,6 @@ import type { Questions } from '../signer/index.ts'
 import type { Store } from '../zones/index.ts'
 import { type Asking, askParent, askServers, canAsk, type Seen, serversOfZone } from './key-questions.ts'
 import { Slots } from './slots.ts'
-import { HOLD_SECONDS } from './zone-keys.ts'
 import type { ZoneLife } from './zone-life.ts'
 
 export interface KeyCareOptions {
@@ -32,6 +31,9 @@ const ASK_SECONDS = 30
 const ASK_SECONDS_MAX = 3600
 /** Zones whose parents and servers are asked at a time. */
 const ASKING_MAX = 16
+/** How long the clock is not trusted: after a start or a jump with what cannot be undone, after a jump with anything. */
+const DESTROY_HOLD_SECONDS = 86_400
+const STEPS_HOLD_SECONDS = 3600
 /** A clock that was corrected by less, as time servers do, is no jump. */
 const JUMP_SECONDS = 3600
 
@@ -48,17 +50,20 @@ export class KeyCare {
   readonly #asked = new Map<string, Asked>()
   readonly #asking = new Set<Promise<void>>()
   readonly #slots = new Slots(ASKING_MAX)
-  /** ZoneKeys I4. */
-  heldUntilUnix: number
+  /** ZoneKeys I4: until then no key is destroyed, and no step taken. */
+  destroyFromUnix: number
+  stepsFromUnix = 0
 
   constructor(options: KeyCareOptions) {
     this.#options = options
-    this.heldUntilUnix = options.clock.now() + HOLD_SECONDS
+    this.destroyFromUnix = options.clock.now() + DESTROY_HOLD_SECONDS
   }
 
   jumped(seconds: number): void {
     if (Math.abs(seconds) < JUMP_SECONDS) return
-    this.heldUntilUnix = this.#options.clock.now() + HOLD_SECONDS
+    const now = this.#options.clock.now()
+    this.destroyFromUnix = now + DESTROY_HOLD_SECONDS
+    this.stepsFromUnix = now + STEPS_HOLD_SECONDS
   }
 
   /** Takes the steps that are to be taken; resolves when the zone's keys wait. */

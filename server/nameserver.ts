@@ -235,7 +235,7 @@ export class Nameserver extends EventEmitter<NameserverEvents> {
       stateOf: apexKey => state.zone(apexKey),
       keysMade: (zone, made) => this.#news.keysMade(zone, made),
       rollover: step => this.#news.rollover(step),
-      keysHeldUntilUnix: () => this.#upkeep.keys.heldUntilUnix,
+      clockTrust: () => this.#upkeep.keys,
       ownStores: async () => oneStore(await this.#parts.defaults.openKeys()),
       published: (life, version) => {
         this.#upkeep.published(life)

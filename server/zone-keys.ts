@@ -9,7 +9,7 @@
  *  I2  A step that fails changes nothing, and is tried again later; serving goes on. One that was cut off by a crash is
  *      done over, or found done: a key that was made and not noted is taken, not made twice.
  *  I3  A key that no store has any more is told of, and never replaced because of that.
- *  I4  Nothing is rolled on the word of a clock that jumped, and no key destroyed, for a while (HOLD_SECONDS).
+ *  I4  On the word of a clock that jumped no step is taken for an hour, and no key destroyed for a day.
  *  I5  Everything here is called in the zone's turn. */
 import type { Clock, Logger } from '../base/index.ts'
 import {
@@ -65,8 +65,14 @@ export interface KeysEnvironment {
   state(): ZoneState
   keysMade(keys: readonly KeyInfo[]): void
   rollover(step: RolloverStep): void
-  /** Before then the clock is not trusted with what cannot be taken back. */
-  heldUntilUnix(): number
+  /** I4. */
+  readonly trust: ClockTrust
+}
+
+/** Since when the clock is trusted again, in Unix seconds. */
+export interface ClockTrust {
+  readonly destroyFromUnix: number
+  readonly stepsFromUnix: number
 }
 
 /** A step that was taken; for logs and listeners. */
@@ -77,8 +83,6 @@ export interface RolloverStep {
   readonly keys: readonly { readonly role: string; readonly algorithm: number; readonly tag: number }[]
 }
 
-/** How long the clock is not trusted after a start or a jump. */
-export const HOLD_SECONDS: number = 86_400
 /** Steps in a row; more than any roll has at once. */
 const STEPS_MAX = 64
 const RETRY_SECONDS = 60
@@ -281,17 +285,18 @@ export class ZoneKeys {
     const now = this.#environment.clock.now()
     if (this.policy === undefined || this.timeline === undefined || this.#zone.record === undefined)
       return undefined
-    const heldUntil = this.#environment.heldUntilUnix()
+    const { destroyFromUnix, stepsFromUnix } = this.#environment.trust
     try {
       await this.look()
+      if (now < stepsFromUnix) return stepsFromUnix
       await this.#followWish()
       for (let steps = 0; steps < STEPS_MAX; steps++) {
         await this.#noteShown()
-        const action = this.#next(heldUntil)
+        const action = this.#next(destroyFromUnix)
         if (action.kind === 'wait') {
           this.waiting = action
           this.#failures = 0
-          return this.#lookAgain(action.untilUnix, heldUntil)
+          return this.#lookAgain(action.untilUnix, destroyFromUnix)
         }
         if (!(await this.#do(action))) break
       }
@@ -308,16 +313,16 @@ export class ZoneKeys {
     await this.#save(applyEvent(timeline, { kind: 'shown' }, this.policy!, this.#environment.clock.now()))
   }
 
-  /** I4: before it the clock decides nothing that cannot be taken back. */
-  #next(heldUntil: number): RollAction {
+  /** I4. */
+  #next(destroyFromUnix: number): RollAction {
     const now = this.#environment.clock.now()
-    const policy = now < heldUntil ? { ...this.policy!, purgeSeconds: null } : this.policy!
+    const policy = now < destroyFromUnix ? { ...this.policy!, purgeSeconds: null } : this.policy!
     return nextAction(this.timeline!, policy, this.#facts(), now)
   }
 
-  #lookAgain(untilUnix: number | undefined, heldUntil: number): number | undefined {
+  #lookAgain(untilUnix: number | undefined, destroyFromUnix: number): number | undefined {
     const now = this.#environment.clock.now()
-    const times = [untilUnix ?? Infinity, now < heldUntil ? heldUntil : Infinity]
+    const times = [untilUnix ?? Infinity, now < destroyFromUnix ? destroyFromUnix : Infinity]
     const first = Math.min(...times)
     return Number.isFinite(first) ? first : undefined
   }

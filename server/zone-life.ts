@@ -48,7 +48,7 @@ import { type Refusal, refusalOfError, refusalOfResult } from './refusal.ts'
 import { SignatureLog } from './signature-log.ts'
 import type { ZoneState } from './state-zone.ts'
 import { contentHashOf, saveVersion } from './version-save.ts'
-import { type RolloverStep, ZoneKeys } from './zone-keys.ts'
+import { type ClockTrust, type RolloverStep, ZoneKeys } from './zone-keys.ts'
 
 export interface ZoneEnvironment {
   readonly store: Store
@@ -60,8 +60,8 @@ export interface ZoneEnvironment {
   stateOf(apexKey: Uint8Array): ZoneState
   keysMade(zone: Name, keys: readonly KeyInfo[]): void
   rollover(step: RolloverStep): void
-  /** Before then the clock is not trusted with what cannot be taken back. */
-  keysHeldUntilUnix(): number
+  /** Since when keys go by the clock. */
+  clockTrust(): ClockTrust
   /** Where keys are when nobody says. */
   ownStores(): Promise<ZoneStores>
   published(life: ZoneLife, version: PublishedVersion): void
@@ -145,7 +145,9 @@ export class ZoneLife {
       state: () => environment.stateOf(this.apexKey),
       keysMade: keys => environment.keysMade(this.apex, keys),
       rollover: step => environment.rollover(step),
-      heldUntilUnix: () => environment.keysHeldUntilUnix(),
+      get trust() {
+        return environment.clockTrust()
+      },
     })
   }
 

@@ -118,6 +118,49 @@ test('a clock that went back at a restart: what is valid is served, nothing is s
   t.is(serialOf(second.server, ZONE), serial)
 })
 
+/** Can be set. */
+class SettableClock extends ManualClock {
+  #offset = 0
+
+  override now(): number {
+    return super.now() + this.#offset
+  }
+
+  set(seconds: number): void {
+    this.#offset += seconds
+  }
+}
+
+test('a clock that jumps ahead and is set right again within the hour: no key is made, rolled or destroyed', async t => {
+  const clock = new SettableClock(NOW)
+  const life = await testServer(t, { clock })
+  const { server, keys } = life
+  await server.addZone(ZONE, BASE, { signing: { policy: fastPolicy({ zskLifetimeSeconds: 30 * DAY }) } })
+  await server.keys.order(ZONE, { kind: 'ds-seen' })
+  await pass(life, 900)
+  const goals = (): string[] => server.keys.status(ZONE)!.keys.map(({ id, goal }) => `${id} ${goal}`)
+  const before = goals()
+  clock.set(365 * DAY)
+  await pass(life, 1800)
+  clock.set(-365 * DAY)
+  await pass(life, 1800)
+  t.deepEqual(goals(), before)
+  t.is(keys.keys.length, 2)
+})
+
+test('a clock that jumps ahead and stays there is believed after an hour', async t => {
+  const clock = new SettableClock(NOW)
+  const life = await testServer(t, { clock })
+  const { server, keys } = life
+  await server.addZone(ZONE, BASE, { signing: { policy: fastPolicy({ zskLifetimeSeconds: 30 * DAY }) } })
+  await pass(life, 900)
+  clock.set(31 * DAY)
+  await pass(life, 1800)
+  t.is(keys.keys.length, 2)
+  await passUntil(life, () => keys.keys.length === 3)
+  t.is(server.zones()[0]?.state, 'serving')
+})
+
 test('a key that is gone from its store: told of, none made in its place, the zone is served on', async t => {
   const state = join(await temporaryDirectory(t), 'state')
   const keys = new FickleKeyStore()

@@ -269,7 +269,7 @@ test('I2, I3: a disk that fails leaves the served version, no draft and no seria
     },
     keysMade() {},
     rollover() {},
-    keysHeldUntilUnix: () => 0,
+    clockTrust: () => ({ destroyFromUnix: 0, stepsFromUnix: 0 }),
     ownStores: () => Promise.reject(new Error('not asked for')),
     published() {},
     refused() {},
