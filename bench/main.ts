@@ -8,6 +8,7 @@ import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { benchAxfr } from './axfr.ts'
 import { benchEdit } from './edit.ts'
+import { benchHsm } from './hsm.ts'
 import { type BenchmarkResults, type Result, resultsText, surroundings, surroundingsText } from './report.ts'
 import { benchSign } from './sign.ts'
 import { benchSignatures } from './signatures.ts'
@@ -26,6 +27,7 @@ const BENCHMARKS: Readonly<Record<string, (bench: Workbench) => Promise<Result[]
   sign: benchSign,
   signatures: benchSignatures,
   edit: benchEdit,
+  hsm: benchHsm,
 }
 
 const SHORT_SECONDS = 0.3
