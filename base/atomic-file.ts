@@ -105,6 +105,12 @@ export async function syncDirectory(directory: string): Promise<void> {
   }
 }
 
+/** Makes what somebody else wrote into a file durable. */
+export async function syncFile(path: string): Promise<void> {
+  const file = await fs.open(path, 'r+')
+  await file.sync().finally(() => file.close())
+}
+
 /** Makes a directory, and those above it that are missing; their names are durable when the call resolves. */
 export async function makeDirectory(path: string, mode: number): Promise<void> {
   const first = await fs.mkdir(path, { recursive: true, mode })

@@ -5,6 +5,7 @@ export {
   makeDirectory,
   removeTemporaries,
   syncDirectory,
+  syncFile,
   type WholeFileOptions,
   writeFileWhole,
 } from './atomic-file.ts'

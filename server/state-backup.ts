@@ -7,7 +7,7 @@
  *  I2  A restored directory is used by one server: two that count serials by the same state confuse secondaries. */
 import { existsSync, promises as fs } from 'node:fs'
 import { basename, dirname, join, resolve } from 'node:path'
-import { ConclaveError, isErrno, syncDirectory } from '../base/index.ts'
+import { ConclaveError, isErrno, isTemporaryName, syncDirectory, syncFile } from '../base/index.ts'
 import { openState, type State } from './state.ts'
 
 const UNFINISHED = '.unfinished'
@@ -31,6 +31,7 @@ export async function restoreState(copy: string, directory: string): Promise<{ r
     await intoPlace(directory, async path => {
       await state.backup(path)
       await fs.copyFile(join(copy, 'format'), join(path, 'format'))
+      await syncFile(join(path, 'format'))
       await copyKeys(join(copy, 'keys'), join(path, 'keys'))
     })
   } finally {
@@ -70,16 +71,16 @@ async function copyKeys(from: string, to: string): Promise<void> {
   for (const name of names) {
     await fs.copyFile(join(from, name), join(to, name))
     await fs.chmod(join(to, name), SECRET_FILE_MODE)
-    const file = await fs.open(join(to, name))
-    await file.sync().finally(() => file.close())
+    await syncFile(join(to, name))
   }
   await syncDirectory(to)
 }
 
+/** Without files that are being written: they may go while they are copied. */
 async function namesIn(directory: string): Promise<string[]> {
   try {
     const entries = await fs.readdir(directory, { withFileTypes: true })
-    return entries.filter(entry => entry.isFile()).map(({ name }) => name)
+    return entries.filter(entry => entry.isFile() && !isTemporaryName(entry.name)).map(({ name }) => name)
   } catch (error) {
     if (isErrno(error, 'ENOENT')) return []
     throw error

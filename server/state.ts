@@ -23,6 +23,7 @@ import {
   lockFile,
   makeDirectory,
   syncDirectory,
+  syncFile,
   writeFileWhole,
 } from '../base/index.ts'
 import type { JournalLimits } from './state-journal.ts'
@@ -295,6 +296,8 @@ class LmdbState implements State {
     const file = join(directory, 'state.mdb')
     await this.#root.backup(file, true)
     chmodSync(file, 0o600)
+    // LMDB's copy is written, and not synced.
+    await syncFile(file)
     await writeFileWhole(join(directory, 'format'), `${STATE_FORMAT}\n`, { mode: 0o600 })
     await syncDirectory(directory)
   }
