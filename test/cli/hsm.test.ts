@@ -182,7 +182,7 @@ function garbage(t: Scope, port: number): Promise<Server> {
   return new Promise(resolve => server.listen(port, '127.0.0.1', () => resolve(server)))
 }
 
-test.serial('a node that talks garbage, and one that has another identity, cost no signature', async t => {
+test.serial('what talks garbage in the place of a node costs no signature', async t => {
   const zone = 'garbage.example.'
   await quorum.kill('node1')
   await garbage(t, quorum.firstPort)
