@@ -9,7 +9,6 @@ import {
   defaultSigningPolicy,
   endOf,
   type FileKeyStore,
-  fileNameOf,
   type KeyBundles,
   type KeyInfo,
   type KsrKind,
@@ -19,6 +18,7 @@ import {
   missingZsks,
   parseKeyBundles,
   responseFaults,
+  responseFileName,
   signerTags,
   signKeyRequest,
 } from '../signer/index.ts'
@@ -152,7 +152,7 @@ export function readBundles(file: string, kind: KsrKind): KeyBundles {
 }
 
 export function responseFile(directory: string, zone: Name): string {
-  return join(directory, `${fileNameOf(zone)}skr`)
+  return join(directory, responseFileName(zone))
 }
 
 async function zsksOf(store: FileKeyStore, zone: Name): Promise<KeyInfo[]> {

@@ -124,7 +124,7 @@ export class KeyCare {
   }
 
   async #hear(life: ZoneLife, questions: Questions): Promise<(Seen | string | undefined)[]> {
-    const { policy, timeline, infos } = life.keys
+    const { policy, timeline, publicKeys: infos } = life.keys
     const { record, apex: zone } = life
     if (policy === undefined || timeline === undefined || record === undefined) return []
     const { store } = this.#options

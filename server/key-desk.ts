@@ -13,6 +13,7 @@ import {
   type KeyRole,
   type Plan,
   plan,
+  type RollAction,
   type RollEvent,
   type RollFacts,
   type RollStatus,
@@ -33,6 +34,8 @@ export interface KeySituation {
   readonly now: number
   /** Why the last question to parent or servers did not help. */
   readonly said?: string
+  /** The KSK is offline: what is shown when stands in a signed key response, and the next of it is waited for. */
+  readonly offline?: Extract<RollAction, { kind: 'wait' }>
 }
 
 export interface KeyReport extends RollStatus {
@@ -64,11 +67,12 @@ const DAY_SECONDS = 86_400
 const AHEAD_SECONDS: number = 90 * DAY_SECONDS
 
 export function keyReport(situation: KeySituation): KeyReport {
-  const { zone, timeline, policy, infos, unused, facts, now, said } = situation
+  const { zone, timeline, policy, infos, unused, facts, now, said, offline } = situation
   const wanted = infos.filter(({ id }) => wantedDs(timeline).includes(id))
   return {
     zone: nameToText(zone),
     ...explain(timeline, policy, facts, now),
+    ...(offline === undefined ? {} : { action: offline, sentences: [`${offline.reason}.`] }),
     dsRecords: wanted.map(info => dsText(zone, dsRdata(zone, dnskeyRdata(info)))),
     unused: unused.map(info => ({ id: info.id, name: nameOf(info), where: info.where })),
     ...(said === undefined ? {} : { said }),
@@ -79,14 +83,30 @@ function nameOf({ role, keyTag, algorithm }: KeyInfo): string {
   return `${role.toUpperCase()} ${keyTag} ${algorithmOf(algorithm).mnemonic}`
 }
 
+/** @throws ConclaveError KEYS_OFFLINE */
 export function keyPlan(situation: KeySituation, untilUnix: number): Plan {
+  checkOnline(situation)
   const { timeline, policy, facts, now } = situation
   return plan(timeline, policy, facts, now, untilUnix)
 }
 
-/** @throws ConclaveError KEY_UNKNOWN, KEY_AMBIGUOUS, KEY_ROLE */
+function checkOnline({ zone, offline }: KeySituation): void {
+  if (offline === undefined) return
+  throw new ConclaveError(
+    'KEYS_OFFLINE',
+    'the KSK is offline, and its signed key response says what rolls when',
+    {
+      place: { zone: nameToText(zone) },
+      remedy:
+        'Plan keys with `conclave keys ksr` and `sign-ksr`; `conclave keys status` tells what is shown now.',
+    },
+  )
+}
+
+/** @throws ConclaveError KEY_UNKNOWN, KEY_AMBIGUOUS, KEY_ROLE, KEYS_OFFLINE */
 export function orderEffect(situation: KeySituation, order: KeyOrder): OrderEffect {
   const { policy } = situation
+  if (order.kind !== 'ds-seen') checkOnline(situation)
   switch (order.kind) {
     case 'roll': {
       const reason = order.reason ?? 'an operator asked for it'
@@ -107,6 +127,15 @@ export function orderEffect(situation: KeySituation, order: KeyOrder): OrderEffe
 
 /** What would happen. */
 export function orderPlan(situation: KeySituation, effect: OrderEffect): Plan {
+  if (situation.offline !== undefined) {
+    return {
+      fromUnix: situation.now,
+      untilUnix: situation.now,
+      events: [],
+      keys: [],
+      ends: situation.offline.reason,
+    }
+  }
   const { policy, facts, now } = situation
   const timeline = effect.events.reduce(
     (before, event) => applyEvent(before, event, policy, now),

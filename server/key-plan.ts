@@ -8,7 +8,9 @@ import {
   foreignKeysShown,
   initialTimeline,
   type KeyInfo,
+  type KeyRRset,
   type KeyStore,
+  keyInfoOf,
   keyTagsOf,
   type SigningKey,
   type SigningPolicy,
@@ -17,6 +19,7 @@ import {
   type ZoneBefore,
   type ZoneTimeline,
 } from '../signer/index.ts'
+import type { Name } from '../zones/index.ts'
 import type { StoredKey, StoredKeys } from './state-record.ts'
 
 /** A version's part in the life of keys. */
@@ -36,6 +39,8 @@ export interface VersionKeys {
   readonly keys: readonly SigningKey[]
   /** DNSKEYs of a zone that was taken over, and requests to delete the DS (RFC 8078 §4). */
   readonly foreign: ForeignKeys
+  /** DNSKEY, CDS and CDNSKEY, signed already (offline-keys.ts). */
+  readonly ready?: readonly KeyRRset[]
 }
 
 /** What is known of a version besides its keys. */
@@ -56,6 +61,20 @@ export function timelineAfter(
   const shown = applyEvent(timeline, event, policy, now)
   if (dsWanted === undefined) return shown
   return applyEvent(shown, { kind: 'ds-wanted', keys: dsWanted }, policy, now)
+}
+
+/** Public parts of all keys of a timeline, those among them that were never held here. */
+export function publicKeys(
+  zone: Name,
+  timeline: ZoneTimeline | undefined,
+  infos: readonly KeyInfo[],
+): readonly KeyInfo[] {
+  const others = (timeline?.keys ?? []).filter(({ id }) => infos.every(info => info.id !== id))
+  const elsewhere = others.flatMap(({ dnskey, role, createdUnix }) => {
+    if (dnskey === undefined) return []
+    return [{ ...keyInfoOf(zone, Buffer.from(dnskey, 'base64'), createdUnix), role }]
+  })
+  return [...infos, ...elsewhere]
 }
 
 export function versionKeys(

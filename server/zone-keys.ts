@@ -14,7 +14,9 @@
 import type { Clock, Logger } from '../base/index.ts'
 import {
   applyEvent,
+  type KeyBundles,
   type KeyInfo,
+  type KeyStore,
   nextAction,
   type PendingSignature,
   type ResumedSignature,
@@ -23,6 +25,7 @@ import {
   type RollFacts,
   resumePending,
   type SigningPolicy,
+  sameApex,
   shownKeys,
   storeOfRole,
   type ZoneTimeline,
@@ -34,6 +37,7 @@ import {
   isLive,
   type KeyStep,
   policyOfKeys,
+  publicKeys,
   type Shown,
   sameSignals,
   storedKeys,
@@ -43,6 +47,7 @@ import {
   versionKeys,
 } from './key-plan.ts'
 import { KnownKeys } from './known-keys.ts'
+import { OfflineKeys, offlinePolicy, offlineWait, type Wait } from './offline-keys.ts'
 import type { StoredKeys } from './state-record.ts'
 import type { ZoneState } from './state-zone.ts'
 import type { ZoneOutcome, ZoneSettings } from './zone-life.ts'
@@ -92,10 +97,10 @@ export class ZoneKeys {
   readonly #zone: KeyedZone
   readonly #environment: KeysEnvironment
   readonly #known: KnownKeys
+  readonly #offline: OfflineKeys
   #failures = 0
   #changed = false
-  /** What keys wait for, after the last look at them. */
-  waiting: Extract<RollAction, { kind: 'wait' }> | undefined
+  #waiting: Wait | undefined
 
   constructor(zone: KeyedZone, environment: KeysEnvironment) {
     this.#zone = zone
@@ -107,6 +112,19 @@ export class ZoneKeys {
       stored: () => this.#stored,
       stores: () => zone.settings.signing?.stores,
     })
+    this.#offline = new OfflineKeys(zone.apex, zone.zone, environment.log)
+  }
+
+  /** What keys wait for, after the last look at them. */
+  get waiting(): Wait | undefined {
+    return this.#offlineWait ?? this.#waiting
+  }
+
+  get #offlineWait(): Wait | undefined {
+    const { timeline, policy } = this
+    const response = this.#response
+    if (response === undefined || timeline === undefined || policy === undefined) return undefined
+    return offlineWait(response, timeline, this.#known.held, policy, this.#environment.clock.now())
   }
 
   get #stored(): StoredKeys {
@@ -126,9 +144,16 @@ export class ZoneKeys {
   get policy(): SigningPolicy | undefined {
     const { signing } = this.#zone.settings
     if (signing === undefined) return undefined
+    const response = this.#response
+    if (response !== undefined) return offlinePolicy(signing.policy, response)
     if (signing.keepKeys !== true) return signing.policy
     const inUse = this.timeline?.keys.filter(({ goal }) => goal === 'in-use')
     return policyOfKeys(signing.policy, inUse ?? this.#known.held)
+  }
+
+  /** Where the KSK is offline. */
+  get #response(): KeyBundles | undefined {
+    return this.#offline.usedWith(this.#known.held)
   }
 
   /** Public parts of all keys: those that the stores have, and those that are known from before. */
@@ -136,12 +161,17 @@ export class ZoneKeys {
     return this.#known.infos
   }
 
+  /** The same, and those that were never here. */
+  get publicKeys(): readonly KeyInfo[] {
+    return publicKeys(this.#zone.apex, this.timeline, this.infos)
+  }
+
   /** Keys that the zone shows or signs with. */
   get shown(): readonly KeyInfo[] {
     const { timeline } = this
     if (timeline === undefined) return []
     const { published, keySigners, zoneSigners } = shownKeys(timeline)
-    return this.infos.filter(({ id }) => [...published, ...keySigners, ...zoneSigners].includes(id))
+    return this.publicKeys.filter(({ id }) => [...published, ...keySigners, ...zoneSigners].includes(id))
   }
 
   /** Keys in the stores that the zone makes no use of. */
@@ -153,6 +183,10 @@ export class ZoneKeys {
    *  @throws ConclaveError what the stores throw */
   async look(): Promise<void> {
     await this.#known.look()
+    const { signing } = this.#zone.settings
+    if (signing === undefined) return
+    const now = this.#environment.clock.now()
+    await this.#offline.look(signing.stores, this.#known.held, this.timeline, now)
     await this.#takeGenerated()
   }
 
@@ -174,9 +208,18 @@ export class ZoneKeys {
    *  @throws ConclaveError what the stores throw */
   async forVersion(beginning: Beginning, step?: KeyStep): Promise<VersionKeys> {
     const now = this.#environment.clock.now()
+    const response = this.#response
+    if (response !== undefined) return this.#offlineVersion(response, now)
     const chosen = step ?? (await this.#step(beginning, now))
     const unsign = this.#zone.settings.signing?.unsign === true
     return versionKeys(chosen, unsign, this.policy!, this.infos, info => this.#known.storeOf(info), now)
+  }
+
+  /** @throws ConclaveError SKR_REFUSED, KSR_KEYS */
+  #offlineVersion(response: KeyBundles, now: number): VersionKeys {
+    const { held } = this.#known
+    const storeOf = (info: KeyInfo): KeyStore => this.#known.storeOf(info)
+    return this.#offline.version(response, this.timeline, held, storeOf, this.policy!, now)
   }
 
   async #step(beginning: Beginning, now: number): Promise<KeyStep> {
@@ -261,7 +304,7 @@ export class ZoneKeys {
   /** Looks into the stores unless that was done before.
    *  @throws ConclaveError what the stores throw */
   async lookOnce(): Promise<void> {
-    if (!this.#known.isLooked) await this.look()
+    if (!this.#known.isLooked || this.#offline.failed) await this.look()
   }
 
   /** Signatures that the next build will want. */
@@ -289,12 +332,14 @@ export class ZoneKeys {
     try {
       await this.look()
       if (now < stepsFromUnix) return stepsFromUnix
+      const response = this.#response
+      if (response !== undefined) return await this.#runOffline(response)
       await this.#followWish()
       for (let steps = 0; steps < STEPS_MAX; steps++) {
         await this.#noteShown()
         const action = this.#next(destroyFromUnix)
         if (action.kind === 'wait') {
-          this.waiting = action
+          this.#waiting = action
           this.#failures = 0
           return this.#lookAgain(action.untilUnix, destroyFromUnix)
         }
@@ -304,6 +349,29 @@ export class ZoneKeys {
       this.#environment.log.error('a step of the keys failed', { zone: this.#zone.zone, error })
     }
     return now + Math.min(RETRY_SECONDS_MAX, RETRY_SECONDS * 2 ** this.#failures++)
+  }
+
+  /** Shows what the response has for now; nothing else is decided. */
+  async #runOffline(response: KeyBundles): Promise<number | undefined> {
+    const now = this.#environment.clock.now()
+    await this.#noteShown()
+    const { step, ready } = this.#offlineVersion(response, now)
+    if (ready !== this.#offline.shown || !sameApex(step.apex, shownKeys(this.timeline!))) {
+      const reason = 'the signed key response has these keys from now on'
+      if (!(await this.#show(step, { kind: 'publish', apex: step.apex, moves: [], reason }))) {
+        return now + RETRY_SECONDS
+      }
+      this.#offline.shown = ready
+      await this.#noteShown()
+    }
+    this.#offline.warn(response, this.#known.held, this.policy!, now)
+    this.#failures = 0
+    return this.waiting?.untilUnix
+  }
+
+  /** Versions with those keys are served now. */
+  served(keys: VersionKeys | undefined): void {
+    this.#offline.shown = keys?.ready
   }
 
   /** What was written with the newest version is served now. */
@@ -432,10 +500,12 @@ export class ZoneKeys {
 
   /** All there is to know; undefined for a zone that was never signed. */
   situation(): KeySituation | undefined {
-    const { timeline, policy, infos, unused } = this
+    const { timeline, policy, publicKeys: infos, unused } = this
     if (timeline === undefined || policy === undefined) return undefined
     const now = this.#environment.clock.now()
-    return { zone: this.#zone.apex, timeline, policy, infos, unused, facts: this.#facts(), now }
+    const offline = this.#offlineWait
+    const situation = { zone: this.#zone.apex, timeline, policy, infos, unused, facts: this.#facts(), now }
+    return offline === undefined ? situation : { ...situation, offline }
   }
 
   /** Does what an operator wants; what follows is for `run`. */

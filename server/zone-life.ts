@@ -330,12 +330,13 @@ export class ZoneLife {
     }
   }
 
-  #settings({ policy, keys, foreign: signals }: VersionKeys, now: number): SigningSettings {
+  #settings({ policy, keys, foreign: signals, ready }: VersionKeys, now: number): SigningSettings {
     const { newest = {} } = this.#foreign
     const dnskey = [...(newest.dnskey ?? []), ...(signals.dnskey ?? [])]
     // RFC 8078 §4: a request to delete the DS RRset stands alone.
     const foreign = { ...newest, ...signals, dnskey }
-    return signingSettingsOf(policy, keys, this.zone, now, foreign)
+    const settings = signingSettingsOf(policy, keys, this.zone, now, foreign)
+    return { ...settings, ...optional('ready', ready) }
   }
 
   /** Undefined: the zone is served as it is. */
@@ -434,6 +435,7 @@ export class ZoneLife {
     const old = this.record === undefined ? undefined : this.firstExpirationUnix
     this.firstExpirationUnix =
       built.expirationOf === 'zone' || old === undefined ? first : earlier(first, old)
+    this.keys.served(keys)
     this.record = built.record
     this.#ttlMax = (keys?.unsigned === false ? keys.policy.zoneTtlMaxSeconds : null) ?? undefined
     this.#contentHash = built.contentHash

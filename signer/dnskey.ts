@@ -4,7 +4,7 @@
 import { createHash } from 'node:crypto'
 import { ConclaveError } from '../base/index.ts'
 import { canonicalName, type Name, nameToText, u16 } from '../zones/index.ts'
-import type { KeyInfo, KeyRole } from './keystore.ts'
+import { type KeyInfo, type KeyRole, keyId } from './keystore.ts'
 
 export const FLAG_ZONE_KEY = 0x0100
 /** RFC 5011 §3. */
@@ -52,6 +52,23 @@ export function decodeDnskey(rdata: Uint8Array): Dnskey | undefined {
   if (rdata.length <= DNSKEY_FIXED_OCTETS) return undefined
   const publicKey = rdata.subarray(DNSKEY_FIXED_OCTETS)
   return { flags: u16(rdata, 0), protocol: rdata[2]!, algorithm: rdata[3]!, publicKey }
+}
+
+/** What a DNSKEY says of a key whose private part is not here. RFC 4034 §2.1.1: a key with SEP is taken for a KSK. */
+export function keyInfoOf(zone: Name, rdata: Uint8Array, createdUnix: number): KeyInfo {
+  const flags = u16(rdata, 0)
+  const publicKey = rdata.slice(DNSKEY_FIXED_OCTETS)
+  return {
+    id: keyId(zone, rdata[3]!, publicKey),
+    zone: canonicalName(zone),
+    algorithm: rdata[3]!,
+    role: (flags & FLAG_SEP) === 0 ? 'zsk' : 'ksk',
+    flags,
+    publicKey,
+    keyTag: keyTagOf(rdata),
+    createdUnix: Math.floor(createdUnix),
+    where: 'elsewhere',
+  }
 }
 
 /** RFC 4034 appendix B. */

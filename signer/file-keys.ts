@@ -22,6 +22,7 @@ import { promises as fs } from 'node:fs'
 import { join } from 'node:path'
 import {
   type Clock,
+  ConclaveError,
   isErrno,
   type Logger,
   makeDirectory,
@@ -104,6 +105,21 @@ export class FileKeyStore extends LocalKeyStore {
     if (known.length > 0) return known
     await this.#readSoon()
     return super.keysOf(zone)
+  }
+
+  /** `ZONE.skr` of the directory.
+   *  @throws ConclaveError FILE_READ */
+  async signedKeys(zone: Name): Promise<{ text: string; where: string } | undefined> {
+    const where = join(this.#directory, responseFileName(zone))
+    try {
+      return { text: await fs.readFile(where, 'utf8'), where }
+    } catch (cause) {
+      if ((cause as NodeJS.ErrnoException).code === 'ENOENT') return undefined
+      throw new ConclaveError('FILE_READ', 'the signed key response cannot be read', {
+        place: { file: where },
+        cause,
+      })
+    }
   }
 
   /** Resolves after a reading that began after the call. Those who ask while one is under way share the next. */
@@ -356,6 +372,11 @@ function headerOf({ info }: LocalKey): string {
 
 function isoTime(unix: number): string {
   return new Date(unix * 1000).toISOString().replace('.000Z', 'Z')
+}
+
+/** Of a zone's signed key response beside its keys. */
+export function responseFileName(zone: Name): string {
+  return `${fileNameOf(zone)}skr`
 }
 
 function pemFileName({ zone, algorithm, keyTag, role }: KeyInfo): string {

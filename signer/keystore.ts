@@ -86,6 +86,9 @@ export interface KeyStore {
   /** The keys of one zone, cheap among many; for stores that can do better than `list`. Keys that were added elsewhere
    *  are found when the zone had none; to have all of them noticed, `list`. */
   keysOf?(zone: Name): Promise<KeyInfo[]>
+  /** The signed key response of a zone whose KSK is kept elsewhere (skr.ts), as text, and where it lies; for stores that
+   *  keep it beside the ZSKs. */
+  signedKeys?(zone: Name): Promise<{ readonly text: string; readonly where: string } | undefined>
   /** Resolves when the key is durable. */
   generate(spec: GenerateSpec): Promise<KeyInfo>
   sign(batch: SignBatch, options: SignOptions): Promise<SignOutcome[]>

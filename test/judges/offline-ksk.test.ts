@@ -1,7 +1,7 @@
 /** Offline KSKs beside Knot's keymgr: our request signed by it and its request signed by us; what comes of it is validated
  *  by unbound with the DS of the KSK. */
 
-import { readFileSync, writeFileSync } from 'node:fs'
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import test, { type ExecutionContext } from 'ava'
 import { createNameserver } from '../../server/index.ts'
@@ -65,7 +65,7 @@ test.serial(
     const ds = (await ran(t, offline('ds'))).split('\n').find(line => / 13 2 /.test(line))!
     const anchor = ds.trim().replace(/^.*\sDS\s+/, '')
 
-    const keys = file('keys')
+    const keys = join(file('state'), 'keys')
     const words = ['--until', '+40d', '--lifetime', '15d', '--keys', keys]
     await ran(t, inProcess(['keys', 'ksr', ZONE, ...words, '-o', file('ksr')]))
     const made = await ran(t, inProcess(['keys', 'list', '--keys', keys, '--json']))
@@ -97,23 +97,29 @@ test.serial(
     writeFileSync(file('zone'), zoneText(ZONE, ['www A 192.0.2.9']))
     await ran(t, inProcess(['sign', file('zone'), '--keys', keys, '--skr', kept, '-o', file('signed')]))
     await ran(t, inProcess(['verify', file('signed'), '--ds', anchor]))
-    const server = await createNameserver({
-      listen: ['127.0.0.1@0'],
-      workers: 1,
-      signing: false,
-      watch: false,
-    })
-    t.teardown(() => server.close())
-    await server.addFile(file('signed'))
-    const resolver = await startUnbound({ zones: [{ name: ZONE, port: portOf(server) }], anchors: [ds] })
-    t.teardown(resolver.stop)
-    for (const [name, type, outcome] of [
-      ['www.offline.test.', 'A', 'NOERROR AD'],
-      ['no.offline.test.', 'A', 'NXDOMAIN AD'],
-      [ZONE, 'CDS', 'NOERROR AD'],
+    for (const [source, options] of [
+      ['signed', { signing: false }],
+      ['zone', { state: file('state') }],
     ] as const) {
-      t.is(outcomeOf(await resolver.ask(name, type)), outcome, resolver.log())
+      const server = await createNameserver({
+        listen: ['127.0.0.1@0'],
+        workers: 1,
+        watch: false,
+        ...options,
+      })
+      t.teardown(() => server.close())
+      await server.addFile(file(source))
+      const resolver = await startUnbound({ zones: [{ name: ZONE, port: portOf(server) }], anchors: [ds] })
+      t.teardown(resolver.stop)
+      for (const [name, type, outcome] of [
+        ['www.offline.test.', 'A', 'NOERROR AD'],
+        ['no.offline.test.', 'A', 'NXDOMAIN AD'],
+        [ZONE, 'CDS', 'NOERROR AD'],
+      ] as const) {
+        t.is(outcomeOf(await resolver.ask(name, type)), outcome, resolver.log())
+      }
     }
+    t.is(readdirSync(keys).filter(name => name.endsWith('.pem')).length, 3, 'no key was made')
   },
 )
 
