@@ -2,9 +2,10 @@
 
 import type { KeyObject } from 'node:crypto'
 import { mkdirSync } from 'node:fs'
-import { join } from 'node:path'
+import { dirname, join, resolve } from 'node:path'
 import { type Command, Option } from 'commander'
 import { ConclaveError } from '../base/index.ts'
+import { keyTimes } from '../server/index.ts'
 import {
   algorithmOf,
   CryptoPool,
@@ -267,7 +268,13 @@ function exportKeys(zone: string, directory: string, words: ExportWords, command
     const written: KeyInfo[] = []
     const keys = await zoneKeys(store, name)
     mkdirSync(directory, { recursive: true, mode: 0o700 })
-    for (const info of keys) written.push(await exportKey(info, store.privateKey(info.id), directory, words))
+    // Keys of a server lie in its state directory.
+    const times = await keyTimes(dirname(resolve(words.keys)), name)
+    for (const info of keys) {
+      const timing = times.get(info.id) ?? info.timing
+      const timed = timing === undefined ? info : { ...info, timing }
+      written.push(await exportKey(timed, store.privateKey(info.id), directory, words))
+    }
     tellKeys(written, output)
   })
 }

@@ -6,6 +6,8 @@ import type { ParentShape, PolicyShape, RoleStores } from './config-shape.ts'
 export interface ZonePolicy {
   /** False: served as it is. */
   readonly signing: SigningPolicy | false
+  /** Neither algorithm nor split was said: both are for zones without keys. */
+  readonly keepKeys: boolean
   readonly serial: SerialPolicy
   /** Names of key stores. */
   readonly keystores: RoleStores
@@ -21,6 +23,7 @@ export function zonePolicyOf(shapes: readonly PolicyShape[]): ZonePolicy {
   const { keystore = KEYSTORE_DEFAULT, sign = true } = shape
   return {
     signing: sign ? signingPolicyOf(policyOf(shape)) : false,
+    keepKeys: shape.algorithm === undefined && shape.keys === undefined,
     serial: shape.serial ?? (sign ? 'increment' : 'keep'),
     keystores: typeof keystore === 'string' ? { ksk: keystore, zsk: keystore } : keystore,
   }

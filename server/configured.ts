@@ -197,12 +197,12 @@ export class ConfiguredServer {
   }
 
   #sourceOf({ kind, path, origin, policy }: ZoneConfiguration): ZoneSource {
-    const { signing, serial, keystores } = policy
+    const { signing, serial, keystores, keepKeys } = policy
     return {
       kind,
       path,
       ...(origin === undefined ? {} : { origin }),
-      signing: signing === false ? false : { policy: signing, stores: this.#stores.of(keystores) },
+      signing: signing === false ? false : { policy: signing, stores: this.#stores.of(keystores), keepKeys },
       serialPolicy: serial,
     }
   }

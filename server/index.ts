@@ -43,7 +43,7 @@ export type {
 } from './config-types.ts'
 export { type ConfiguredOptions, ConfiguredServer } from './configured.ts'
 export * from './counters.ts'
-export { type KeysFace, keyHandlers, stoppedKeys } from './key-control.ts'
+export { type KeysFace, keyHandlers, keyTimes, stoppedKeys } from './key-control.ts'
 export type { KeyOrder, KeyReport, KeySituation, OrderEffect } from './key-desk.ts'
 export {
   type ListenCounters,

@@ -1,9 +1,11 @@
 /** Keys of zones over the control socket, and of a state directory that no server uses; both give the same answers.
  *  I1  Without a server, looking and trying take no lock and write nothing; an order takes the directory's lock. */
 
+import { existsSync } from 'node:fs'
+import { join } from 'node:path'
 import type { ControlHandler } from '../base/index.ts'
 import { type Clock, ConclaveError, systemClock } from '../base/index.ts'
-import { applyEvent, type KeyInfo, type Plan } from '../signer/index.ts'
+import { applyEvent, type KeyInfo, type KeyTiming, type Plan, timingOf } from '../signer/index.ts'
 import { keyOf, type Name, nameFromText, nameOfKey, nameToText, rootName } from '../zones/index.ts'
 import {
   type KeyOrder,
@@ -82,6 +84,19 @@ export function stoppedKeys(directory: string, clock: Clock = systemClock): Keys
         return orderPlan(situation, orderEffect(situation, order))
       })
     },
+  }
+}
+
+/** When keys were shown and signed, by what the state directory knows; nothing without one. It may be in use.
+ *  @throws ConclaveError STATE_FORMAT, STATE_CORRUPT, STATE_OPEN */
+export async function keyTimes(directory: string, zone: Name): Promise<ReadonlyMap<string, KeyTiming>> {
+  if (!existsSync(join(directory, 'state.mdb'))) return new Map()
+  const state = await openState(directory, { readOnly: true })
+  try {
+    const { timeline } = state.zone(keyOf(zone)).keys
+    return new Map(timeline?.keys.map(key => [key.id, timingOf(key)]))
+  } finally {
+    await state.close()
   }
 }
 

@@ -36,6 +36,8 @@ export interface KeySituation {
   readonly said?: string
   /** The KSK is offline: what is shown when stands in a signed key response, and the next of it is waited for. */
   readonly offline?: Extract<RollAction, { kind: 'wait' }>
+  /** Its keys are of another kind than the policy has for zones without keys. */
+  readonly keepsKeys?: boolean
 }
 
 export interface KeyReport extends RollStatus {
@@ -67,16 +69,24 @@ const DAY_SECONDS = 86_400
 const AHEAD_SECONDS: number = 90 * DAY_SECONDS
 
 export function keyReport(situation: KeySituation): KeyReport {
-  const { zone, timeline, policy, infos, unused, facts, now, said, offline } = situation
+  const { zone, timeline, policy, infos, unused, facts, now, said, offline, keepsKeys } = situation
   const wanted = infos.filter(({ id }) => wantedDs(timeline).includes(id))
+  const status = explain(timeline, policy, facts, now)
+  const told = offline === undefined ? status.sentences : [`${offline.reason}.`]
   return {
     zone: nameToText(zone),
-    ...explain(timeline, policy, facts, now),
-    ...(offline === undefined ? {} : { action: offline, sentences: [`${offline.reason}.`] }),
+    ...status,
+    ...(offline === undefined ? {} : { action: offline }),
+    sentences: keepsKeys === true ? [...told, keptSentence(policy)] : told,
     dsRecords: wanted.map(info => dsText(zone, dsRdata(zone, dnskeyRdata(info)))),
     unused: unused.map(info => ({ id: info.id, name: nameOf(info), where: info.where })),
     ...(said === undefined ? {} : { said }),
   }
+}
+
+function keptSentence({ splitKeys, algorithm }: SigningPolicy): string {
+  const kind = splitKeys ? 'KSK and ZSK' : 'CSK'
+  return `Its keys stay ${kind} with ${algorithmOf(algorithm).mnemonic}: the policy says nothing else of zones that have keys.`
 }
 
 function nameOf({ role, keyTag, algorithm }: KeyInfo): string {

@@ -504,8 +504,10 @@ export class ZoneKeys {
     if (timeline === undefined || policy === undefined) return undefined
     const now = this.#environment.clock.now()
     const offline = this.#offlineWait
+    const given = this.#zone.settings.signing!.policy
+    const keepsKeys = policy.algorithm !== given.algorithm || policy.splitKeys !== given.splitKeys
     const situation = { zone: this.#zone.apex, timeline, policy, infos, unused, facts: this.#facts(), now }
-    return offline === undefined ? situation : { ...situation, offline }
+    return offline === undefined ? { ...situation, keepsKeys } : { ...situation, offline }
   }
 
   /** Does what an operator wants; what follows is for `run`. */

@@ -10,6 +10,7 @@
  *  I3  A DS RRset counts as the parent's when it was confirmed; while another one is asked for, either may be there.
  *  I4  A key is in `keys` from its making until nothing of it can be in any cache and its private part was destroyed. */
 
+import type { KeyTiming } from './key-timing.ts'
 import type { KeyRole } from './keystore.ts'
 
 export interface ZoneTimeline {
@@ -104,3 +105,22 @@ export type RecordState = 'hidden' | 'rumoured' | 'omnipresent' | 'unretentive'
 
 /** A record of each kind that tells of a key: DNSKEY; DS; RRSIG over DNSKEY; RRSIG over all else. */
 export type KeyRecord = 'dnskey' | 'ds' | 'keySignature' | 'zoneSignature'
+
+/** The events of a key as K*.key and others have them; of those that are over and whose time was not kept, the latest that it
+ *  can have been. */
+export function timingOf({ role, goal, records, introducedUnix, activeUnix }: KeyLife): KeyTiming {
+  const { dnskey, keySignature, zoneSignature } = records
+  // RFC 6781 §4.1.2: a KSK signs from the moment that it is shown.
+  const activateUnix = role === 'zsk' ? activeUnix : introducedUnix
+  const signature = role === 'zsk' ? zoneSignature : keySignature
+  const isPast = (record: RecordSince): boolean =>
+    goal === 'retired' && (record.state === 'unretentive' || record.state === 'hidden')
+  return {
+    ...(introducedUnix === undefined ? {} : { publishUnix: Math.floor(introducedUnix) }),
+    ...(activateUnix === undefined ? {} : { activateUnix: Math.floor(activateUnix) }),
+    ...(activateUnix !== undefined && isPast(signature)
+      ? { inactiveUnix: Math.floor(signature.sinceUnix) }
+      : {}),
+    ...(introducedUnix !== undefined && isPast(dnskey) ? { deleteUnix: Math.floor(dnskey.sinceUnix) } : {}),
+  }
+}

@@ -2,8 +2,10 @@
 import { readdirSync, readFileSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import test from 'ava'
+import { createNameserver } from '../../server/index.ts'
+import { bindTiming } from '../../signer/index.ts'
 import { inProcess } from '../support/command.ts'
-import { type Ran, run, type Scope, temporaryDirectory } from '../support/serve.ts'
+import { conclave, type Ran, run, type Scope, temporaryDirectory, zoneText } from '../support/serve.ts'
 import { needs, toolPath } from '../support/tools.ts'
 
 const ZONE = 'keys.example'
@@ -232,4 +234,24 @@ test.serial('import and export: times of a key stay with it; PEM files are read 
     (await inProcess(['keys', 'list', '--keys', file('again')])).out,
     new RegExp(` ${Number(name.slice(-5))} `),
   )
+})
+
+test.serial('export: times of a served zone come from its state, also while it is served', async t => {
+  const { file } = bench(t)
+  const state = file('state')
+  const server = await createNameserver({ state, watch: false, signing: { splitKeys: true } })
+  t.teardown(() => server.close())
+  const before = Math.floor(Date.now() / 1000)
+  await server.addText(zoneText(`${ZONE}.`))
+  await server.settled()
+  const exported = await conclave(['keys', 'export', ZONE, file('pairs'), '--keys', join(state, 'keys')])
+  t.is(exported.code, 0, exported.err)
+  const pairs = readdirSync(file('pairs')).filter(name => name.endsWith('.private'))
+  t.is(pairs.length, 2)
+  for (const name of pairs) {
+    const text = readFileSync(join(file('pairs'), name), 'utf8')
+    const { publishUnix = 0, activateUnix = 0, ...over } = bindTiming(text)
+    t.true(publishUnix >= before && activateUnix >= before)
+    t.deepEqual(over, {})
+  }
 })

@@ -55,7 +55,6 @@ async function serveOurs(
     workers: 1,
     state,
     watch: false,
-    signing: { splitKeys: true },
   })
   t.teardown(() => server.close())
   const outcome = await server.addFile(old.signed)
@@ -82,6 +81,11 @@ function resolverOf(t: ExecutionContext, port: number, old: OldServer): Promise<
 
 function answers(server: Nameserver, type: string): string[] {
   return readMessage(server.answer(queryOf(OLD_ZONE, type, { udpOctets: 4096 }), 'tcp')!).answer
+}
+
+async function keysIn(state: string): Promise<string[]> {
+  const listed = await inProcess(['keys', 'list', '--keys', join(state, 'keys'), '--json'])
+  return listed.out.trim().split('\n')
 }
 
 function dnskeysIn(file: string): number {
@@ -123,6 +127,12 @@ for (const { what, start, tools } of CASES) {
     await asks(t, primed, ASKED_BEFORE)
     const beside = await serveOurs(t, state, old, 0)
     t.is(answers(beside, 'DNSKEY').length, dnskeysIn(old.signed))
+    const status = beside.keys.status(OLD_ZONE)!
+    t.true(
+      status.keys.every(({ role }) => role !== 'csk'),
+      'no roll to another kind of keys begins',
+    )
+    t.regex(status.sentences.join(), /Its keys stay KSK and ZSK with ECDSAP256SHA256/)
     for (const [keys, data] of [
       [old.port, portOf(beside)],
       [portOf(beside), old.port],
@@ -161,5 +171,16 @@ test.serial(
     t.is(only.code, 1)
     t.regex(only.err, /DS \d+ of ECDSAP256SHA256 points at a key whose private key is not here/)
     t.deepEqual((await inProcess(['keys', 'list', '--keys', join(state, 'keys'), '--json'])).out, '')
+
+    // A server that was given that key alone says the same, and serves nothing of the zone.
+    const words = ['--role', 'zsk', '--keys', join(state, 'keys')]
+    const path = join(old.keys, `${zsk}.pem`)
+    t.is((await inProcess(['keys', 'import', OLD_ZONE, path, ...words])).code, 0)
+    const server = await createNameserver({ state, watch: false })
+    t.teardown(() => server.close())
+    const outcome = await server.addFile(old.signed)
+    t.is(outcome.kind === 'refused' ? outcome.refusal.code : outcome.kind, 'TAKEOVER_REFUSED')
+    t.deepEqual(answers(server, 'SOA'), [])
+    t.is((await keysIn(state)).length, 1, 'no key was made')
   },
 )

@@ -79,12 +79,15 @@ zones:
   t.deepEqual(directory!.transfer, [])
   const { signing } = directory!.policy
   t.like(signing, { cds: 'never', denial: 'nsec', zonemd: 'none' })
+  // Who says nothing of the kind of keys does not ask for a roll to another one.
+  t.deepEqual([file!.policy.keepKeys, directory!.policy.keepKeys], [false, true])
 })
 
 test('sign: false serves as it is; the serial is then kept', t => {
   const { zones } = sound(t, 'zones: [{ file: a.zone, sign: false }]')
   t.deepEqual(zones[0]!.policy, {
     signing: false,
+    keepKeys: true,
     serial: 'keep',
     keystores: { ksk: 'default', zsk: 'default' },
   })
@@ -109,7 +112,7 @@ zones:
     '2:1: error: unknown key "listne"; did you mean listen? [CONFIG_UNKNOWN_KEY]',
     '3:1: error: unknown key "state"; it belongs to server [CONFIG_UNKNOWN_KEY]',
     '4:15: error: level: found "warning", expected debug, info, warn or error (did you mean warn?) [CONFIG_VALUE]',
-    '6:14: error: type: found "pkcs12", expected file or pkcs11 (did you mean pkcs11?) [CONFIG_VALUE]',
+    '6:14: error: type: found "pkcs12", expected file, pkcs11 or quorum (did you mean pkcs11?) [CONFIG_VALUE]',
     '7:6: error: uri: the key is missing; expected a PKCS#11 URI (RFC 7512) [CONFIG_VALUE]',
     '7:22: error: unknown key "url"; did you mean uri? [CONFIG_UNKNOWN_KEY]',
     '9:19: error: algorithm: found "ecdsap256", expected ecdsap256sha256, ecdsap384sha384, ed25519, ed448, rsasha256 or rsasha512 (did you mean ecdsap256sha256?) [CONFIG_VALUE]',

@@ -3,7 +3,14 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import test from 'ava'
-import { bindTiming, knotListing } from '../../signer/index.ts'
+import {
+  bindTiming,
+  type KeyLife,
+  knotListing,
+  type RecordSince,
+  type RecordState,
+  timingOf,
+} from '../../signer/index.ts'
 import { run, temporaryDirectory } from '../support/serve.ts'
 import { needs, toolPath } from '../support/tools.ts'
 
@@ -70,4 +77,24 @@ test('keymgr: lines and JSON say the same', async t => {
       },
     ],
   )
+})
+
+test('RFC 6781 §4.1.1: times of a ZSK that has left, out of the timeline', t => {
+  const since = (state: RecordState, sinceUnix: number): RecordSince => ({ state, sinceUnix })
+  const key: KeyLife = {
+    ...{ id: 'a', role: 'zsk', algorithm: 13, keyTag: 1, createdUnix: 10, reason: 'it rolled' },
+    ...{ goal: 'retired', goalUnix: 300, introducedUnix: 100.5, activeUnix: 200 },
+    records: {
+      dnskey: since('omnipresent', 150),
+      ds: since('hidden', 10),
+      keySignature: since('hidden', 10),
+      zoneSignature: since('unretentive', 300),
+    },
+  }
+  t.deepEqual(timingOf(key), { publishUnix: 100, activateUnix: 200, inactiveUnix: 300 })
+  const gone = { ...key.records, dnskey: since('unretentive', 400), zoneSignature: since('hidden', 390) }
+  t.deepEqual(timingOf({ ...key, records: gone }).deleteUnix, 400)
+  // A KSK signs as soon as it is shown; that the parent has its DS is another matter.
+  const ksk: KeyLife = { ...key, role: 'ksk', goal: 'in-use' }
+  t.deepEqual(timingOf(ksk), { publishUnix: 100, activateUnix: 100 })
 })
