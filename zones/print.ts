@@ -3,14 +3,25 @@
  *  order, each RRset's RRSIGs right behind it.
  *  I1  Reading the text again gives the same content; only what a zone file cannot hold (flags, sources) is lost.
  *  I2  NSEC3 records, which have a tree of their own once a version is built, follow behind all names, by hash.
- *  I3  Text comes in chunks, so that a zone of any size needs no string of its size. */
+ *  I3  Text comes in chunks of octets, so that a zone of any size needs no memory of its size. */
 
 import { type Name, nameToText, writeLabelsOfKey } from './name.ts'
-import { decodeNode, NODE_CASE, NODE_HEADER_OCTETS, type NodeRRset } from './node.ts'
-import { base32HexToText } from './rdata-encoding.ts'
-import { type RdataTextOptions, rdataToText } from './rdata-write.ts'
+import {
+  findRRset,
+  firstRRsetAt,
+  NODE_CASE,
+  NODE_HEADER_OCTETS,
+  nextRRsetAt,
+  RECORD_HEADER_OCTETS,
+  RRSET_HEADER_OCTETS,
+  u16,
+  u32,
+} from './node.ts'
+import { TextOctets } from './print-octets.ts'
+import { encodeBase32Hex } from './rdata-encoding.ts'
+import type { RdataTextOptions } from './rdata-write.ts'
 import type { TreeCursor } from './store/cursor.ts'
-import { TYPE, typeToText } from './types.ts'
+import { TYPE } from './types.ts'
 
 export interface PrintedZone {
   readonly apex: Name
@@ -20,85 +31,110 @@ export interface PrintedZone {
 }
 
 /** Chunks are about this long. */
-const CHUNK_CHARACTERS = 65_536
+const CHUNK_OCTETS = 1 << 17
+/** Most records end before the chunk must grow. */
+const CHUNK_ROOM = CHUNK_OCTETS + (1 << 14)
+const TAB = 0x09
+const NEWLINE = 0x0a
 
-/** The zone's text in chunks of whole lines. The cursor is used until the last chunk. `generic`: types that are
- *  written as TYPEnnn and `\# n hex`, for readers that do not know them. */
+/** The zone's text in chunks of whole lines, all ASCII. The cursor is used until the last chunk. `generic`: types that
+ *  are written as TYPEnnn and `\# n hex`, for readers that do not know them. */
 export function* printZone(
   cursor: TreeCursor,
   zone: PrintedZone,
   options: RdataTextOptions = {},
-): Generator<string, void, undefined> {
-  const apexText = nameToText(zone.apex)
-  let chunk = ''
-  for (let more = cursor.seekFirst(zone.namesRoot); more; more = cursor.next()) {
-    if (cursor.bytes[cursor.valueStart + 2] !== 0) chunk += nodeText(cursor, zone.apex, options)
-    if (chunk.length >= CHUNK_CHARACTERS) {
-      yield chunk
-      chunk = ''
+): Generator<Uint8Array, void, undefined> {
+  const printer = new Printer(zone.apex, options)
+  for (const root of [zone.namesRoot, zone.nsec3Root ?? 0]) {
+    for (let more = cursor.seekFirst(root); more; more = cursor.next()) {
+      if (root === zone.namesRoot) printer.name(cursor)
+      else printer.hash(cursor)
+      if (printer.text.at >= CHUNK_OCTETS) yield printer.text.take()
     }
   }
-  for (let more = cursor.seekFirst(zone.nsec3Root ?? 0); more; more = cursor.next()) {
-    chunk += hashText(cursor, apexText, options)
-    if (chunk.length >= CHUNK_CHARACTERS) {
-      yield chunk
-      chunk = ''
+  if (printer.text.at > 0) yield printer.text.take()
+}
+
+class Printer {
+  readonly text: TextOctets
+  readonly #apex: Name
+  readonly #apexText: Uint8Array
+  /** The owner of the node being printed, its text with the tab behind, and a name on the way to it. */
+  readonly #owner: TextOctets
+  readonly #name = new Uint8Array(1024)
+
+  constructor(apex: Name, options: RdataTextOptions) {
+    this.text = new TextOctets(CHUNK_ROOM, options)
+    this.#owner = new TextOctets(2048, options)
+    this.#apex = apex
+    this.#apexText = Buffer.from(nameToText(apex))
+  }
+
+  name(cursor: TreeCursor): void {
+    const { bytes, valueStart } = cursor
+    if (bytes[valueStart + 2] === 0) return
+    this.#loadOwner(cursor)
+    // At the apex SOA comes before A and NS, whose types are lower.
+    const soa = findRRset(bytes, valueStart, TYPE.SOA)
+    if (soa >= 0) this.#rrset(bytes, soa)
+    this.#rrsets(bytes, valueStart, soa)
+  }
+
+  hash(cursor: TreeCursor): void {
+    const octets = encodeBase32Hex(cursor.key, 0, cursor.loadKey(), this.#name, 0)
+    this.#owner.at = 0
+    this.#owner.copy(this.#name, octets)
+    this.#owner.ascii('.')
+    if (this.#apex[0] !== 0) this.#owner.copy(this.#apexText)
+    this.#owner.ascii('\t')
+    this.#rrsets(cursor.bytes, cursor.valueStart, -1)
+  }
+
+  /** The owner as it was spelled in the zone's source. */
+  #loadOwner(cursor: TreeCursor): void {
+    const { bytes, valueStart } = cursor
+    const name = this.#name
+    let length: number
+    if ((bytes[valueStart]! & NODE_CASE) === 0) {
+      length = writeLabelsOfKey(cursor.key, 0, cursor.loadKey(), name, 0)
+    } else {
+      const start = valueStart + NODE_HEADER_OCTETS + 1
+      length = bytes[start - 1]!
+      name.set(bytes.subarray(start, start + length))
+    }
+    name.set(this.#apex, length)
+    this.#owner.at = 0
+    this.#owner.name(name, 0)
+    this.#owner.ascii('\t')
+  }
+
+  #rrsets(octets: Uint8Array, start: number, without: number): void {
+    let at = firstRRsetAt(octets, start)
+    for (let left = octets[start + 2]!; left > 0; left--) {
+      if (at !== without) this.#rrset(octets, at)
+      at = nextRRsetAt(octets, at)
     }
   }
-  if (chunk !== '') yield chunk
-}
 
-/** Lines of the node that the cursor is on. */
-function nodeText(cursor: TreeCursor, apex: Name, options: RdataTextOptions): string {
-  const { rrsets } = decodeNode(cursor.bytes, cursor.valueStart)
-  const owner = nameToText(ownerOf(cursor, apex))
-  // At the apex SOA comes before A and NS, whose types are lower.
-  const soa = rrsets.find(rrset => rrset.type === TYPE.SOA)
-  let text = soa === undefined ? '' : rrsetText(owner, soa, options)
-  for (const rrset of rrsets) if (rrset !== soa) text += rrsetText(owner, rrset, options)
-  return text
-}
-
-const ownerScratch = new Uint8Array(1024)
-
-/** The owner as it was spelled in the zone's source. */
-function ownerOf(cursor: TreeCursor, apex: Name): Uint8Array {
-  const { bytes, valueStart } = cursor
-  if ((bytes[valueStart]! & NODE_CASE) !== 0) {
-    const start = valueStart + NODE_HEADER_OCTETS + 1
-    const length = bytes[start - 1]!
-    ownerScratch.set(bytes.subarray(start, start + length))
-    ownerScratch.set(apex, length)
-    return ownerScratch
+  /** Records and the RRSIGs behind them, a line each. */
+  #rrset(octets: Uint8Array, rrsetAt: number): void {
+    const end = nextRRsetAt(octets, rrsetAt)
+    const { text } = this
+    for (let at = rrsetAt + RRSET_HEADER_OCTETS; at < end; ) {
+      const rdata = at + RECORD_HEADER_OCTETS
+      const type = u16(octets, at + 2)
+      text.copy(this.#owner.octets, this.#owner.at)
+      text.decimal(u32(octets, at + 6))
+      text.copy(CLASS)
+      text.type(type)
+      text.room(1)
+      text.octets[text.at++] = TAB
+      at = rdata + u16(octets, at + 10)
+      text.rdata(type, octets, rdata, at)
+      text.room(1)
+      text.octets[text.at++] = NEWLINE
+    }
   }
-  const length = writeLabelsOfKey(cursor.key, 0, cursor.loadKey(), ownerScratch, 0)
-  ownerScratch.set(apex, length)
-  return ownerScratch
 }
 
-function hashText(cursor: TreeCursor, apexText: string, options: RdataTextOptions): string {
-  const owner = `${base32HexToText(cursor.key, 0, cursor.loadKey())}.${apexText === '.' ? '' : apexText}`
-  let text = ''
-  for (const rrset of decodeNode(cursor.bytes, cursor.valueStart).rrsets)
-    text += rrsetText(owner, rrset, options)
-  return text
-}
-
-function rrsetText(owner: string, rrset: NodeRRset, options: RdataTextOptions): string {
-  let text = ''
-  for (const rdata of rrset.rdata) text += recordText(owner, rrset.ttl, rrset.type, rdata, options)
-  for (const rdata of rrset.signatures) text += recordText(owner, rrset.ttl, TYPE.RRSIG, rdata, options)
-  return text
-}
-
-/** One record as a line of a zone file. */
-export function recordText(
-  owner: string,
-  ttl: number,
-  type: number,
-  rdata: Uint8Array,
-  options: RdataTextOptions = {},
-): string {
-  const typeText = options.generic?.has(type) ? `TYPE${type}` : typeToText(type)
-  return `${owner}\t${ttl}\tIN\t${typeText}\t${rdataToText(type, rdata, options)}\n`
-}
+const CLASS = Buffer.from('\tIN\t')

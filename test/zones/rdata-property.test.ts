@@ -12,6 +12,7 @@ import {
   rdataToText,
   typeToText,
 } from '../../zones/index.ts'
+import { TextOctets } from '../../zones/print-octets.ts'
 import { type FieldKind, rdataFields } from '../../zones/rdata-table.ts'
 import { rdataOf } from '../support/rdata-arbitrary.ts'
 
@@ -52,6 +53,21 @@ for (const [type, fields] of rdataFields) {
       }),
       RUNS,
     )
+  })
+
+  test(`${mnemonic}: written as octets, right, truncated and in generic form`, t => {
+    for (const options of [{}, { generic: new Set([type, 1, 46]) }]) {
+      fc.assert(
+        fc.property(rdataOf(type), fc.nat(40), (rdata, cut) => {
+          for (const part of [rdata, rdata.subarray(0, Math.max(0, rdata.length - cut))]) {
+            const printed = new TextOctets(1, options)
+            printed.rdata(type, part, 0, part.length)
+            t.is(Buffer.from(printed.take()).toString(), rdataToText(type, part, options))
+          }
+        }),
+        RUNS,
+      )
+    }
   })
 
   test(`${mnemonic}: truncated wire form is refused, or right in itself`, t => {

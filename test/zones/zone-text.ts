@@ -51,7 +51,9 @@ export function faultsOf(text: string | Uint8Array, read?: ReadFile): string[] {
 
 export function print({ store, content }: Loaded, generic?: ReadonlySet<number>): string {
   const zone = { apex: content.apex, namesRoot: content.tree.root }
-  return [...printZone(store.readTree(), zone, generic === undefined ? {} : { generic })].join('')
+  return Buffer.concat([
+    ...printZone(store.readTree(), zone, generic === undefined ? {} : { generic }),
+  ]).toString()
 }
 
 /** Lines of the zone as printed, with blanks for tabs, without SOA. */
