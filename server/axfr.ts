@@ -172,7 +172,7 @@ export class Transfers {
     // RFC 1995 §2: who has this version, or a newer one, gets the SOA alone.
     if (query.type === TYPE_IXFR && !isOlder(requestedSerial(query), zone.serial)) {
       message.begin(query, RCODE_NOERROR, EDE_NONE)
-      message.put(zone.apex, 0, soa)
+      message.put(zone.apex, soa)
       await peer.send(message.end())
       return
     }
