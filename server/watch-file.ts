@@ -11,13 +11,16 @@
  *
  *  I1  Time is counted in ticks that really passed, so a clock that jumps makes nothing still.
  *  I2  A file is read only at the stamp at which it was still.
- *  I3  `missing` bridges the moment between an editor's unlink and its rename. */
+ *  I3  `missing` bridges the moment between an editor's unlink and its rename.
+ *  I4  A file that was renamed into the place of the one read is finished, and is read after RENAMED_TICKS. */
 
-import type { Stamp } from './watch-read.ts'
+import { isRenamedOver, type Stamp } from './watch-read.ts'
 
 /** stillSeconds is divided into so many ticks. */
-export const STILL_TICKS = 3
-export const MISSING_TICKS = 10
+export const STILL_TICKS = 6
+export const MISSING_TICKS = 20
+/** I4. The first tick may come at once, the second does not: longer than the clock of a file system takes to tick. */
+export const RENAMED_TICKS = 2
 
 export type FilePhase =
   | { readonly kind: 'idle' }
@@ -34,7 +37,8 @@ export function phaseAfterLook(phase: FilePhase, now: Stamp | undefined, read: S
   }
   if (phase.kind === 'settling' && phase.stamp === now) return phase
   if (now === read) return phase.kind === 'idle' ? phase : { kind: 'idle' }
-  return { kind: 'settling', stamp: now, ticks: 0 }
+  const finished = read !== undefined && isRenamedOver(now, read)
+  return { kind: 'settling', stamp: now, ticks: finished ? STILL_TICKS - RENAMED_TICKS : 0 }
 }
 
 /** The phase after another tick; `settling` and `missing` end by becoming `reading` and `gone`. */

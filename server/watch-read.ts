@@ -94,6 +94,15 @@ function stampText(stats: BigIntStats): Stamp {
   return `${stats.dev}:${stats.ino}:${stats.size}:${stats.mtimeNs}:${stats.ctimeNs}`
 }
 
+/** Whether a stamp is that of a file that was put in the place of another by renaming: another inode, whose last change
+ *  (ctime) was not one of its content (mtime). One that is made anew in its place has both from its last write. */
+export function isRenamedOver(now: Stamp, before: Stamp): boolean {
+  const [device, inode, , modified, changed] = now.split(':')
+  const [deviceBefore, inodeBefore] = before.split(':')
+  const another = device !== deviceBefore || inode !== inodeBefore
+  return another && changed !== undefined && modified !== undefined && BigInt(changed) > BigInt(modified)
+}
+
 /** Reads a file for a parser, `$INCLUDE`s above all: whole, or an error that says what to do.
  *  @throws ConclaveError SOURCE_CHANGING, SOURCE_GONE, SOURCE_UNREADABLE */
 export function readSource(path: string): StableRead {

@@ -6,7 +6,13 @@ import { join } from 'node:path'
 import test, { type ExecutionContext } from 'ava'
 import { type Clock, type ConclaveError, ManualClock, systemClock, writersOf } from '../../base/index.ts'
 import { type SourceWatcher, watchSources } from '../../server/watch.ts'
-import { MISSING_TICKS, phaseAfterLook, phaseAfterTick, STILL_TICKS } from '../../server/watch-file.ts'
+import {
+  MISSING_TICKS,
+  phaseAfterLook,
+  phaseAfterTick,
+  RENAMED_TICKS,
+  STILL_TICKS,
+} from '../../server/watch-file.ts'
 import { readSource, type StableRead } from '../../server/watch-read.ts'
 
 type Event =
@@ -417,6 +423,17 @@ test('readSource says why it does not read', t => {
   t.is((gone as ConclaveError).code, 'SOURCE_GONE')
   const directory = t.throws(() => readSource(tmpdir()))
   t.is((directory as ConclaveError).code, 'SOURCE_UNREADABLE')
+})
+
+test('I4: a file renamed over another waits less than one that is written in its place', t => {
+  const before = '1:10:100:5000:5000'
+  const ticks = (now: string): number => {
+    const phase = phaseAfterLook({ kind: 'idle' }, now, before)
+    return phase.kind === 'settling' ? STILL_TICKS - phase.ticks : -1
+  }
+  t.is(ticks('1:11:100:6000:7000'), RENAMED_TICKS, 'another inode, written before it got its name')
+  t.is(ticks('1:11:100:6000:6000'), STILL_TICKS, 'made anew and written in its place')
+  t.is(ticks('1:10:100:6000:7000'), STILL_TICKS, 'the same inode')
 })
 
 test('phases of a file', t => {
