@@ -67,6 +67,9 @@ export interface OrderEffect {
 const DAY_SECONDS = 86_400
 /** How far ahead is looked at what follows from an order. */
 const AHEAD_SECONDS: number = 90 * DAY_SECONDS
+/** A server has other things to do: a plan takes about a millisecond a step. */
+const PLAN_STEPS_SERVED = 3000
+const ORDER_STEPS_SERVED = 200
 
 export function keyReport(situation: KeySituation): KeyReport {
   const { zone, timeline, policy, infos, unused, facts, now, said, offline, keepsKeys } = situation
@@ -97,7 +100,7 @@ function nameOf({ role, keyTag, algorithm }: KeyInfo): string {
 export function keyPlan(situation: KeySituation, untilUnix: number): Plan {
   checkOnline(situation)
   const { timeline, policy, facts, now } = situation
-  return plan(timeline, policy, facts, now, untilUnix)
+  return plan(timeline, policy, facts, now, untilUnix, { stepsMax: PLAN_STEPS_SERVED })
 }
 
 function checkOnline({ zone, offline }: KeySituation): void {
@@ -151,7 +154,7 @@ export function orderPlan(situation: KeySituation, effect: OrderEffect): Plan {
     (before, event) => applyEvent(before, event, policy, now),
     situation.timeline,
   )
-  return plan(timeline, policy, facts, now, now + AHEAD_SECONDS)
+  return plan(timeline, policy, facts, now, now + AHEAD_SECONDS, { stepsMax: ORDER_STEPS_SERVED })
 }
 
 /** Another one is made in its place, which takes over from it (signer/roll-target.ts). */

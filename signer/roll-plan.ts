@@ -19,6 +19,8 @@ export interface PlanAssumptions {
   readonly parentSeconds?: number | null
   /** From a version being shown until all servers have it. Default the policy's propagation time. */
   readonly serversSeconds?: number
+  /** The plan ends after so many steps of keys, of about a millisecond each; default PLAN_STEPS_MAX. */
+  readonly stepsMax?: number
 }
 
 export interface PlanEvent {
@@ -106,7 +108,8 @@ class Future {
 
   /** Why it ended early, if it did. */
   play(untilUnix: number): string | undefined {
-    for (let steps = 0; steps < PLAN_STEPS_MAX; steps++) {
+    const { stepsMax = PLAN_STEPS_MAX } = this.#assumptions
+    for (let steps = 0; steps < stepsMax; steps++) {
       // That a key store is away now is nothing to plan with.
       const { cannotGenerate: _, ...facts } = this.#facts
       const now = this.#now
@@ -129,7 +132,7 @@ class Future {
         else this.#take(settle(this.#timeline, this.#policy, this.#now))
       } else this.#do(action)
     }
-    return `more than ${PLAN_STEPS_MAX} steps`
+    return `more than ${stepsMax} steps`
   }
 
   /** What others are first seen with. */

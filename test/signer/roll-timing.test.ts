@@ -157,6 +157,13 @@ for (const times of TABLE) {
   })
 }
 
+test('a plan ends after so many steps, and says so: lifetimes of minutes would make it endless', t => {
+  const policy = signingPolicyOf({ splitKeys: true })
+  const made = plan(NEW, policy, FACTS, NOW, NOW + 730 * DAY, { stepsMax: 20 })
+  t.is(made.ends, 'more than 20 steps')
+  t.true(made.events.length > 0 && made.events.length <= 20)
+})
+
 test('two years are planned in well under a second, and say when nothing more will come', t => {
   const begin = process.cpuUsage()
   const made = plan(
