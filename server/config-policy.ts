@@ -48,6 +48,7 @@ function policyOf(shape: PolicyShape): Partial<SigningPolicy> {
     dnskeyTtlSeconds: shape['dnskey-ttl'],
     zoneTtlMaxSeconds: shape['zone-ttl-max'],
     propagation: shape.propagation,
+    secondaries: shape.secondaries,
     propagationSeconds: shape['propagation-delay'],
     publishSafetySeconds: shape['publish-safety'],
     retireSafetySeconds: shape['retire-safety'],

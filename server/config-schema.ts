@@ -100,6 +100,11 @@ const policyKeys = {
     'time',
     'how a version is known to be at all servers of the zone: they are asked, or a time is waited for',
   ),
+  secondaries: optional(
+    z.array(serverAddress()),
+    'the addresses of the zone’s NS',
+    'servers that are asked whether they have a version',
+  ),
   'propagation-delay': optional(
     duration(),
     '5m',

@@ -22,6 +22,7 @@ export interface PolicyShape {
   readonly 'dnskey-ttl'?: Maybe<number>
   readonly 'zone-ttl-max'?: Maybe<number | null>
   readonly propagation?: Maybe<'observe' | 'time'>
+  readonly secondaries?: Maybe<readonly string[]>
   readonly 'propagation-delay'?: Maybe<number>
   readonly 'publish-safety'?: Maybe<number>
   readonly 'retire-safety'?: Maybe<number>

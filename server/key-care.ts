@@ -131,7 +131,7 @@ export class KeyCare {
     const asking: Asking = { zone, policy, timeline, infos, questions }
     return Promise.all([
       askParent(asking, this.#options),
-      askServers(asking, serversOfZone(store, zone, record.namesRoot), this.#options),
+      askServers(asking, () => serversOfZone(store, zone, record.namesRoot), this.#options),
     ])
   }
 

@@ -93,12 +93,13 @@ function sameSet(a: readonly string[], b: readonly string[]): boolean {
 /** Never rejects. */
 export async function askServers(
   { zone, policy, questions }: Asking,
-  servers: ServerNames,
+  serversByName: () => ServerNames,
   environment: AskingEnvironment,
 ): Promise<Seen | string | undefined> {
   const { servers: serial } = questions
   if (serial === undefined) return undefined
   const wants = { serialAtLeast: serial }
+  const servers = policy.secondaries.length > 0 ? policy.secondaries : serversByName()
   const observed = await observeZone(zone, servers, wants, optionsOf(policy, environment))
   if (observed.kind === 'unknown') return observed.why
   if (observed.kind === 'lagging') {

@@ -26,6 +26,8 @@ export interface SigningPolicy {
   readonly zoneTtlMaxSeconds: number | null
   /** How a version is known to be at all servers of the zone: they are asked, or a time is waited for. */
   readonly propagation: 'observe' | 'time'
+  /** Servers that are asked, `ADDRESS@PORT`; none: the addresses of the zone's NS. */
+  readonly secondaries: readonly string[]
   /** RFC 7583 §1.1's propagation delay: from a version being served here until the slowest secondary has it. */
   readonly propagationSeconds: number
   /** Beyond what TTLs ask for, before something new is relied on and before something old goes. */
@@ -80,6 +82,7 @@ export const defaultSigningPolicy: SigningPolicy = {
   dnskeyTtlSeconds: HOUR_SECONDS,
   zoneTtlMaxSeconds: null,
   propagation: 'time',
+  secondaries: [],
   propagationSeconds: 300,
   publishSafetySeconds: HOUR_SECONDS,
   retireSafetySeconds: HOUR_SECONDS,

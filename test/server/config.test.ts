@@ -123,7 +123,7 @@ zones:
     '9:101: error: unknown key "zks"; did you mean zsk? [CONFIG_UNKNOWN_KEY]',
     '11:21: error: unknown key "denail"; did you mean denial? [CONFIG_UNKNOWN_KEY]',
     "11:41: error: name: found the number 10, expected a domain name such as example.com: a text that looks like a number needs quotes: '10' [CONFIG_VALUE]",
-    '11:45: error: unknown key "forwarders"; known are file, directory, name, template, policy, transfer, sign, algorithm, keys, rsa-bits, ksk-lifetime, zsk-lifetime, denial, nsec3, signature-validity, refresh, jitter, inception-offset, dnskey-ttl, zone-ttl-max, propagation, propagation-delay, publish-safety, retire-safety, purge-after, parent, cds, serial, zonemd, gate, keystore, replace-keys, foreign-keys [CONFIG_UNKNOWN_KEY]',
+    '11:45: error: unknown key "forwarders"; known are file, directory, name, template, policy, transfer, sign, algorithm, keys, rsa-bits, ksk-lifetime, zsk-lifetime, denial, nsec3, signature-validity, refresh, jitter, inception-offset, dnskey-ttl, zone-ttl-max, propagation, secondaries, propagation-delay, publish-safety, retire-safety, purge-after, parent, cds, serial, zonemd, gate, keystore, replace-keys, foreign-keys [CONFIG_UNKNOWN_KEY]',
   ])
 })
 

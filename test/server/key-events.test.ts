@@ -17,6 +17,7 @@ import {
   temporaryDirectory,
   testServer,
 } from '../support/embedding.ts'
+import { fakeServer, recordOf, responseTo } from '../support/fake-server.ts'
 import { cdsTags, fastPolicy, pass, passUntil, signersOf } from '../support/rolling.ts'
 
 const ZONE = 'example.'
@@ -58,6 +59,35 @@ test('RFC 7583 §3.3.2: a KSK roll with a parent that is asked: the DS appears t
   await passUntil(life, () => answers(server, ZONE, 'DNSKEY').length === 2, 4 * 3600)
   t.deepEqual(signersOf(server, ZONE, 'DNSKEY'), cdsTags(server, ZONE))
 })
+
+test('propagation is observed: a roll waits for a secondary that has an older version, and says which', async t => {
+  const life = await testServer(t)
+  const { server } = life
+  let serial = 0
+  const secondary = await fakeServer(t, ({ octets, reply }) => {
+    const soa = [0, 0, ...serialOctets(serial), ...Array.from({ length: 4 }, () => serialOctets(300)).flat()]
+    reply(responseTo(octets, { answer: [recordOf(6, 300, soa)] }))
+  })
+  const observed = { propagation: 'observe', secondaries: [secondary.server] } as const
+  await server.addZone(ZONE, BASE, { signing: { policy: fastPolicy(observed) } })
+  serial = serialOf(server, ZONE)
+  await pass(life, 900)
+  const [old] = signersOf(server, ZONE, 'SOA')
+  await server.keys.order(ZONE, { kind: 'roll', role: 'zsk' })
+  await passUntil(life, () => answers(server, ZONE, 'DNSKEY').length === 3)
+  // Long after every time that would be waited for otherwise.
+  await pass(life, 3600)
+  t.deepEqual(signersOf(server, ZONE, 'SOA'), [old])
+  t.true(server.keys.status(ZONE)?.said?.includes(secondary.server), server.keys.status(ZONE)?.said)
+  serial = serialOf(server, ZONE)
+  await passUntil(life, () => signersOf(server, ZONE, 'SOA')[0] !== old)
+  serial = serialOf(server, ZONE)
+  await passUntil(life, () => answers(server, ZONE, 'DNSKEY').length === 2)
+})
+
+function serialOctets(value: number): number[] {
+  return [value >>> 24, (value >>> 16) & 255, (value >>> 8) & 255, value & 255]
+}
 
 test('RFC 8078 §4: a zone is unsigned in steps: the DS is asked to go, signatures stay until none has it', async t => {
   const life = await testServer(t)
