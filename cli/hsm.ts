@@ -1,6 +1,5 @@
 /** `conclave hsm`: commands of the distributed HSM. What they need is loaded when one of them is called. */
 import { type Command, Option } from 'commander'
-import { runNodeProcess } from './hsm-node.ts'
 
 /** `words`: for options that may be repeated. */
 export function hsmCommands(
@@ -28,8 +27,8 @@ export function hsmCommands(
     .command('node')
     .description('run a share node until it is told to stop; SIGHUP reads its policy again')
     .argument('<file>', 'its node.yaml')
-    .action((file: string, _: unknown, command: Command) =>
-      runNodeProcess(file, command.optsWithGlobals()['json'] === true),
+    .action(async (file: string, _: unknown, command: Command) =>
+      (await import('./hsm-node.ts')).runNodeProcess(file, command.optsWithGlobals()['json'] === true),
     )
 
   const audit = hsm.command('audit').description('audit logs of nodes')
