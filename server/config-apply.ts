@@ -24,8 +24,14 @@ export function configurationChange(before: Configuration, after: Configuration)
   const [storesBefore, storesAfter] = [usedStores(before), usedStores(after)]
   const same = (name: string): boolean => isDeepStrictEqual(storesBefore.get(name), storesAfter.get(name))
   const openStores = [...storesAfter.keys()].filter(name => !same(name))
-  const closeStores = [...storesBefore.keys()].filter(name => !same(name))
   const known = new Map(before.zones.map(zone => [identity(zone), zone]))
+  // RFC 8078 §4: a zone is signed on until its DS is gone from every cache, so its keys are needed still.
+  const unsigning = after.zones.filter(zone => {
+    const old = known.get(identity(zone))
+    return zone.policy.signing === false && old !== undefined && old.policy.signing !== false
+  })
+  const needed = new Set(unsigning.flatMap(({ policy }) => [policy.keystores.ksk, policy.keystores.zsk]))
+  const closeStores = [...storesBefore.keys()].filter(name => !same(name) && !needed.has(name))
   const wanted = new Set(after.zones.map(identity))
   const isOther = (zone: ZoneConfiguration): boolean => {
     const old = known.get(identity(zone))

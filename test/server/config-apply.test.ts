@@ -66,6 +66,16 @@ test('a change of a policy or a template is one of the zones that have it', t =>
   })
 })
 
+test('RFC 8078 §4: the key store of a zone that is to be unsigned stays open: it is signed on for a while', t => {
+  const stores = 'keystores: { s: { type: file, directory: x } }\n'
+  const before = `${stores}zones: [{ file: a.zone, keystore: s }]`
+  t.deepEqual(change(before, `${stores}zones: [{ file: a.zone, keystore: s, sign: false }]`), {
+    ...NOTHING,
+    configure: ['a.zone'],
+  })
+  t.deepEqual(change(before, 'zones: []'), { ...NOTHING, remove: ['a.zone'], close: ['s'] })
+})
+
 test('key stores are open while a zone needs them; another store under the same name is opened anew', t => {
   const stores = 'keystores: { s: { type: file, directory: x }, unused: { type: file, directory: y } }\n'
   const zones = 'zones: [{ file: a.zone }, { file: b.zone, keystore: s }]'
@@ -84,6 +94,12 @@ test('key stores are open while a zone needs them; another store under the same 
     ...NOTHING,
     configure: ['a.zone'],
     remove: ['b.zone'],
+    // Not `default`: the zone is signed on with its keys until its DS is gone.
+    close: ['s'],
+  })
+  t.deepEqual(change(stores + zones, 'zones: []'), {
+    ...NOTHING,
+    remove: ['a.zone', 'b.zone'],
     close: ['default', 's'],
   })
 })
