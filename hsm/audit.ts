@@ -16,11 +16,6 @@ export interface AuditEvent {
   readonly [detail: string]: string | number | boolean | readonly string[] | undefined
 }
 
-export interface AuditLine extends AuditEvent {
-  readonly number: number
-  readonly before: string
-}
-
 /** Where lines are kept. */
 export interface AuditStorage {
   /** Resolves when the text is durable behind what was there. */
