@@ -30,6 +30,15 @@ export interface AccessOptions {
   readonly transfer?: TransferRules
 }
 
+/** Those prefixes may transfer zones where no other rules say anything. */
+export function withPrefixes(
+  { tsig, transfer }: AccessOptions,
+  prefixes: readonly string[] | undefined,
+): AccessOptions {
+  const usual = prefixes === undefined ? {} : { default: [{ prefixes }] }
+  return { ...(tsig === undefined ? {} : { tsig }), transfer: { ...usual, ...transfer } }
+}
+
 const DEFAULT_RULES: readonly AccessRule[] = [{ prefixes: ['loopback'] }]
 
 /** Whether a peer at that address may, that has signed with the key of that name, or with none. */

@@ -53,8 +53,9 @@ export {
   probeAddresses,
 } from './listen.ts'
 export { createLogger, type LevelLogger, type LogLevel, type LogOptions } from './log.ts'
-export * from './nameserver.ts'
+export { Nameserver } from './nameserver.ts'
 export * from './nameserver-types.ts'
+export { createNameserver } from './open-nameserver.ts'
 export { dropPrivileges, giveToUser } from './privileges.ts'
 export type { RecordText, ZoneChange } from './program-zone.ts'
 export * from './rcode.ts'

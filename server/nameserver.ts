@@ -1,42 +1,24 @@
 /** The nameserver: composes zones, signer, state, transports and watching, for programs and for `conclave serve`.
  *
- *    const server = await createNameserver({ listen: ['127.0.0.1@0'] })
  *    const zone = await server.addZone('example.', [{ name: '@', type: 'SOA', data: '…' }, …])
  *    await zone.change({ add: [{ name: 'www', type: 'A', data: '192.0.2.1' }] })      signed and live
  *    await server.close()
  *
  *  I1  No process-wide effects: no signal handlers, no output, no exit; several servers live in one process.
- *  I2  A zone has one source: a file, a text or a program; another source for the same name is refused.
- *  I3  A fault of one zone stays with that zone, and one of an event's listener with that listener. */
+ *  I2  A fault of one zone stays with that zone, and one of an event's listener with that listener. */
 import { EventEmitter } from 'node:events'
 import { readFileSync } from 'node:fs'
-import { mkdtemp, rm } from 'node:fs/promises'
-import { availableParallelism, tmpdir } from 'node:os'
-import { join } from 'node:path'
-import { type Clock, ConclaveError, type Logger, silentLogger, systemClock } from '../base/index.ts'
-import { CryptoPool, FileKeyStore, type KeyStore, oneStore, signingPolicyOf } from '../signer/index.ts'
-import {
-  canonicalName,
-  checkZone,
-  compareOctets,
-  contentFromRecords,
-  type Fault,
-  lintContent,
-  type Name,
-  nameFromText,
-  nameToText,
-  rootName,
-  Store,
-  StoreReader,
-  type ZoneContent,
-} from '../zones/index.ts'
-import { AccessControl, type AccessOptions } from './access.ts'
-import { listenAddressText } from './address.ts'
-import { type Answerer, createAnswerer, DROP } from './answerer.ts'
-import { TRANSPORT_TCP, TRANSPORT_UDP } from './counters.ts'
+import { availableParallelism } from 'node:os'
+import { ConclaveError } from '../base/index.ts'
+import { FileKeyStore, type KeyStore, oneStore } from '../signer/index.ts'
+import { type Name, nameFromText, rootName, Store, type ZoneContent } from '../zones/index.ts'
+import { type AccessOptions, withPrefixes } from './access.ts'
+import { closeAll } from './close-all.ts'
 import { FileSources } from './file-sources.ts'
+import { contentOfRecords, contentOfText } from './given-content.ts'
 import { KeyOffice } from './key-office.ts'
-import { type Listeners, openListeners } from './listen.ts'
+import { Listening, type ListeningOptions } from './listening.ts'
+import { LocalAnswers } from './local-answers.ts'
 import { NameserverNews } from './nameserver-news.ts'
 import type {
   FileOptions,
@@ -48,167 +30,66 @@ import type {
   TextOptions,
   ZoneOptions,
 } from './nameserver-types.ts'
-import { ProgramChanges } from './program-changes.ts'
-import { checkSigner, type RecordText, recordFromText } from './program-zone.ts'
+import type { NameserverParts } from './open-nameserver.ts'
+import type { RecordText } from './program-zone.ts'
 import { type Refusal, refusalError } from './refusal.ts'
 import { changeSources, type SourceChange } from './source-changes.ts'
-import { openState, type State } from './state.ts'
 import { backupState } from './state-backup.ts'
 import { Upkeep } from './upkeep.ts'
-import { type ZoneEnvironment, ZoneLife, type ZoneOutcome, type ZoneSettings } from './zone-life.ts'
-import { type SettingsDefaults, zoneSettings } from './zone-settings.ts'
-import { type ZoneStatus, zoneStatus } from './zone-status.ts'
-
-/** What is not a path says who owns the zone. */
-const TEXT = 'text'
-const PROGRAM = 'program'
-
-interface ZoneEntry {
-  readonly life: ZoneLife
-  /** A path, TEXT or PROGRAM. */
-  readonly source: string
-  readonly program?: ProgramZone
-}
+import type { ZoneEnvironment, ZoneLife, ZoneOutcome, ZoneSettings } from './zone-life.ts'
+import { PROGRAM, TEXT, type ZoneEntry, ZoneRegister } from './zone-register.ts'
+import { isLossy, staysSigned, zoneSettings } from './zone-settings.ts'
+import type { ZoneStatus } from './zone-status.ts'
 
 const packageFile = new URL('../../package.json', import.meta.url)
 const VERSION = (JSON.parse(readFileSync(packageFile, 'utf8')) as { version: string }).version
-const REPLY_OCTETS_MAX = 65_535
 const UDP_WORKERS_DEFAULT = 2
 const DRAIN_SECONDS_DEFAULT = 1
 
-/** @throws ConclaveError SIGNING_POLICY, ACCESS_…, TSIG_TWICE, STATE_…, KEY_UNREADABLE, LISTEN_… */
-export async function createNameserver(options: NameserverOptions = {}): Promise<Nameserver> {
-  const log = options.log ?? silentLogger
-  const clock = options.clock ?? systemClock
-  const policy = options.signing === false ? undefined : signingPolicyOf(options.signing)
-  const access = new AccessControl(accessOf(options, options))
-  const temporary = options.state === undefined ? await mkdtemp(join(tmpdir(), 'conclave-')) : undefined
-  // What was opened is closed again, the last first, should anything after it fail.
-  const opened: (() => Promise<unknown>)[] = []
-  try {
-    if (temporary !== undefined) opened.push(() => rm(temporary, { recursive: true, force: true }))
-    const state = await openState(options.state ?? temporary!)
-    opened.push(() => state.close())
-    const pool = new CryptoPool({ clock })
-    opened.push(() => pool.close())
-    const openKeys = keysOpener(options.keys, () =>
-      FileKeyStore.open(state.keysDirectory, { pool, clock, log }),
-    )
-    opened.push(() => openKeys.close())
-    const { serialPolicy, keepKeys = leavesKeys(options.signing) } = options
-    const defaults = { policy, serialPolicy, keepKeys, openKeys: openKeys.open }
-    const settings = await zoneSettings(defaults, {})
-    const server = new Nameserver(options, { state, pool, defaults, settings, access, clock, log, opened })
-    opened.length = 0
-    try {
-      if (options.listen !== undefined && options.listen.length > 0) await server.listen(options.listen)
-      return server
-    } catch (error) {
-      await server.close()
-      throw error
-    }
-  } catch (error) {
-    await closeAll(opened)
-    throw error
-  }
-}
-
-/** Whether nothing was said about the kind of keys. */
-function leavesKeys(signing: NameserverOptions['signing']): boolean {
-  if (signing === undefined || signing === false) return true
-  return signing.algorithm === undefined && signing.splitKeys === undefined
-}
-
-/** Opens the nameserver's own keys once, when they are asked for; `given` ones are somebody else's to close. */
-function keysOpener(
-  given: KeyStore | undefined,
-  openOwn: () => Promise<KeyStore>,
-): { open(): Promise<KeyStore>; close(): Promise<void> } {
-  let own: Promise<KeyStore> | undefined
-  return {
-    open: () => {
-      if (given !== undefined) return Promise.resolve(given)
-      own ??= openOwn()
-      own.catch(() => (own = undefined))
-      return own
-    },
-    close: async () => (await own)?.close(),
-  }
-}
-
-/** Closes everything, whatever one of them says; the first fault is thrown when all is closed. */
-async function closeAll(opened: readonly (() => Promise<unknown>)[]): Promise<void> {
-  const faults: unknown[] = []
-  for (const close of [...opened].reverse()) await close().catch(fault => faults.push(fault))
-  if (faults.length > 0) throw faults[0]
-}
-
-interface Parts {
-  readonly state: State
-  readonly pool: CryptoPool
-  readonly defaults: SettingsDefaults
-  /** Of zones of which nobody said more. */
-  readonly settings: ZoneSettings
-  readonly access: AccessControl
-  readonly clock: Clock
-  readonly log: Logger
-  /** Closes state, pool and the rest. */
-  readonly opened: readonly (() => Promise<unknown>)[]
-}
-
 export class Nameserver extends EventEmitter<NameserverEvents> {
   readonly #options: NameserverOptions
-  readonly #parts: Parts
-  readonly #opened: readonly (() => Promise<unknown>)[]
+  readonly #parts: NameserverParts
   readonly #store = new Store()
-  /** By name in lower case, as ZoneLife has it. */
-  readonly #zones = new Map<string, ZoneEntry>()
-  /** Zones that were removed, until nothing of them is under way. */
-  readonly #leaving = new Map<string, Promise<void>>()
-  /** Zones that another source may take over (source-changes.ts). */
-  readonly #yielding = new Set<ZoneLife>()
   readonly #news: NameserverNews
   readonly #upkeep: Upkeep
+  readonly #zones: ZoneRegister
   /** The keys of the zones. */
   readonly keys: KeyOffice
   readonly #files: FileSources
-  readonly #answerer: Answerer
-  readonly #reply = new Uint8Array(REPLY_OCTETS_MAX)
-  readonly #environment: ZoneEnvironment
+  readonly #answers: LocalAnswers
   readonly #startedUnix: number
+  readonly #listening: Listening
   /** Ends builds that take longer than a closing server waits. */
   readonly #abort = new AbortController()
-  #listeners: Listeners | undefined
-  #listening: Promise<void> | undefined
   #closing: Promise<void> | undefined
 
   /** Use `createNameserver`. */
-  constructor(options: NameserverOptions, parts: Parts) {
+  constructor(options: NameserverOptions, parts: NameserverParts) {
     super()
     const { clock, log } = parts
     this.#options = options
-    this.#parts = parts
-    this.#opened = [...parts.opened]
+    this.#parts = { ...parts, opened: [...parts.opened] }
     this.#startedUnix = clock.now()
-    this.#answerer = createAnswerer(new StoreReader(this.#store.handle), {
+    this.#answers = new LocalAnswers(this.#store, {
       onBug: error => log.error('a query met a bug', { error }),
       keyring: parts.access,
       now: () => clock.now(),
     })
     this.#news = new NameserverNews(this, log)
-    this.#environment = this.#makeEnvironment()
+    this.#zones = new ZoneRegister(this.#zoneEnvironment(), life => this.#upkeep.forget(life))
+    this.#listening = new Listening(this.#listenOptions())
     this.#upkeep = new Upkeep({
       clock,
       log,
       store: this.#store,
       signal: this.#abort.signal,
-      lifeOf: zone => this.#zones.get(zone)?.life,
-      retry: life => this.#files.retry(this.#zones.get(life.zone)?.source ?? ''),
+      lifeOf: zone => this.#zones.find(zone)?.life,
+      retry: life => this.#files.retry(this.#zones.sourceOf(life.apex) ?? ''),
       expiring: ({ zone }, first) => this.#news.expiring(zone, first, clock.now()),
     })
     this.keys = new KeyOffice(this.#upkeep.keys, zone => {
       this.#checkOpen()
-      return this.#entry(zone).life
+      return this.#zones.entry(zone).life
     })
     this.#files = new FileSources({
       store: this.#store,
@@ -216,15 +97,15 @@ export class Nameserver extends EventEmitter<NameserverEvents> {
       log,
       watch: options.watch ?? true,
       settings: parts.settings,
-      lifeOf: (apex, path, settings) => this.#lifeOf(apex, path, settings),
-      knows: apex => this.#zones.get(zoneText(apex))?.source,
-      abandon: life => void this.#remove(life),
+      lifeOf: (apex, path, settings) => this.#zones.lifeOf(apex, path, settings),
+      knows: apex => this.#zones.sourceOf(apex),
+      abandon: life => void this.#zones.remove(life),
       lost: ({ zone }, path) => this.#news.lost(zone, path),
       refused: (source, refusal, life) => this.#news.refused(source, refusal, life?.zone),
     })
   }
 
-  #makeEnvironment(): ZoneEnvironment {
+  #zoneEnvironment(): ZoneEnvironment {
     const { state, pool, clock, log } = this.#parts
     return {
       store: this.#store,
@@ -246,6 +127,14 @@ export class Nameserver extends EventEmitter<NameserverEvents> {
     }
   }
 
+  #listenOptions(): ListeningOptions {
+    const { workers = Math.min(availableParallelism(), UDP_WORKERS_DEFAULT), udp } = this.#options
+    const { access, clock, log } = this.#parts
+    const store = this.#store
+    const options = { handle: store.handle, store, workers, access, clock, log }
+    return udp === undefined ? options : { ...options, udp }
+  }
+
   /** Absolute path of the state directory. */
   get stateDirectory(): string {
     return this.#parts.state.directory
@@ -258,45 +147,25 @@ export class Nameserver extends EventEmitter<NameserverEvents> {
 
   /** Addresses with the ports that were bound. */
   get addresses(): readonly string[] {
-    return this.#listeners?.addresses.map(listenAddressText) ?? []
+    return this.#listening.addresses
   }
 
   /** Binds and answers, once.
    *  @throws ConclaveError LISTEN_… */
   async listen(addresses: readonly string[]): Promise<void> {
     this.#checkOpen()
-    if (this.#listening !== undefined) throw new ConclaveError('LISTEN_TWICE', 'the server listens already')
-    this.#listening = this.#listen(addresses)
-    try {
-      await this.#listening
-    } catch (error) {
-      this.#listening = undefined
-      throw error
-    }
+    await this.#listening.begin(addresses)
   }
 
   /** Listens on these addresses from now on; those that stay are served all the while. When one cannot be opened,
    *  nothing changes.
    *  @throws ConclaveError LISTEN_… */
   async setListen(addresses: readonly string[]): Promise<void> {
-    if (this.#listening === undefined) return this.listen(addresses)
-    await this.#listening
+    const { beginning } = this.#listening
+    if (beginning === undefined) return this.listen(addresses)
+    await beginning
     this.#checkOpen()
-    await this.#listeners!.change(addresses)
-  }
-
-  async #listen(addresses: readonly string[]): Promise<void> {
-    const { workers, udp } = this.#options
-    this.#listeners = await openListeners({
-      handle: this.#store.handle,
-      store: this.#store,
-      addresses,
-      workers: workers ?? Math.min(availableParallelism(), UDP_WORKERS_DEFAULT),
-      access: this.#parts.access,
-      clock: this.#parts.clock,
-      log: this.#parts.log,
-      ...(udp === undefined ? {} : { udp }),
-    })
+    await this.#listening.change(addresses)
   }
 
   /** Keys in files, used by this nameserver's threads; by default those of the state directory. Whoever asks closes them.
@@ -310,7 +179,7 @@ export class Nameserver extends EventEmitter<NameserverEvents> {
    *  come later meet the new ones; no connection is dropped, and a transfer goes on as it began.
    *  @throws ConclaveError ADDRESS_SYNTAX, NAME_SYNTAX, ACCESS_…, TSIG_TWICE */
   setAccess(access: AccessOptions): void {
-    this.#parts.access.set(accessOf(access, this.#options))
+    this.#parts.access.set(withPrefixes(access, this.#options.axfrAllow))
   }
 
   #checkOpen(): void {
@@ -325,8 +194,9 @@ export class Nameserver extends EventEmitter<NameserverEvents> {
     this.#checkOpen()
     const { origin, ...zone } =
       typeof options === 'string' || options instanceof Uint8Array ? { origin: options } : options
+    const apex = typeof origin === 'string' ? nameFromText(origin, rootName) : origin
     const settings = this.#usualSettings(zone) ?? (await this.#settingsOf(zone))
-    return this.#files.addFile(path, settings, typeof origin === 'string' ? absoluteName(origin) : origin)
+    return this.#files.addFile(path, settings, apex)
   }
 
   /** The same for every `*.zone` of a directory, also those that appear later.
@@ -343,12 +213,11 @@ export class Nameserver extends EventEmitter<NameserverEvents> {
     this.#checkOpen()
     return changeSources(change, {
       files: this.#files,
-      yielding: this.#yielding,
+      yielding: this.#zones.yielding,
       settingsOf: options => this.#settingsOf(options),
-      livesOf: files =>
-        [...this.#zones.values()].flatMap(({ life, source }) => (files.has(source) ? [life] : [])),
-      reconfigure: (life, settings) => this.#reconfigure(this.#entry(life.zone), settings),
-      remove: life => this.#remove(life),
+      livesOf: files => this.#zones.lives(files),
+      reconfigure: (life, settings) => this.#reconfigure(this.#zones.entry(life.zone), settings),
+      remove: life => this.#zones.remove(life),
       now: () => this.#parts.clock.now(),
     })
   }
@@ -358,11 +227,9 @@ export class Nameserver extends EventEmitter<NameserverEvents> {
   async addText(text: string, options: TextOptions = {}): Promise<ZoneOutcome> {
     this.#checkOpen()
     const settings = this.#usualSettings(options) ?? (await this.#settingsOf(options))
-    const file = options.name ?? TEXT
-    const origin = options.origin === undefined ? {} : { origin: absoluteName(options.origin) }
-    const outcome = checkZone(this.#store, new TextEncoder().encode(text), { file, ...origin })
-    if (outcome.kind === 'faults') throw faultsError(outcome.faults, { file })
-    return this.#addContent(outcome.content, TEXT, settings)
+    const { name: file = TEXT, origin } = options
+    const content = contentOfText(this.#store, text, { file, origin })
+    return this.#addContent(content, TEXT, settings)
   }
 
   /** Serves a zone that this program owns; the records must have a SOA, and should have NS records, at the apex.
@@ -374,30 +241,21 @@ export class Nameserver extends EventEmitter<NameserverEvents> {
   ): Promise<ProgramZone> {
     this.#checkOpen()
     const settings = this.#usualSettings(options) ?? (await this.#settingsOf(options))
-    const apex = absoluteName(name)
-    const wire = records.map(record => recordFromText(record, apex))
-    if (settings.signing !== undefined) for (const record of wire) checkSigner(record, apex)
-    const outcome = contentFromRecords(this.#store, apex, wire)
-    const place = { zone: nameToText(apex) }
-    if (outcome.kind === 'faults') throw faultsError(outcome.faults, place)
-    const errors = lintContent(this.#store, outcome.content).filter(fault => fault.severity === 'error')
-    if (errors.length > 0) {
-      outcome.content.tree.discard()
-      throw faultsError(errors, place)
-    }
-    await this.#addContent(outcome.content, PROGRAM, settings)
+    const apex = nameFromText(name, rootName)
+    const content = contentOfRecords(this.#store, apex, records, settings.signing !== undefined)
+    await this.#addContent(content, PROGRAM, settings)
     return this.zone(name)!
   }
 
   /** A zone that this program owns; undefined when there is none of that name, or another source has it. */
   zone(name: string): ProgramZone | undefined {
-    return this.#zones.get(zoneText(absoluteName(name)))?.program
+    return this.#zones.find(name)?.program
   }
 
   async #addContent(content: ZoneContent, source: string, settings: ZoneSettings): Promise<ZoneOutcome> {
     let life: ZoneLife
     try {
-      life = this.#lifeOf(content.apex, source, settings)
+      life = this.#zones.lifeOf(content.apex, source, settings)
     } catch (error) {
       content.tree.discard()
       throw error
@@ -405,31 +263,8 @@ export class Nameserver extends EventEmitter<NameserverEvents> {
     const outcome = await life.inTurn(() => life.publishContent(content, `added by ${source}`))
     if (outcome.kind !== 'refused') return outcome
     // Nobody is left to mend it: what was served before goes on, and what was not is forgotten.
-    if (life.record === undefined) await this.#remove(life)
+    if (life.record === undefined) await this.#zones.remove(life)
     throw refusalError(outcome.refusal, life.zone)
-  }
-
-  /** The life of a zone, new or its source's own (I2).
-   *  @throws ConclaveError ZONE_TWICE */
-  #lifeOf(apex: Name, source: string, settings: ZoneSettings): ZoneLife {
-    const zone = zoneText(apex)
-    const known = this.#zones.get(zone)
-    if (known === undefined) {
-      const life = new ZoneLife(apex, this.#environment, settings, this.#leaving.get(zone))
-      const program = source === PROGRAM ? new ProgramChanges(life, this.#store) : undefined
-      this.#zones.set(zone, { life, source, ...(program === undefined ? {} : { program }) })
-      return life
-    }
-    if (this.#yielding.delete(known.life)) {
-      this.#zones.set(zone, { life: known.life, source })
-      known.life.configure(settings)
-      return known.life
-    }
-    if (known.source === source && source !== PROGRAM) return known.life
-    throw new ConclaveError('ZONE_TWICE', `the zone ${zone} is served from ${known.source} already`, {
-      place: { file: source, zone },
-      remedy: 'A zone has one source: remove one of the two.',
-    })
   }
 
   /** Serves a zone in another way from now on. Denial, ZONEMD, TTLs and times change at once, in one version; what depends
@@ -437,7 +272,7 @@ export class Nameserver extends EventEmitter<NameserverEvents> {
    *  @throws ConclaveError ZONE_UNKNOWN, KEY_UNREADABLE */
   async setZonePolicy(name: string, options: ZoneOptions): Promise<ZoneOutcome> {
     this.#checkOpen()
-    return this.#reconfigure(this.#entry(name), await this.#settingsOf(options))
+    return this.#reconfigure(this.#zones.entry(name), await this.#settingsOf(options))
   }
 
   async #reconfigure({ life, source }: ZoneEntry, wished: ZoneSettings): Promise<ZoneOutcome> {
@@ -464,44 +299,23 @@ export class Nameserver extends EventEmitter<NameserverEvents> {
     return zoneSettings(this.#parts.defaults, options)
   }
 
-  /** @throws ConclaveError ZONE_UNKNOWN */
-  #entry(name: string): ZoneEntry {
-    const zone = zoneText(absoluteName(name))
-    const entry = this.#zones.get(zone)
-    if (entry !== undefined) return entry
-    throw new ConclaveError('ZONE_UNKNOWN', `there is no zone ${zone} here`, {
-      remedy: 'List the zones with `conclave zones`; a file that was refused is read again with all others.',
-    })
-  }
-
   /** Stops serving a zone, at once; resolves when nothing of it is under way. Its keys and its state stay, and its file
    *  is not followed any more. False when there is no such zone. */
   async removeZone(name: string): Promise<boolean> {
     this.#checkOpen()
-    const entry = this.#zones.get(zoneText(absoluteName(name)))
+    const entry = this.#zones.find(name)
     if (entry === undefined) return false
     this.#files.forget(entry.source)
-    await this.#remove(entry.life)
+    await this.#zones.remove(entry.life)
     return true
-  }
-
-  #remove(life: ZoneLife): Promise<void> {
-    const { zone } = life
-    if (this.#zones.get(zone)?.life === life) this.#zones.delete(zone)
-    this.#upkeep.forget(life)
-    const left = life.remove().finally(() => {
-      if (this.#leaving.get(zone) === left) this.#leaving.delete(zone)
-    })
-    this.#leaving.set(zone, left)
-    return left
   }
 
   /** Reads files and keys again that changed, whether or not the watcher noticed.
    *  @throws ConclaveError ZONE_UNKNOWN, KEY_UNREADABLE */
   async reload(zone?: string): Promise<ZoneOutcome[]> {
     this.#checkOpen()
-    const entry = zone === undefined ? undefined : this.#entry(zone)
-    const lives = entry === undefined ? [...this.#zones.values()].map(({ life }) => life) : [entry.life]
+    const entry = zone === undefined ? undefined : this.#zones.entry(zone)
+    const lives = entry === undefined ? this.#zones.lives() : [entry.life]
     // The list is not needed: asking for it makes a store look for keys that were added.
     for (const store of storesOf(lives)) await store.list()
     await Promise.all(lives.map(life => this.#upkeep.keys.run(life)))
@@ -517,10 +331,7 @@ export class Nameserver extends EventEmitter<NameserverEvents> {
 
   /** What is served, and how it is, in the order of names. */
   zones(): ZoneStatus[] {
-    const now = this.#parts.clock.now()
-    return [...this.#zones.values()]
-      .sort((a, b) => compareOctets(a.life.apexKey, b.life.apexKey))
-      .map(({ life, source }) => zoneStatus(life, source, now))
+    return this.#zones.statuses(this.#parts.clock.now())
   }
 
   /** The whole of it, for people and for cron. */
@@ -538,7 +349,7 @@ export class Nameserver extends EventEmitter<NameserverEvents> {
 
   /** Counters by name (counters.ts), and the store's memory. */
   stats(): ServerStats {
-    const listeners = this.#listeners?.counters()
+    const listeners = this.#listening.counters()
     return { ...(listeners === undefined ? {} : { listeners }), store: this.#store.stats() }
   }
 
@@ -546,7 +357,7 @@ export class Nameserver extends EventEmitter<NameserverEvents> {
   async settled(): Promise<void> {
     for (let before: Promise<unknown>[] = [], same = false; !same; ) {
       await this.#upkeep.idle()
-      const turns = [...this.#zones.values()].map(({ life }) => life.idle)
+      const turns = this.#zones.lives().map(life => life.idle)
       await Promise.all(turns)
       same = turns.length === before.length && turns.every((turn, at) => turn === before[at])
       before = turns
@@ -556,14 +367,7 @@ export class Nameserver extends EventEmitter<NameserverEvents> {
   /** The response to a query without a socket; undefined where none would be sent, and from a closed server. */
   answer(query: Uint8Array, transport: 'udp' | 'tcp' = 'udp'): Uint8Array | undefined {
     if (this.#closing !== undefined) return undefined
-    this.#answerer.begin()
-    try {
-      const number = transport === 'udp' ? TRANSPORT_UDP : TRANSPORT_TCP
-      const length = this.#answerer.answer(query, query.length, number, this.#reply)
-      return length <= DROP ? undefined : this.#reply.slice(0, length)
-    } finally {
-      this.#answerer.end()
-    }
+    return this.#answers.answer(query, transport)
   }
 
   /** Stops listening, lets answers and versions under way be finished for so long, and leaves nothing running. */
@@ -574,22 +378,17 @@ export class Nameserver extends EventEmitter<NameserverEvents> {
 
   async #close(drainSeconds: number): Promise<void> {
     const patience = this.#parts.clock.after(drainSeconds, () => this.#abort.abort())
-    const lives = [...this.#zones.values()].map(({ life }) => life)
     const work = async (): Promise<void> => {
       await this.#files.close()
       await this.#upkeep.close()
-      await Promise.all([...lives.map(life => life.idle), ...this.#leaving.values()])
+      await this.#zones.idle()
       this.#abort.abort()
       patience.cancel()
     }
-    const transports = async (): Promise<void> => {
-      await this.#listening?.catch(() => {})
-      await this.#listeners?.close({ drainSeconds })
-    }
-    const both = Promise.allSettled([work(), transports()])
+    const both = Promise.allSettled([work(), this.#listening.close(drainSeconds)])
     await closeAll([
-      ...this.#opened,
-      async () => this.#answerer.close(),
+      ...this.#parts.opened,
+      async () => this.#answers.close(),
       async () => {
         for (const one of await both) if (one.status === 'rejected') throw one.reason
       },
@@ -597,32 +396,10 @@ export class Nameserver extends EventEmitter<NameserverEvents> {
   }
 
   #zoneRefused(life: ZoneLife, refusal: Refusal, ofSource: boolean): void {
-    const source = this.#zones.get(life.zone)?.source ?? PROGRAM
+    const source = this.#zones.sourceOf(life.apex) ?? PROGRAM
     this.#news.refused(source, refusal, life.zone)
     if (ofSource && source !== TEXT && source !== PROGRAM) this.#upkeep.refused(life, refusal)
   }
-}
-
-/** `axfrAllow` speaks where no other rules do. */
-function accessOf({ tsig, transfer }: AccessOptions, { axfrAllow }: NameserverOptions): AccessOptions {
-  const prefixes = axfrAllow === undefined ? {} : { default: [{ prefixes: axfrAllow }] }
-  return { ...(tsig === undefined ? {} : { tsig }), transfer: { ...prefixes, ...transfer } }
-}
-
-function zoneText(apex: Name): string {
-  return nameToText(canonicalName(apex))
-}
-
-/** With or without its last dot. */
-function absoluteName(text: string): Name {
-  return nameFromText(text, rootName)
-}
-
-function faultsError(faults: readonly Fault[], place: Fault['place']): ConclaveError {
-  const first = faults.find(fault => fault.severity === 'error') ?? faults[0]
-  return new ConclaveError('ZONE_REFUSED', first?.what ?? 'the zone is not sound', {
-    place: { ...place, ...first?.place },
-  })
 }
 
 /** The stores in which the zones have their keys, each once. */
@@ -632,17 +409,4 @@ function storesOf(lives: readonly ZoneLife[]): Set<KeyStore> {
       signing === undefined ? [] : [signing.stores.ksk, signing.stores.zsk],
     ),
   )
-}
-
-/** A signed zone that is to be served as it is goes there in steps (RFC 8078 §4), by the policy that it has. */
-function staysSigned(before: ZoneSettings, wished: ZoneSettings): ZoneSettings {
-  if (before.signing === undefined || wished.signing !== undefined) return wished
-  return { ...wished, signing: { ...before.signing, unsign: true } }
-}
-
-/** Whether what is served says too little of the content: TTLs were lowered further, or it was not read for signing. */
-function isLossy(before: ZoneSettings, after: ZoneSettings): boolean {
-  if (after.signing === undefined || before.signing === undefined) return true
-  const ttlMax = (settings: ZoneSettings): number => settings.signing?.policy.zoneTtlMaxSeconds ?? Infinity
-  return ttlMax(after) > ttlMax(before)
 }

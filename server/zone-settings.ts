@@ -34,3 +34,16 @@ async function signingOf(
   const keepKeys = own === undefined ? defaults.keepKeys : own.keepKeys === true
   return { policy, stores, keepKeys, unsign: own?.unsign === true }
 }
+
+/** A signed zone that is to be served as it is goes there in steps (RFC 8078 §4), by the policy that it has. */
+export function staysSigned(before: ZoneSettings, wished: ZoneSettings): ZoneSettings {
+  if (before.signing === undefined || wished.signing !== undefined) return wished
+  return { ...wished, signing: { ...before.signing, unsign: true } }
+}
+
+/** Whether what is served says too little of the content: TTLs were lowered further, or it was not read for signing. */
+export function isLossy(before: ZoneSettings, after: ZoneSettings): boolean {
+  if (after.signing === undefined || before.signing === undefined) return true
+  const ttlMax = (settings: ZoneSettings): number => settings.signing?.policy.zoneTtlMaxSeconds ?? Infinity
+  return ttlMax(after) > ttlMax(before)
+}
