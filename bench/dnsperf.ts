@@ -13,17 +13,22 @@ export interface QueryLoad {
   readonly outstanding: number
   /** Sockets of their own. */
   readonly clients: number
+  /** No more than so many; else as many as can be. */
+  readonly perSecond?: number
+  /** An answer that takes longer is lost. */
+  readonly timeoutSeconds?: number
 }
 
 export interface LoadFigures {
   readonly completed: number
   readonly lost: number
+  /** Answers that are neither NOERROR nor NXDOMAIN. */
+  readonly failed: number
   readonly perSecond: number
   /** Of the whole process tree of the server. */
   readonly cpuSeconds: number
 }
 
-/** An answer that takes longer is lost. */
 const TIMEOUT_SECONDS = 1
 
 const run = promisify(execFile)
@@ -41,7 +46,8 @@ export async function queryLoad(server: Peer, load: QueryLoad): Promise<LoadFigu
     '-T',
     '1',
   )
-  words.push('-D', '-t', String(TIMEOUT_SECONDS), '-O', 'suppress=timeout,congestion')
+  words.push('-D', '-t', String(load.timeoutSeconds ?? TIMEOUT_SECONDS), '-O', 'suppress=timeout,congestion')
+  if (load.perSecond !== undefined) words.push('-Q', String(load.perSecond))
   const before = cpuSeconds(server.pid)
   const timeout = (load.seconds + 20) * 1000
   const { stdout } = await run(toolPath('dnsperf')!, words, { timeout, maxBuffer: 1 << 26 })
@@ -50,7 +56,18 @@ export async function queryLoad(server: Peer, load: QueryLoad): Promise<LoadFigu
   return {
     completed: figure('Queries completed'),
     lost: figure('Queries lost'),
+    failed: failedAnswers(stdout),
     perSecond: figure('Queries per second'),
     cpuSeconds: spent,
   }
+}
+
+/** Of a line such as `Response codes: NOERROR 750 (75.00%), NXDOMAIN 250 (25.00%)`. */
+function failedAnswers(output: string): number {
+  const codes = /Response codes: +(.*)/.exec(output)?.[1] ?? ''
+  let failed = 0
+  for (const [, code, count] of codes.matchAll(/(\w+) (\d+) \(/g)) {
+    if (code !== 'NOERROR' && code !== 'NXDOMAIN') failed += Number(count)
+  }
+  return failed
 }

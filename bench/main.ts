@@ -1,5 +1,5 @@
 /** `npm run bench`: measures us beside real peers, all in turn in one run on one machine.
- *  `node dist/bench/main.js [BENCHMARK ...] [--json] [--short] [--names N] [--runs N] [--seconds N]`
+ *  `node dist/bench/main.js [BENCHMARK ...] [--json] [--short] [--names N] [--runs N] [--seconds N] [--plots DIR]`
  *  I1  Traffic goes to loopback only; every process that is started is ended; every wait is bounded.
  *  I2  A peer that is not installed is told of and left out; in continuous integration it is a failure. */
 import { mkdtempSync, rmSync } from 'node:fs'
@@ -12,6 +12,7 @@ import { benchHsm } from './hsm.ts'
 import { type BenchmarkResults, type Result, resultsText, surroundings, surroundingsText } from './report.ts'
 import { benchSign } from './sign.ts'
 import { benchSignatures } from './signatures.ts'
+import { benchSoak } from './soak.ts'
 import { benchLoad, benchMemory, benchZones } from './start.ts'
 import { benchTcp } from './tcp.ts'
 import { benchUdp } from './udp.ts'
@@ -28,7 +29,11 @@ const BENCHMARKS: Readonly<Record<string, (bench: Workbench) => Promise<Result[]
   signatures: benchSignatures,
   edit: benchEdit,
   hsm: benchHsm,
+  soak: benchSoak,
 }
+
+/** Run only when they are named, or in short. */
+const BY_HAND: readonly string[] = ['soak']
 
 const SHORT_SECONDS = 0.3
 
@@ -48,6 +53,7 @@ function readWords(words: readonly string[]): Words {
       names: { type: 'string' },
       runs: { type: 'string' },
       seconds: { type: 'string' },
+      plots: { type: 'string' },
     },
   })
   for (const name of positionals) {
@@ -56,12 +62,16 @@ function readWords(words: readonly string[]): Words {
   }
   const { short } = values
   return {
-    names: positionals.length > 0 ? positionals : Object.keys(BENCHMARKS),
+    names:
+      positionals.length > 0
+        ? positionals
+        : Object.keys(BENCHMARKS).filter(name => short || !BY_HAND.includes(name)),
     json: values.json,
     bench: {
       short,
       names: positive(values.names, short ? 1000 : 100_000),
       runs: positive(values.runs, short ? 1 : 3),
+      plots: values.plots,
       seconds: short ? SHORT_SECONDS : positive(values.seconds, 3),
     },
   }

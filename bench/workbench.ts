@@ -25,6 +25,8 @@ export interface Workbench {
   readonly seconds: number
   /** Only to see that it runs: nothing is warmed up, nothing settles. */
   readonly short: boolean
+  /** Where pictures of the results go; none are drawn without. */
+  readonly plots: string | undefined
   /** For files of this run; removed at its end. */
   readonly directory: string
   tell(text: string): void

@@ -12,9 +12,6 @@ import { faultText } from '../zones/index.ts'
 import { createOutput, type Output } from './output.ts'
 import { zoneTable } from './zone-table.ts'
 
-/** Signatures that end sooner than this are worth an exit code. */
-const HEADROOM_SECONDS_MIN = 86_400
-
 interface ControlWords {
   readonly state: string
 }
@@ -35,9 +32,8 @@ function isGood(name: string, result: unknown): boolean {
   if (name === 'reload') return (result as ZoneOutcome[]).every(outcome => outcome.kind !== 'refused')
   if (name !== 'status') return true
   const { zones, refusedSources, configuration } = result as ServerStatus
-  const ends = (zone: ZoneStatus): boolean => (zone.headroomSeconds ?? Infinity) < HEADROOM_SECONDS_MIN
   if (configuration?.refused !== undefined) return false
-  return refusedSources.length === 0 && zones.every(zone => zone.state === 'serving' && !ends(zone))
+  return refusedSources.length === 0 && zones.every(zone => zone.state === 'serving' && zone.late !== true)
 }
 
 function tell(name: string, result: unknown, output: Output): void {
@@ -60,8 +56,7 @@ function tellStatus(status: ServerStatus, output: Output): void {
   )
   output.line(zoneTable(zones))
   const headrooms = zones.flatMap(zone => (zone.headroomSeconds === undefined ? [] : [zone.headroomSeconds]))
-  if (headrooms.length > 0)
-    output.line(`First signature ends in ${(Math.min(...headrooms) / 86_400).toFixed(1)} days.`)
+  if (headrooms.length > 0) output.line(`First signature ends in ${headroomText(Math.min(...headrooms))}.`)
   tellConfiguration(status, output)
   tellKeys(zones, output)
   const refused = zones.flatMap(zone =>
@@ -72,6 +67,11 @@ function tellStatus(status: ServerStatus, output: Output): void {
     output.line(`refused at ${at}: ${source}: ${refusal.what} [${refusal.code}]`)
     for (const fault of refusal.faults) output.line(`  ${faultText(fault)}`)
   }
+}
+
+function headroomText(seconds: number): string {
+  const days = seconds / 86_400
+  return days >= 1 ? `${days.toFixed(1)} days` : `${Math.floor(seconds / 60)} minutes`
 }
 
 function tellConfiguration({ configuration }: ServerStatus, output: Output): void {

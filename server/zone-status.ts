@@ -1,4 +1,5 @@
 /** How a zone is, as `conclave zones` and `status` tell it. */
+import { defaultSigningPolicy } from '../signer/index.ts'
 import { DENIAL_NONE, DENIAL_NSEC, DENIAL_OPT_OUT, type Denial } from '../zones/index.ts'
 import type { Refusal } from './refusal.ts'
 import type { ZoneLife } from './zone-life.ts'
@@ -20,8 +21,13 @@ export interface ZoneStatus {
   readonly publishedUnix?: number
   /** Seconds until the first served signature expires; negative when it has. */
   readonly headroomSeconds?: number
+  /** Signing is late: less than half of the time is left in which signatures are made anew, and less than a day. */
+  readonly late?: true
   readonly lastRefused?: Refusal
 }
+
+/** A zone whose signatures live for weeks has a day to be mended by hand; one whose live for an hour has minutes. */
+const LATE_SECONDS_MAX = 86_400
 
 export function zoneStatus(life: ZoneLife, source: string, now: number): ZoneStatus {
   const { record, lastRefusal, publishedUnix, firstExpirationUnix } = life
@@ -40,8 +46,17 @@ export function zoneStatus(life: ZoneLife, source: string, now: number): ZoneSta
     ...(waiting?.untilUnix === undefined ? {} : { keysNextUnix: waiting.untilUnix }),
     ...(publishedUnix === undefined ? {} : { publishedUnix }),
     ...(firstExpirationUnix === undefined ? {} : { headroomSeconds: Math.floor(firstExpirationUnix - now) }),
+    ...(isLate(life, now) ? { late: true } : {}),
     ...(lastRefusal === undefined ? {} : { lastRefused: lastRefusal }),
   }
+}
+
+function isLate({ firstExpirationUnix, settings }: ZoneLife, now: number): boolean {
+  const { refreshSeconds } = settings.signing?.policy ?? defaultSigningPolicy
+  return (
+    firstExpirationUnix !== undefined &&
+    firstExpirationUnix - now < Math.min(LATE_SECONDS_MAX, refreshSeconds / 2)
+  )
 }
 
 function denialText(denial: Denial): ZoneStatus['denial'] {

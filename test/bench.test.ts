@@ -1,5 +1,6 @@
 /** Benchmarks are only worth what their zones and their ratios are: the same zone every time, ours against the best. */
 import test from 'ava'
+import { chart } from '../bench/plot.ts'
 import { ratioToBest } from '../bench/report.ts'
 import { benchZone } from '../bench/zones.ts'
 
@@ -39,4 +40,36 @@ test('there is no ratio without a peer, without ours, or to nothing', t => {
   t.is(ratio({ conclave: [1], nsd: [] }), undefined)
   t.is(ratio({ nsd: [1], knot: [1] }), undefined)
   t.is(ratio({ conclave: [1], nsd: [0] }), undefined)
+})
+
+test('a chart has a line a series, every tick within the frame, and no markup from its words', t => {
+  const svg = chart({
+    title: 'a < b & c',
+    x: { label: 'names', scale: 'log' },
+    y: { label: 's', scale: 'linear' },
+    series: [
+      {
+        name: 'one',
+        points: [
+          [1000, 0.5],
+          [10_000, 2],
+          [200_000, 31],
+        ],
+      },
+      {
+        name: 'two',
+        points: [
+          [1000, 0.1],
+          [10_000, 0.9],
+        ],
+      },
+    ],
+  })
+  t.true(svg.includes('<title>a &lt; b &amp; c</title>'))
+  t.is(svg.match(/<path [^>]*fill="none"/g)?.length, 2)
+  for (const tick of ['1,000', '10,000', '100,000', '1,000,000', '0', '10', '40'])
+    t.true(svg.includes(`>${tick}</text>`), tick)
+  const places = [...svg.matchAll(/<(?:text|circle|rect) [^>]*?c?x="([\d.]+)" c?y="([\d.]+)"/g)]
+  t.true(places.length > 10)
+  for (const [, x, y] of places) t.true(Number(x) <= 720 && Number(y) <= 400)
 })

@@ -227,6 +227,20 @@ test('I4: a restart serves what is signed and valid while keys are away, and cat
   t.is(serialOf(second.server, 'example.'), 2)
 })
 
+test('signatures that live for an hour are late when half of the time to refresh is gone, not always', async t => {
+  const keys = new FickleKeyStore()
+  const signing = { signatureValiditySeconds: 3600, refreshSeconds: 1200, jitterSeconds: 0 }
+  const life = await testServer(t, { keys, signing })
+  await life.server.addZone('example', BASE)
+  const isLate = (): boolean => life.server.zones()[0]!.late === true
+  t.false(isLate())
+  keys.fault = { kind: 'unavailable', code: 'KEYS_AWAY', retryAfterSeconds: 5 }
+  await pass(life, 2700, 300)
+  t.false(isLate(), 'due, and not late yet')
+  await pass(life, 600, 300)
+  t.true(isLate())
+})
+
 test("signatures of others, served as they are: the headroom is told, and 'expiring' when it is short", async t => {
   const maker = await testServer(t)
   await maker.server.addZone('example', BASE)
