@@ -21,7 +21,7 @@ import type { Nameserver } from './nameserver.ts'
 import type { ConfigurationStatus } from './nameserver-types.ts'
 import { createNameserver } from './open-nameserver.ts'
 import type { ZoneSource } from './source-changes.ts'
-import type { ZoneOutcome } from './zone-life.ts'
+import type { ZoneOutcome } from './zone-life-types.ts'
 
 export interface ConfiguredOptions {
   readonly log: LevelLogger

@@ -25,7 +25,8 @@ import { type Refusal, refusalOfError } from './refusal.ts'
 import { Slots } from './slots.ts'
 import { type SourceWatcher, watchSources } from './watch.ts'
 import { letGo, octetsAgain, readSource, type SourceStamp, type StableRead } from './watch-read.ts'
-import type { ZoneLife, ZoneOutcome, ZoneSettings } from './zone-life.ts'
+import type { ZoneLife } from './zone-life.ts'
+import type { ZoneOutcome, ZoneSettings } from './zone-life-types.ts'
 
 export interface FileSourcesOptions {
   readonly store: Store

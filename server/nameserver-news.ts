@@ -7,7 +7,7 @@ import { canonicalName, faultText, type Name, nameToText } from '../zones/index.
 import type { NameserverEvents } from './nameserver-types.ts'
 import type { Refusal } from './refusal.ts'
 import type { RolloverStep } from './zone-keys.ts'
-import type { PublishedVersion } from './zone-life.ts'
+import type { PublishedVersion } from './zone-life-types.ts'
 
 /** Of a refused version; `status` has them all. */
 const FAULTS_LOGGED_MAX = 10

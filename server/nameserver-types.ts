@@ -8,7 +8,7 @@ import type { ZoneChange } from './program-zone.ts'
 import type { Refusal } from './refusal.ts'
 import type { TsigKey } from './tsig-keyring.ts'
 import type { RolloverStep } from './zone-keys.ts'
-import type { PublishedVersion, ZoneOutcome } from './zone-life.ts'
+import type { PublishedVersion, ZoneOutcome } from './zone-life-types.ts'
 import type { ZoneStatus } from './zone-status.ts'
 
 export interface NameserverOptions {

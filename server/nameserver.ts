@@ -36,7 +36,8 @@ import { type Refusal, refusalError } from './refusal.ts'
 import { changeSources, type SourceChange } from './source-changes.ts'
 import { backupState } from './state-backup.ts'
 import { Upkeep } from './upkeep.ts'
-import type { ZoneEnvironment, ZoneLife, ZoneOutcome, ZoneSettings } from './zone-life.ts'
+import type { ZoneLife } from './zone-life.ts'
+import type { ZoneEnvironment, ZoneOutcome, ZoneSettings } from './zone-life-types.ts'
 import { PROGRAM, TEXT, type ZoneEntry, ZoneRegister } from './zone-register.ts'
 import { isLossy, staysSigned, zoneSettings } from './zone-settings.ts'
 import type { ZoneStatus } from './zone-status.ts'
@@ -123,7 +124,7 @@ export class Nameserver extends EventEmitter<NameserverEvents> {
         this.#news.published(version)
       },
       refused: (life, refusal, edits) => this.#zoneRefused(life, refusal, edits === 'all'),
-      progress: (life, signaturesMade) => this.#news.tell('progress', { zone: life.zone, signaturesMade }),
+      progress: (zone, signaturesMade) => this.#news.tell('progress', { zone, signaturesMade }),
     }
   }
 

@@ -14,7 +14,7 @@ import { closeAll } from './close-all.ts'
 import { Nameserver } from './nameserver.ts'
 import type { NameserverOptions } from './nameserver-types.ts'
 import { openState, type State } from './state.ts'
-import type { ZoneSettings } from './zone-life.ts'
+import type { ZoneSettings } from './zone-life-types.ts'
 import { type SettingsDefaults, zoneSettings } from './zone-settings.ts'
 
 /** What was opened, for the nameserver to keep and to close. */

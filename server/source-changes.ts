@@ -9,7 +9,8 @@ import { type Name, nameFromText, rootName } from '../zones/index.ts'
 import type { FileSources } from './file-sources.ts'
 import type { ZoneOptions } from './nameserver-types.ts'
 import { refusalOfError } from './refusal.ts'
-import type { ZoneLife, ZoneOutcome, ZoneSettings } from './zone-life.ts'
+import type { ZoneLife } from './zone-life.ts'
+import type { ZoneOutcome, ZoneSettings } from './zone-life-types.ts'
 
 export interface ZoneSource extends ZoneOptions {
   readonly kind: 'file' | 'directory'

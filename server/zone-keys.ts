@@ -50,7 +50,7 @@ import { KnownKeys } from './known-keys.ts'
 import { OfflineKeys, offlinePolicy, offlineWait, type Wait } from './offline-keys.ts'
 import type { StoredKeys } from './state-record.ts'
 import type { ZoneState } from './state-zone.ts'
-import type { ZoneOutcome, ZoneSettings } from './zone-life.ts'
+import type { ZoneOutcome, ZoneSettings } from './zone-life-types.ts'
 
 /** The zone, as its keys see it. */
 export interface KeyedZone {

@@ -1,4 +1,4 @@
-/** The life of one zone in a nameserver (DESIGN: the life of a zone): content comes in, a version is built beside the
+/** The life of one zone in a nameserver (ARCHITECTURE.md: the life of a zone): content comes in, a version is built beside the
  *  old one, made durable, and published by one step.
  *
  *    content or edits ──build──▶ built ──state.publish──▶ durable ──store.commit──▶ served
@@ -6,101 +6,26 @@
  *
  *  I1  One build of a zone at a time; what is asked meanwhile waits its turn.
  *  I2  A version is durable before a query can see it, so a serial that was seen is never forgotten.
- *  I3  Any outcome but `published` leaves store and what is served as they were; nothing that a build does is thrown.
- *  I4  After a restart, what is signed and still valid is served even while keys cannot be had. */
-import { type Clock, ConclaveError, type Logger } from '../base/index.ts'
-import {
-  type BuildResult,
-  type BuiltVersion,
-  buildVersion,
-  type CryptoPool,
-  type Edits,
-  type ForeignKeys,
-  foreignKeysIn,
-  foreignTags,
-  greatestTtlOf,
-  type KeyInfo,
-  type PreviousVersion,
-  type SerialPolicy,
-  type SignedZone,
-  type SigningPolicy,
-  type SigningSettings,
-  sealedStore,
-  signedZoneOf,
-  signingSettingsOf,
-  type ZoneStores,
-} from '../signer/index.ts'
+ *  I3  Any outcome but `published` leaves store and what is served as they were; nothing that a build does is thrown. */
+import { ConclaveError } from '../base/index.ts'
+import type { BuiltVersion, Edits } from '../signer/index.ts'
 import {
   canonicalName,
   encodeZoneRecord,
-  type Fault,
   faultText,
   keyOf,
   type Name,
   nameToText,
-  type Store,
   type ZoneContent,
   type ZoneRecord,
 } from '../zones/index.ts'
-import type { Beginning } from './key-beginning.ts'
 import type { KeyStep, VersionKeys } from './key-plan.ts'
 import { type Refusal, refusalOfError, refusalOfResult } from './refusal.ts'
 import { SignatureLog } from './signature-log.ts'
-import type { ZoneState } from './state-zone.ts'
-import { contentHashOf, saveVersion } from './version-save.ts'
-import { type ClockTrust, type RolloverStep, ZoneKeys } from './zone-keys.ts'
-
-export interface ZoneEnvironment {
-  readonly store: Store
-  readonly clock: Clock
-  readonly log: Logger
-  readonly pool: CryptoPool
-  /** Ends builds that are under way; nothing is published afterwards. */
-  readonly signal: AbortSignal
-  stateOf(apexKey: Uint8Array): ZoneState
-  keysMade(zone: Name, keys: readonly KeyInfo[]): void
-  rollover(step: RolloverStep): void
-  /** Since when keys go by the clock. */
-  clockTrust(): ClockTrust
-  /** Where keys are when nobody says. */
-  ownStores(): Promise<ZoneStores>
-  published(life: ZoneLife, version: PublishedVersion): void
-  refused(life: ZoneLife, refusal: Refusal, edits: Edits['kind']): void
-  progress(life: ZoneLife, signaturesMade: number): void
-}
-
-/** How a zone is signed. */
-export interface SignedSettings {
-  readonly policy: SigningPolicy
-  readonly stores: ZoneStores
-  /** The policy's algorithm and split of keys are for zones that have no keys yet. */
-  readonly keepKeys?: boolean
-  /** The zone is on its way to being served unsigned. */
-  readonly unsign?: boolean
-}
-
-/** How one zone is served. */
-export interface ZoneSettings {
-  /** Absent: the zone is served as it is. */
-  readonly signing?: SignedSettings
-  readonly serialPolicy: SerialPolicy
-}
-
-export interface PublishedVersion {
-  readonly zone: string
-  readonly serial: number
-  readonly names: number
-  readonly records: number
-  readonly signaturesMade: number
-  readonly signaturesReused: number
-  readonly reason: string
-  readonly warnings: readonly Fault[]
-}
-
-export type ZoneOutcome =
-  | { readonly kind: 'published'; readonly version: PublishedVersion }
-  | { readonly kind: 'unchanged' }
-  | { readonly kind: 'refused'; readonly refusal: Refusal }
+import { saveVersion } from './version-save.ts'
+import { ZoneBuilds } from './zone-builds.ts'
+import { ZoneKeys } from './zone-keys.ts'
+import type { PublishedVersion, ZoneEnvironment, ZoneOutcome, ZoneSettings } from './zone-life-types.ts'
 
 export class ZoneLife {
   readonly apex: Name
@@ -117,13 +42,9 @@ export class ZoneLife {
   firstExpirationUnix: number | undefined
   /** What versions are built by; changed in turn only. */
   settings: ZoneSettings
-  #contentHash: string | undefined
-  /** What the newest content says of others' keys, and what that of the served version said. */
-  #foreign: { newest?: ForeignKeys | undefined; served?: ForeignKeys | undefined } = {}
-  /** What the served version's TTLs were lowered to. */
-  #ttlMax: number | undefined
   #removed = false
   #turn: Promise<unknown>
+  readonly #builds: ZoneBuilds
   readonly #environment: ZoneEnvironment
 
   /** Nothing begins before `after` has settled: the end of an earlier life of the same zone. */
@@ -149,6 +70,7 @@ export class ZoneLife {
         return environment.clockTrust()
       },
     })
+    this.#builds = new ZoneBuilds(this, environment)
   }
 
   /** Runs when everything asked for before is done (I1). */
@@ -169,10 +91,6 @@ export class ZoneLife {
   /** Settles when nothing is under way. */
   get idle(): Promise<unknown> {
     return this.#turn
-  }
-
-  get #inceptionOffsetSeconds(): number {
-    return this.settings.signing?.policy.inceptionOffsetSeconds ?? 0
   }
 
   get removed(): boolean {
@@ -217,14 +135,14 @@ export class ZoneLife {
   async #advance(edits: Edits, reason: string, step?: KeyStep): Promise<ZoneOutcome> {
     const { clock } = this.#environment
     const now = clock.now()
-    this.#foreign.newest = this.#foreign.served
+    this.#builds.begin()
     let built: BuiltVersion
     let keys: VersionKeys | undefined
     try {
       this.#checkOpen()
       keys = await this.#versionKeys(edits, step)
       const signatures = new SignatureLog()
-      const result = await this.#build(edits, keys, signatures)
+      const result = await this.#builds.build(edits, keys, signatures)
       if (result.kind === 'unchanged') return this.#unchanged(result.firstExpirationUnix)
       if (result.kind === 'pending') await this.keys.keepPending(result.pending)
       if (result.kind !== 'built') return await this.#refuse(refusalOfResult(result, clock.now()), edits.kind)
@@ -255,88 +173,9 @@ export class ZoneLife {
 
   #unchanged(firstExpirationUnix: number | undefined): ZoneOutcome {
     this.lastRefusal = undefined
-    this.#foreign.served = this.#foreign.newest
+    this.#builds.unchanged()
     if (firstExpirationUnix !== undefined) this.firstExpirationUnix = firstExpirationUnix
     return { kind: 'unchanged' }
-  }
-
-  /** I4: keys that cannot be had after a restart are asked again later, and a clock that went back signs nothing; until
-   *  then signatures serve while they are valid. */
-  async #build(edits: Edits, keys: VersionKeys | undefined, signatures: SignatureLog): Promise<BuildResult> {
-    const now = this.#environment.clock.now()
-    const { served } = this.#environment.stateOf(this.apexKey)
-    const starts = this.record === undefined && served !== undefined
-    const behind = keys !== undefined && !keys.unsigned && now < (served?.newestInceptionUnix ?? 0)
-    if (behind && !starts) throw clockBackwards(this.zone)
-    if (!behind) {
-      const result = await this.#buildOnce(edits, keys, signatures, now)
-      const away = result.kind === 'unavailable' || result.kind === 'pending'
-      if (!away || !starts) return result
-      signatures.clear()
-      const kept = await this.#buildOnce(edits, keys, signatures, now, { refreshSeconds: 0 })
-      return kept.kind === 'built' ? kept : result
-    }
-    // What was true when the last signature was made is the best that is known of the time.
-    const then = served!.newestInceptionUnix + this.#inceptionOffsetSeconds
-    const kept = await this.#buildOnce(edits, sealed(keys), signatures, then, { refreshSeconds: 0 })
-    if (kept.kind === 'unavailable') throw clockBackwards(this.zone)
-    return kept
-  }
-
-  async #buildOnce(
-    edits: Edits,
-    keys: VersionKeys | undefined,
-    signatures: SignatureLog,
-    now: number,
-    more: Partial<SigningSettings> = {},
-  ): Promise<BuildResult> {
-    const { store, pool, signal } = this.#environment
-    const { signing, serialPolicy } = this.settings
-    const state = this.#environment.stateOf(this.apexKey)
-    const { served } = state
-    const signed = keys === undefined || keys.unsigned ? undefined : keys
-    const settings = signed === undefined ? undefined : { ...this.#settings(signed, now), ...more }
-    return buildVersion({
-      store,
-      pool,
-      apex: edits.kind === 'all' ? edits.content.apex : this.apex,
-      edits,
-      ...(this.record === undefined
-        ? { reuse: (key, kind) => state.signatures(kind, key) }
-        : { previous: this.#previous(this.record) }),
-      ...optional('signing', settings),
-      ...optional('unsign', keys?.unsigned === true ? true : undefined),
-      ...optional('replaceKeys', signing?.policy.replaceKeys),
-      ...optional('gate', signing?.policy.gate),
-      ...optional('resumed', signed === undefined ? undefined : await this.keys.resumed()),
-      serial: {
-        policy: serialPolicy,
-        nowUnix: now,
-        // RFC 1995 §2: secondaries have the other server's version under that serial.
-        ...optional('lastServed', served?.serial ?? serialElsewhere(edits)),
-        ...optional('lastContentHash', served === undefined ? undefined : contentHashOf(served)),
-      },
-      onSignatures: (key, kind, pack) => signatures.add(key, kind, pack),
-      onProgress: made => this.#environment.progress(this, made),
-      signal,
-    })
-  }
-
-  #previous(record: ZoneRecord): PreviousVersion {
-    return {
-      record,
-      ...optional('contentHash', this.#contentHash),
-      ...optional('ttlMax', this.#ttlMax),
-    }
-  }
-
-  #settings({ policy, keys, foreign: signals, ready }: VersionKeys, now: number): SigningSettings {
-    const { newest = {} } = this.#foreign
-    const dnskey = [...(newest.dnskey ?? []), ...(signals.dnskey ?? [])]
-    // RFC 8078 §4: a request to delete the DS RRset stands alone.
-    const foreign = { ...newest, ...signals, dnskey }
-    const settings = signingSettingsOf(policy, keys, this.zone, now, foreign)
-    return { ...settings, ...optional('ready', ready) }
   }
 
   /** Undefined: the zone is served as it is. */
@@ -346,7 +185,7 @@ export class ZoneLife {
     const { signing } = this.settings
     if (signing === undefined) return undefined
     await this.keys.lookOnce()
-    return this.keys.forVersion(this.#beginning(signing.policy, content), step)
+    return this.keys.forVersion(this.#builds.beginning(signing.policy, content), step)
   }
 
   /** A zone that was signed is not served unsigned at once. Where that was begun before a restart, it goes on by the policy
@@ -357,24 +196,6 @@ export class ZoneLife {
     if (timeline?.unsigningUnix === undefined || policy === undefined) throw stillSigned(this.zone)
     const stores = await this.#environment.ownStores()
     this.settings = { ...this.settings, signing: { policy, stores, unsign: true } }
-  }
-
-  /** What the content says of keys: those of others in it are taken or make it strange. */
-  #beginning(policy: SigningPolicy, content: ZoneContent | undefined): Beginning {
-    const { store } = this.#environment
-    const greatestTtl = (): number => greatestTtlOf(store, content?.tree.root ?? this.record?.namesRoot ?? 0)
-    if (content === undefined || policy.replaceKeys) {
-      const signedElsewhere = (): Promise<undefined> => Promise.resolve(undefined)
-      return { strange: false, signedElsewhere, avoidTags: [], greatestTtl }
-    }
-    const include = policy.foreignKeys === 'include'
-    const foreign = foreignKeysIn(store, content, this.keys.infos)
-    this.#foreign.newest = include ? foreign : undefined
-    const { presigned } = content
-    const strange = presigned || (!include && foreign.dnskey?.length !== 0)
-    const signedElsewhere = async (now: number): Promise<SignedZone | undefined> =>
-      presigned ? signedZoneOf(store, content, now) : undefined
-    return { strange, signedElsewhere, avoidTags: foreignTags(foreign), greatestTtl }
   }
 
   /** Makes the version durable, then visible (I2). The drafts are discarded when either fails. */
@@ -417,7 +238,7 @@ export class ZoneLife {
       starts: this.record === undefined,
       keys: keys === undefined ? undefined : this.keys.kept(keys, shown),
       signatures,
-      inceptionUnix: Math.floor(now) - this.#inceptionOffsetSeconds,
+      inceptionUnix: this.#builds.inceptionUnix(now),
       reason,
       now,
     })
@@ -437,9 +258,7 @@ export class ZoneLife {
       built.expirationOf === 'zone' || old === undefined ? first : earlier(first, old)
     this.keys.served(keys)
     this.record = built.record
-    this.#ttlMax = (keys?.unsigned === false ? keys.policy.zoneTtlMaxSeconds : null) ?? undefined
-    this.#contentHash = built.contentHash
-    this.#foreign.served = this.#foreign.newest
+    this.#builds.served(built, keys)
     this.publishedUnix = now
     this.lastRefusal = undefined
   }
@@ -473,30 +292,11 @@ function serverClosed(): ConclaveError {
   return new ConclaveError('SERVER_CLOSED', 'the server is closing, or closed')
 }
 
-/** Of content that another server signed and served. */
-function serialElsewhere(edits: Edits): number | undefined {
-  return edits.kind === 'all' && edits.content.presigned ? edits.content.soaSerial : undefined
-}
-
-/** A clock that stands before what was signed already would make signatures that end too early. */
-function clockBackwards(zone: string): ConclaveError {
-  return new ConclaveError('CLOCK_BACKWARDS', 'the clock stands before signatures that were made already', {
-    place: { zone },
-    remedy: 'Set the clock; until then nothing is signed and the served version stays.',
-  })
-}
-
 function stillSigned(zone: string): ConclaveError {
   return new ConclaveError('ZONE_STILL_SIGNED', 'the zone was served signed, and its parent may have a DS', {
     place: { zone },
     remedy: 'Have it unsigned in steps (`unsign`), or serve it from another state directory.',
   })
-}
-
-/** With keys that make no signature. */
-function sealed(keys: VersionKeys): VersionKeys {
-  const store = sealedStore('CLOCK_BACKWARDS')
-  return { ...keys, keys: keys.keys.map(key => ({ ...key, store })) }
 }
 
 function zoneRemoved(zone: string): ConclaveError {
@@ -505,11 +305,6 @@ function zoneRemoved(zone: string): ConclaveError {
 
 function earlier(a: number | undefined, b: number): number {
   return a === undefined ? b : Math.min(a, b)
-}
-
-/** An optional property that is there only with a value (exactOptionalPropertyTypes). */
-function optional<K extends string, V>(key: K, value: V | undefined): { [P in K]?: V } {
-  return value === undefined ? {} : ({ [key]: value } as { [P in K]?: V })
 }
 
 function summaryOf(zone: string, built: BuiltVersion): Omit<PublishedVersion, 'reason'> {

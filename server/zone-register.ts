@@ -16,7 +16,8 @@ import {
 } from '../zones/index.ts'
 import type { ProgramZone } from './nameserver-types.ts'
 import { ProgramChanges } from './program-changes.ts'
-import { type ZoneEnvironment, ZoneLife, type ZoneSettings } from './zone-life.ts'
+import { ZoneLife } from './zone-life.ts'
+import type { ZoneEnvironment, ZoneSettings } from './zone-life-types.ts'
 import { type ZoneStatus, zoneStatus } from './zone-status.ts'
 
 /** What is not a path says who owns the zone. */

@@ -1,7 +1,7 @@
 /** What holds for a zone: what was said for its source, else what the nameserver's options say. */
 import { type KeyStore, oneStore, type SerialPolicy, type SigningPolicy } from '../signer/index.ts'
 import type { ZoneOptions } from './nameserver-types.ts'
-import type { ZoneSettings } from './zone-life.ts'
+import type { ZoneSettings } from './zone-life-types.ts'
 
 export interface SettingsDefaults {
   /** Undefined: zones are served as they are. */

@@ -5,7 +5,8 @@ import test from 'ava'
 import { ManualClock, silentLogger } from '../../base/index.ts'
 import type { Nameserver, RecordText, RefusedEvent } from '../../server/index.ts'
 import { openState } from '../../server/index.ts'
-import { type ZoneEnvironment, ZoneLife } from '../../server/zone-life.ts'
+import { ZoneLife } from '../../server/zone-life.ts'
+import type { ZoneEnvironment } from '../../server/zone-life-types.ts'
 import {
   CryptoPool,
   type DenialMode,
@@ -205,7 +206,7 @@ test('a file that could not be signed is signed when keys come back, without bei
   t.is(serialOf(server, 'example.'), 2)
 })
 
-test('I4: a restart serves what is signed and valid while keys are away, and catches up', async t => {
+test('zone-builds I1: a restart serves what is signed and valid while keys are away, and catches up', async t => {
   const options = {
     state: join(await temporaryDirectory(t), 'state'),
     keys: new FickleKeyStore(),

@@ -1,0 +1,205 @@
+/** Builds versions of one zone: what the signer is given for one, out of content or edits, keys, and what is remembered of
+ *  the version that is served.
+ *
+ *  I1  After a restart, what is signed and still valid is served even while keys cannot be had.
+ *  I2  A clock that stands before what was signed already signs nothing.
+ *  I3  What content says of others' keys is kept with the version that shows it; of a refused one nothing is kept.
+ *  I4  Everything here is called in the zone's turn. */
+import { ConclaveError } from '../base/index.ts'
+import {
+  type BuildResult,
+  type BuiltVersion,
+  buildVersion,
+  type Edits,
+  type ForeignKeys,
+  foreignKeysIn,
+  foreignTags,
+  greatestTtlOf,
+  type PreviousVersion,
+  type SignedZone,
+  type SigningPolicy,
+  type SigningSettings,
+  sealedStore,
+  signedZoneOf,
+  signingSettingsOf,
+} from '../signer/index.ts'
+import type { Name, ZoneContent, ZoneRecord } from '../zones/index.ts'
+import type { Beginning } from './key-beginning.ts'
+import type { VersionKeys } from './key-plan.ts'
+import type { SignatureLog } from './signature-log.ts'
+import { contentHashOf } from './version-save.ts'
+import type { ZoneKeys } from './zone-keys.ts'
+import type { ZoneEnvironment, ZoneSettings } from './zone-life-types.ts'
+
+/** The zone, as its builds see it. */
+export interface BuiltZone {
+  readonly apex: Name
+  readonly apexKey: Uint8Array
+  readonly zone: string
+  readonly settings: ZoneSettings
+  readonly record: ZoneRecord | undefined
+  readonly keys: Pick<ZoneKeys, 'infos' | 'resumed'>
+}
+
+export class ZoneBuilds {
+  readonly #zone: BuiltZone
+  readonly #environment: ZoneEnvironment
+  #contentHash: string | undefined
+  /** What the newest content says of others' keys, and what that of the served version said. */
+  #foreign: { newest?: ForeignKeys | undefined; served?: ForeignKeys | undefined } = {}
+  /** What the served version's TTLs were lowered to. */
+  #ttlMax: number | undefined
+
+  constructor(zone: BuiltZone, environment: ZoneEnvironment) {
+    this.#zone = zone
+    this.#environment = environment
+  }
+
+  /** A version is on its way. */
+  begin(): void {
+    this.#foreign.newest = this.#foreign.served
+  }
+
+  /** It says what is served already. */
+  unchanged(): void {
+    this.#foreign.served = this.#foreign.newest
+  }
+
+  /** It is served now. */
+  served(built: BuiltVersion, keys: VersionKeys | undefined): void {
+    this.#ttlMax = (keys?.unsigned === false ? keys.policy.zoneTtlMaxSeconds : null) ?? undefined
+    this.#contentHash = built.contentHash
+    this.unchanged()
+  }
+
+  /** Where signatures begin that are made now. */
+  inceptionUnix(now: number): number {
+    return Math.floor(now) - inceptionOffsetOf(this.#zone.settings)
+  }
+
+  /** What the content says of keys: those of others in it are taken or make it strange (I3). */
+  beginning(policy: SigningPolicy, content: ZoneContent | undefined): Beginning {
+    const { store } = this.#environment
+    const greatestTtl = (): number =>
+      greatestTtlOf(store, content?.tree.root ?? this.#zone.record?.namesRoot ?? 0)
+    if (content === undefined || policy.replaceKeys) {
+      const signedElsewhere = (): Promise<undefined> => Promise.resolve(undefined)
+      return { strange: false, signedElsewhere, avoidTags: [], greatestTtl }
+    }
+    const include = policy.foreignKeys === 'include'
+    const foreign = foreignKeysIn(store, content, this.#zone.keys.infos)
+    this.#foreign.newest = include ? foreign : undefined
+    const { presigned } = content
+    const strange = presigned || (!include && foreign.dnskey?.length !== 0)
+    const signedElsewhere = async (now: number): Promise<SignedZone | undefined> =>
+      presigned ? signedZoneOf(store, content, now) : undefined
+    return { strange, signedElsewhere, avoidTags: foreignTags(foreign), greatestTtl }
+  }
+
+  /** I1, I2. */
+  async build(edits: Edits, keys: VersionKeys | undefined, signatures: SignatureLog): Promise<BuildResult> {
+    const now = this.#environment.clock.now()
+    const { served } = this.#environment.stateOf(this.#zone.apexKey)
+    const starts = this.#zone.record === undefined && served !== undefined
+    const behind = keys !== undefined && !keys.unsigned && now < (served?.newestInceptionUnix ?? 0)
+    if (behind && !starts) throw clockBackwards(this.#zone.zone)
+    if (!behind) {
+      const result = await this.#buildOnce(edits, keys, signatures, now)
+      const away = result.kind === 'unavailable' || result.kind === 'pending'
+      if (!away || !starts) return result
+      signatures.clear()
+      const kept = await this.#buildOnce(edits, keys, signatures, now, { refreshSeconds: 0 })
+      return kept.kind === 'built' ? kept : result
+    }
+    // What was true when the last signature was made is the best that is known of the time.
+    const then = served!.newestInceptionUnix + inceptionOffsetOf(this.#zone.settings)
+    const kept = await this.#buildOnce(edits, sealed(keys), signatures, then, { refreshSeconds: 0 })
+    if (kept.kind === 'unavailable') throw clockBackwards(this.#zone.zone)
+    return kept
+  }
+
+  async #buildOnce(
+    edits: Edits,
+    keys: VersionKeys | undefined,
+    signatures: SignatureLog,
+    now: number,
+    more: Partial<SigningSettings> = {},
+  ): Promise<BuildResult> {
+    const { store, pool, signal } = this.#environment
+    const { signing, serialPolicy } = this.#zone.settings
+    const state = this.#environment.stateOf(this.#zone.apexKey)
+    const { served } = state
+    const signed = keys === undefined || keys.unsigned ? undefined : keys
+    const settings = signed === undefined ? undefined : { ...this.#settings(signed, now), ...more }
+    return buildVersion({
+      store,
+      pool,
+      apex: edits.kind === 'all' ? edits.content.apex : this.#zone.apex,
+      edits,
+      ...(this.#zone.record === undefined
+        ? { reuse: (key, kind) => state.signatures(kind, key) }
+        : { previous: this.#previous(this.#zone.record) }),
+      ...optional('signing', settings),
+      ...optional('unsign', keys?.unsigned === true ? true : undefined),
+      ...optional('replaceKeys', signing?.policy.replaceKeys),
+      ...optional('gate', signing?.policy.gate),
+      ...optional('resumed', signed === undefined ? undefined : await this.#zone.keys.resumed()),
+      serial: {
+        policy: serialPolicy,
+        nowUnix: now,
+        // RFC 1995 §2: secondaries have the other server's version under that serial.
+        ...optional('lastServed', served?.serial ?? serialElsewhere(edits)),
+        ...optional('lastContentHash', served === undefined ? undefined : contentHashOf(served)),
+      },
+      onSignatures: (key, kind, pack) => signatures.add(key, kind, pack),
+      onProgress: made => this.#environment.progress(this.#zone.zone, made),
+      signal,
+    })
+  }
+
+  #previous(record: ZoneRecord): PreviousVersion {
+    return {
+      record,
+      ...optional('contentHash', this.#contentHash),
+      ...optional('ttlMax', this.#ttlMax),
+    }
+  }
+
+  #settings({ policy, keys, foreign: signals, ready }: VersionKeys, now: number): SigningSettings {
+    const { newest = {} } = this.#foreign
+    const dnskey = [...(newest.dnskey ?? []), ...(signals.dnskey ?? [])]
+    // RFC 8078 §4: a request to delete the DS RRset stands alone.
+    const foreign = { ...newest, ...signals, dnskey }
+    const settings = signingSettingsOf(policy, keys, this.#zone.zone, now, foreign)
+    return { ...settings, ...optional('ready', ready) }
+  }
+}
+
+/** By how much signatures begin before they are made. */
+function inceptionOffsetOf({ signing }: ZoneSettings): number {
+  return signing?.policy.inceptionOffsetSeconds ?? 0
+}
+
+/** Of content that another server signed and served. */
+function serialElsewhere(edits: Edits): number | undefined {
+  return edits.kind === 'all' && edits.content.presigned ? edits.content.soaSerial : undefined
+}
+
+/** A clock that stands before what was signed already would make signatures that end too early. */
+function clockBackwards(zone: string): ConclaveError {
+  return new ConclaveError('CLOCK_BACKWARDS', 'the clock stands before signatures that were made already', {
+    place: { zone },
+    remedy: 'Set the clock; until then nothing is signed and the served version stays.',
+  })
+}
+
+/** With keys that make no signature. */
+function sealed(keys: VersionKeys): VersionKeys {
+  const store = sealedStore('CLOCK_BACKWARDS')
+  return { ...keys, keys: keys.keys.map(key => ({ ...key, store })) }
+}
+
+/** An optional property that is there only with a value (exactOptionalPropertyTypes). */
+function optional<K extends string, V>(key: K, value: V | undefined): { [P in K]?: V } {
+  return value === undefined ? {} : ({ [key]: value } as { [P in K]?: V })
+}
