@@ -4,7 +4,7 @@
 import { spawnSync } from 'node:child_process'
 import { renameSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { createNameserver } from '../server/index.ts'
+import { createNameserver, type RecordText } from '../server/index.ts'
 import { queryOf, readMessage } from '../test/support/message.ts'
 import { fileOf, type Peer, startBind, startConclave, startKnot } from '../test/support/peers.ts'
 import { toolPath } from '../test/support/tools.ts'
@@ -127,14 +127,7 @@ async function apiEdits(zone: BenchZone): Promise<Values> {
   const values = new Values()
   const server = await createNameserver({ signing: { gate: 'keys', zonemd: 'none' } })
   try {
-    const records = zone.text
-      .split('\n')
-      .filter(line => line !== '' && !line.startsWith('$'))
-      .map(line => {
-        const [name, type, ...data] = line.split(' ')
-        return { name: name!, type: type!, data: data.join(' ') }
-      })
-    const program = await server.addZone(zone.apex, records)
+    const program = await server.addZone(zone.apex, apiRecords(zone))
     for (let edit = 0; edit < API_EDITS; edit++) {
       const before = performance.now()
       await program.change({ add: [{ name: 'new', type: 'A', data: `192.0.2.${edit}` }] })
@@ -144,4 +137,13 @@ async function apiEdits(zone: BenchZone): Promise<Values> {
     await server.close()
   }
   return values
+}
+
+/** A zone as programs give it. */
+export function apiRecords({ text }: BenchZone): RecordText[] {
+  const lines = text.split('\n').filter(line => line !== '' && !line.startsWith('$'))
+  return lines.map(line => {
+    const [name, type, ...data] = line.split(' ')
+    return { name: name!, type: type!, data: data.join(' ') }
+  })
 }

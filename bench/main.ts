@@ -8,6 +8,7 @@ import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { benchAxfr } from './axfr.ts'
 import { benchEdit } from './edit.ts'
+import { benchGrowth } from './growth.ts'
 import { benchHsm } from './hsm.ts'
 import { type BenchmarkResults, type Result, resultsText, surroundings, surroundingsText } from './report.ts'
 import { benchSign } from './sign.ts'
@@ -29,11 +30,12 @@ const BENCHMARKS: Readonly<Record<string, (bench: Workbench) => Promise<Result[]
   signatures: benchSignatures,
   edit: benchEdit,
   hsm: benchHsm,
+  growth: benchGrowth,
   soak: benchSoak,
 }
 
 /** Run only when they are named, or in short. */
-const BY_HAND: readonly string[] = ['soak']
+const BY_HAND: readonly string[] = ['growth', 'soak']
 
 const SHORT_SECONDS = 0.3
 

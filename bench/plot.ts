@@ -10,7 +10,7 @@ export interface Axis {
 
 export interface Series {
   readonly name: string
-  /** From left to right; on a logarithmic axis greater than nothing. */
+  /** From left to right; on a logarithmic axis greater than nothing. Not empty. */
   readonly points: readonly (readonly [x: number, y: number])[]
 }
 
@@ -81,7 +81,7 @@ function logTicks(values: readonly number[]): number[] {
 
 /** From nothing on, in steps of 1, 2 or 5 times a power of ten. */
 function linearTicks(values: readonly number[]): number[] {
-  const most = Math.max(...values, Number.MIN_VALUE)
+  const most = Math.max(...values) || 1
   const rough = most / TICKS_ABOUT
   const power = 10 ** Math.floor(Math.log10(rough))
   const step = power * ([1, 2, 5, 10].find(factor => factor * power >= rough) ?? 10)

@@ -18,7 +18,7 @@ interface StartFigures {
 
 type Start = ReturnType<typeof contenders>[number]
 
-async function startFigures(
+export async function startFigures(
   bench: Workbench,
   { start }: Start,
   zones: readonly ZoneFile[],
@@ -82,11 +82,7 @@ const NAMES_A_ZONE = 50
 
 export async function benchZones(bench: Workbench): Promise<Result[]> {
   const count = Math.ceil(bench.names / NAMES_A_ZONE)
-  const { text } = benchZone(5, 'hosts')
-  const zones = Array.from({ length: count }, (_, index) => {
-    const name = `zone${index}.test.`
-    return { name, text: text.replace('$ORIGIN bench.test.', `$ORIGIN ${name}`) }
-  })
+  const zones = smallZones(count)
   const [cpu, wall, memory] = [new Values(), new Values(), new Values()]
   const small = zones.slice(0, 1)
   for (let run = 0; run < bench.runs; run++) {
@@ -104,4 +100,13 @@ export async function benchZones(bench: Workbench): Promise<Result[]> {
     { quantity: `${what}: wall until answering`, unit: 's', values: wall.all, goal: 1 },
     { quantity: `${what}: memory, a zone`, unit: 'octets', values: memory.all, goal: 1 },
   ]
+}
+
+/** Zones of 11 records. */
+export function smallZones(count: number): ZoneFile[] {
+  const { text } = benchZone(5, 'hosts')
+  return Array.from({ length: count }, (_, index) => {
+    const name = `zone${index}.test.`
+    return { name, text: text.replace('$ORIGIN bench.test.', `$ORIGIN ${name}`) }
+  })
 }
