@@ -80,6 +80,6 @@ export { TSIG_ALGORITHMS, type TsigAlgorithm, type TsigKey } from './tsig-keyrin
 export { tsigKey } from './tsig-keys.ts'
 export { type SourceWatcher, type WatchOptions, watchSources } from './watch.ts'
 export { readSource, type SourceStamp, type StableRead } from './watch-read.ts'
-export type { RolloverStep } from './zone-keys.ts'
+export type { RolloverStep } from './zone-keys-types.ts'
 export type { PublishedVersion, ZoneOutcome } from './zone-life-types.ts'
 export type { ZoneStatus } from './zone-status.ts'

@@ -50,7 +50,7 @@ export class KeyCare {
   readonly #asked = new Map<string, Asked>()
   readonly #asking = new Set<Promise<void>>()
   readonly #slots = new Slots(ASKING_MAX)
-  /** ZoneKeys I4: until then no key is destroyed, and no step taken. */
+  /** ZoneKeys I3: until then no key is destroyed, and no step taken. */
   destroyFromUnix: number
   stepsFromUnix = 0
 
@@ -89,7 +89,7 @@ export class KeyCare {
   /** I2. */
   #planAsking(life: ZoneLife): void {
     const questions = life.keys.waiting?.ask ?? {}
-    const { policy } = life.keys
+    const { policy } = life.keys.facts
     if (policy === undefined || !canAsk(policy, questions)) {
       this.#asked.delete(life.zone)
       return this.#options.cancel(life, ASK)
@@ -124,7 +124,7 @@ export class KeyCare {
   }
 
   async #hear(life: ZoneLife, questions: Questions): Promise<(Seen | string | undefined)[]> {
-    const { policy, timeline, publicKeys: infos } = life.keys
+    const { policy, timeline, publicKeys: infos } = life.keys.facts
     const { record, apex: zone } = life
     if (policy === undefined || timeline === undefined || record === undefined) return []
     const { store } = this.#options

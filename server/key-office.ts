@@ -27,7 +27,7 @@ export class KeyOffice {
    *  @throws ConclaveError ZONE_UNKNOWN, SERVER_CLOSED */
   status(zone: string): KeyReport | undefined {
     const life = this.#lifeOf(zone)
-    const situation = life.keys.situation()
+    const situation = life.keys.facts.situation()
     const said = this.#care.saidOf(life)
     return situation && keyReport({ ...situation, ...(said === undefined ? {} : { said }) })
   }
@@ -65,7 +65,7 @@ export class KeyOffice {
 
 /** @throws ConclaveError ZONE_NOT_SIGNED */
 function situationOf(life: ZoneLife): KeySituation {
-  const situation = life.keys.situation()
+  const situation = life.keys.facts.situation()
   if (situation !== undefined) return situation
   throw new ConclaveError('ZONE_NOT_SIGNED', 'the zone is not signed here', { place: { zone: life.zone } })
 }

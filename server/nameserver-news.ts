@@ -6,7 +6,7 @@ import { DIGEST_SHA256, dnskeyRdata, dsRdata, dsText, type KeyInfo } from '../si
 import { canonicalName, faultText, type Name, nameToText } from '../zones/index.ts'
 import type { NameserverEvents } from './nameserver-types.ts'
 import type { Refusal } from './refusal.ts'
-import type { RolloverStep } from './zone-keys.ts'
+import type { RolloverStep } from './zone-keys-types.ts'
 import type { PublishedVersion } from './zone-life-types.ts'
 
 /** Of a refused version; `status` has them all. */

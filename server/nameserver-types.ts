@@ -7,7 +7,7 @@ import type { ListenCounters } from './listen.ts'
 import type { ZoneChange } from './program-zone.ts'
 import type { Refusal } from './refusal.ts'
 import type { TsigKey } from './tsig-keyring.ts'
-import type { RolloverStep } from './zone-keys.ts'
+import type { RolloverStep } from './zone-keys-types.ts'
 import type { PublishedVersion, ZoneOutcome } from './zone-life-types.ts'
 import type { ZoneStatus } from './zone-status.ts'
 

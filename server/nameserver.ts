@@ -278,7 +278,7 @@ export class Nameserver extends EventEmitter<NameserverEvents> {
 
   async #reconfigure({ life, source }: ZoneEntry, wished: ZoneSettings): Promise<ZoneOutcome> {
     const before = life.settings
-    const settings = life.keys.isLive ? staysSigned(before, wished) : wished
+    const settings = life.keys.facts.isLive ? staysSigned(before, wished) : wished
     life.configure(settings)
     this.#files.configure(source, settings)
     if (source !== TEXT && source !== PROGRAM && (life.record === undefined || isLossy(before, settings))) {

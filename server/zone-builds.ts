@@ -38,7 +38,7 @@ export interface BuiltZone {
   readonly zone: string
   readonly settings: ZoneSettings
   readonly record: ZoneRecord | undefined
-  readonly keys: Pick<ZoneKeys, 'infos' | 'resumed'>
+  readonly keys: ZoneKeys
 }
 
 export class ZoneBuilds {
@@ -87,7 +87,7 @@ export class ZoneBuilds {
       return { strange: false, signedElsewhere, avoidTags: [], greatestTtl }
     }
     const include = policy.foreignKeys === 'include'
-    const foreign = foreignKeysIn(store, content, this.#zone.keys.infos)
+    const foreign = foreignKeysIn(store, content, this.#zone.keys.facts.infos)
     this.#foreign.newest = include ? foreign : undefined
     const { presigned } = content
     const strange = presigned || (!include && foreign.dnskey?.length !== 0)
@@ -143,7 +143,7 @@ export class ZoneBuilds {
       ...optional('unsign', keys?.unsigned === true ? true : undefined),
       ...optional('replaceKeys', signing?.policy.replaceKeys),
       ...optional('gate', signing?.policy.gate),
-      ...optional('resumed', signed === undefined ? undefined : await this.#zone.keys.resumed()),
+      ...optional('resumed', signed === undefined ? undefined : await this.#zone.keys.versions.resumed()),
       serial: {
         policy: serialPolicy,
         nowUnix: now,

@@ -4,7 +4,7 @@ import type { CryptoPool, Edits, KeyInfo, SerialPolicy, SigningPolicy, ZoneStore
 import type { Fault, Name, Store } from '../zones/index.ts'
 import type { Refusal } from './refusal.ts'
 import type { ZoneState } from './state-zone.ts'
-import type { ClockTrust, RolloverStep } from './zone-keys.ts'
+import type { ClockTrust, RolloverStep } from './zone-keys-types.ts'
 import type { ZoneLife } from './zone-life.ts'
 
 export interface ZoneEnvironment {

@@ -84,7 +84,7 @@ export class ZoneLife {
   configure(settings: ZoneSettings): void {
     void this.inTurn(() => {
       this.settings = settings
-      this.keys.lookAnew()
+      this.keys.facts.known.forget()
     })
   }
 
@@ -111,7 +111,7 @@ export class ZoneLife {
     return this.#advance(edits, reason)
   }
 
-  /** The same for other keys at the apex (ZoneKeys I1). */
+  /** The same for other keys at the apex (ZoneKeyVersions I1). */
   publishKeys(step: KeyStep, reason: string): Promise<ZoneOutcome> {
     return this.#advance({ kind: 'refresh' }, reason, step)
   }
@@ -144,7 +144,7 @@ export class ZoneLife {
       const signatures = new SignatureLog()
       const result = await this.#builds.build(edits, keys, signatures)
       if (result.kind === 'unchanged') return this.#unchanged(result.firstExpirationUnix)
-      if (result.kind === 'pending') await this.keys.keepPending(result.pending)
+      if (result.kind === 'pending') await this.keys.versions.keepPending(result.pending)
       if (result.kind !== 'built') return await this.#refuse(refusalOfResult(result, clock.now()), edits.kind)
       built = result
       await this.#publish(built, keys, signatures, reason, now)
@@ -185,13 +185,13 @@ export class ZoneLife {
     const { signing } = this.settings
     if (signing === undefined) return undefined
     await this.keys.lookOnce()
-    return this.keys.forVersion(this.#builds.beginning(signing.policy, content), step)
+    return this.keys.versions.forVersion(this.#builds.beginning(signing.policy, content), step)
   }
 
   /** A zone that was signed is not served unsigned at once. Where that was begun before a restart, it goes on by the policy
    *  of then. */
   async #goOnUnsigning(): Promise<void> {
-    if (this.settings.signing !== undefined || !this.keys.isLive) return
+    if (this.settings.signing !== undefined || !this.keys.facts.isLive) return
     const { timeline, policy } = this.#environment.stateOf(this.apexKey).keys
     if (timeline?.unsigningUnix === undefined || policy === undefined) throw stillSigned(this.zone)
     const stores = await this.#environment.ownStores()
@@ -236,7 +236,7 @@ export class ZoneLife {
       store: this.#environment.store,
       built,
       starts: this.record === undefined,
-      keys: keys === undefined ? undefined : this.keys.kept(keys, shown),
+      keys: keys === undefined ? undefined : this.keys.versions.kept(keys, shown),
       signatures,
       inceptionUnix: this.#builds.inceptionUnix(now),
       reason,
@@ -256,7 +256,7 @@ export class ZoneLife {
     const old = this.record === undefined ? undefined : this.firstExpirationUnix
     this.firstExpirationUnix =
       built.expirationOf === 'zone' || old === undefined ? first : earlier(first, old)
-    this.keys.served(keys)
+    this.keys.versions.served(keys)
     this.record = built.record
     this.#builds.served(built, keys)
     this.publishedUnix = now

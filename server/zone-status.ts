@@ -41,7 +41,7 @@ export function zoneStatus(life: ZoneLife, source: string, now: number): ZoneSta
     records: record?.records ?? 0,
     signed: record?.signed ?? false,
     denial: denialText(record?.denial ?? DENIAL_NONE),
-    keys: life.keys.shown.map(key => ({ role: key.role, algorithm: key.algorithm, tag: key.keyTag })),
+    keys: life.keys.facts.shown.map(key => ({ role: key.role, algorithm: key.algorithm, tag: key.keyTag })),
     ...(waiting === undefined ? {} : { keysNext: waiting.reason }),
     ...(waiting?.untilUnix === undefined ? {} : { keysNextUnix: waiting.untilUnix }),
     ...(publishedUnix === undefined ? {} : { publishedUnix }),

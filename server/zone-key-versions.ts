@@ -1,0 +1,156 @@
+/** What versions of one zone are signed with, and what is kept with them.
+ *
+ *    never signed ─▶ the keys that are there, and those that lack are made
+ *    a step of the timeline, or none ─▶ what the timeline shows
+ *    KSK offline ─▶ what the signed key response has for now
+ *
+ *  I1  What a version shows of keys is in the timeline before the version can be seen; both are one transaction.
+ *  I2  Everything here is called in the zone's turn. */
+import {
+  applyEvent,
+  type KeyBundles,
+  type KeyInfo,
+  type KeyStore,
+  nextAction,
+  type PendingSignature,
+  type ResumedSignature,
+  resumePending,
+  type SigningPolicy,
+  shownKeys,
+  type ZoneTimeline,
+} from '../signer/index.ts'
+import { type Beginning, beginTimeline } from './key-beginning.ts'
+import {
+  type KeyStep,
+  type Shown,
+  storedKeys,
+  timelineAfter,
+  type VersionKeys,
+  versionKeys,
+} from './key-plan.ts'
+import type { StoredKeys } from './state-record.ts'
+import type { ZoneKeyFacts } from './zone-key-facts.ts'
+import { eventOf, type ZoneKeySteps } from './zone-key-steps.ts'
+import type { KeyedZone, KeysEnvironment } from './zone-keys-types.ts'
+
+/** More than the first keys of a zone need. */
+const STEPS_MAX = 64
+
+export class ZoneKeyVersions {
+  readonly #zone: KeyedZone
+  readonly #environment: KeysEnvironment
+  readonly #facts: ZoneKeyFacts
+  readonly #steps: ZoneKeySteps
+  #changed = false
+
+  constructor(zone: KeyedZone, environment: KeysEnvironment, facts: ZoneKeyFacts, steps: ZoneKeySteps) {
+    this.#zone = zone
+    this.#environment = environment
+    this.#facts = facts
+    this.#steps = steps
+  }
+
+  /** What the next version is signed with. Makes the keys of a zone that was never signed.
+   *  @throws ConclaveError what the stores throw */
+  async forVersion(beginning: Beginning, step?: KeyStep): Promise<VersionKeys> {
+    const now = this.#environment.clock.now()
+    const response = this.#facts.response
+    if (response !== undefined) return this.offlineVersion(response, now)
+    const chosen = step ?? (await this.#step(beginning, now))
+    const unsign = this.#zone.settings.signing?.unsign === true
+    const { policy, infos, known } = this.#facts
+    return versionKeys(chosen, unsign, policy!, infos, info => known.storeOf(info), now)
+  }
+
+  /** What the response has for now.
+   *  @throws ConclaveError SKR_REFUSED, KSR_KEYS */
+  offlineVersion(response: KeyBundles, now: number): VersionKeys {
+    const { held, timeline, policy, known, offline } = this.#facts
+    const storeOf = (info: KeyInfo): KeyStore => known.storeOf(info)
+    return offline.version(response, timeline, held, storeOf, policy!, now)
+  }
+
+  async #step(beginning: Beginning, now: number): Promise<KeyStep> {
+    const stored = this.#facts.timeline
+    const timeline = stored ?? (await this.#begin(beginning, now))
+    const { published } = shownKeys(timeline)
+    const isFirst = stored === undefined && published.length === 0
+    if (isFirst && this.#zone.settings.signing?.unsign !== true) return this.#first(timeline, beginning, now)
+    return { timeline, apex: shownKeys(timeline) }
+  }
+
+  /** @throws ConclaveError TAKEOVER_REFUSED, KEYS_NONE */
+  #begin(beginning: Beginning, now: number): Promise<ZoneTimeline> {
+    const { zone } = this.#zone
+    const { log } = this.#environment
+    const { served } = this.#environment.state()
+    const { policy, infos } = this.#facts
+    return beginTimeline({ zone, beginning, policy: policy!, infos, served, now, log })
+  }
+
+  /** Before a zone was ever signed nothing is kept of its keys but the keys themselves: those that are there are taken,
+   *  those that lack are made (ZoneKeySteps I1). */
+  async #first(begun: ZoneTimeline, { strange, avoidTags }: Beginning, now: number): Promise<KeyStep> {
+    let timeline = begun
+    const made: KeyInfo[] = []
+    for (let steps = 0; steps < STEPS_MAX && !(strange && timeline.keys.length === 0); steps++) {
+      const policy = this.#facts.policy!
+      const action = nextAction(timeline, policy, this.#facts.rollFacts(), now)
+      if (action.kind === 'generate') {
+        const info = await this.#steps.make(action, avoidTags)
+        made.push(info)
+        timeline = applyEvent(timeline, { kind: 'generated', info, reason: action.reason }, policy, now)
+      } else if (action.kind === 'retire' || action.kind === 'keep') {
+        timeline = applyEvent(timeline, eventOf(action), policy, now)
+      } else if (action.kind === 'publish') {
+        if (made.length > 0) this.#environment.keysMade(made)
+        return this.#withDs({ timeline, apex: action.apex }, policy, now)
+      } else break
+    }
+    return { timeline, apex: shownKeys(timeline) }
+  }
+
+  /** A DS that may be asked for as soon as the version is seen is asked for by it. */
+  #withDs(step: KeyStep, policy: SigningPolicy, now: number): KeyStep {
+    const after = timelineAfter(step, policy, { serial: 0, zoneTtlSeconds: 0 }, now)
+    const shown = applyEvent(after, { kind: 'shown' }, policy, now)
+    const next = nextAction(shown, policy, this.#facts.rollFacts(), now)
+    return next.kind === 'want-ds' ? { ...step, dsWanted: next.keys } : step
+  }
+
+  /** What is to be kept with a version that shows those keys, from the moment it can be seen (I1). */
+  kept({ step, policy }: VersionKeys, shown: Shown): StoredKeys {
+    const timeline = timelineAfter(step, policy, shown, this.#environment.clock.now())
+    const before = this.#facts.timeline?.epochs
+    this.#changed = this.#zone.record === undefined || before?.at(-1) !== timeline.epochs.at(-1)
+    return storedKeys(this.#facts.stored, timeline, policy, this.#facts.infos)
+  }
+
+  /** Whether the version that was published last may have made a step possible; asked once. */
+  takeChanged(): boolean {
+    const changed = this.#changed
+    this.#changed = false
+    return changed
+  }
+
+  /** Versions with those keys are served now. */
+  served(keys: VersionKeys | undefined): void {
+    this.#facts.offline.shown = keys?.ready
+  }
+
+  /** Signatures that the next build will want. */
+  keepPending(pending: readonly PendingSignature[]): Promise<void> {
+    return this.#environment.state().saveKeys({ ...this.#facts.stored, pending })
+  }
+
+  /** What became of signatures that the last build left pending.
+   *  @throws what a store throws for a bug */
+  async resumed(): Promise<ResumedSignature[]> {
+    const { pending } = this.#facts.stored
+    if (pending === undefined) return []
+    return resumePending(pending, id => {
+      const info = this.#facts.infos.find(key => key.id === id)
+      return info === undefined ? undefined : this.#facts.known.storeOf(info)
+    })
+  }
+}
