@@ -1,6 +1,5 @@
 /** `conclave check`: what is wrong with a zone file or a configuration, every fault at its place. */
 import type { Command } from 'commander'
-import { configurationJsonSchema, readConfiguration } from '../server/index.ts'
 import { usage } from './options.ts'
 import { createOutput, type Output } from './output.ts'
 import { readZone, tellFaults } from './zone-input.ts'
@@ -11,18 +10,26 @@ interface CheckWords {
   readonly schema?: true
 }
 
-export function checkCommand(path: string | undefined, words: CheckWords, command: Command): void {
+/** Loaded for configurations only: zod takes longer than a zone file. */
+const configurations = () => import('../server/index.ts')
+
+export async function checkCommand(
+  path: string | undefined,
+  words: CheckWords,
+  command: Command,
+): Promise<void> {
   const output = createOutput(command.optsWithGlobals()['json'] === true)
   const { origin, config, schema } = words
   if ([path, config, schema].filter(one => one !== undefined).length !== 1) {
     throw usage('nothing, or too much, to check', 'Give a zone file, or -c FILE, or --schema.')
   }
-  if (schema) output.line(JSON.stringify(configurationJsonSchema(), null, 2))
-  else if (
-    !(config === undefined ? checkZoneFile(path!, origin, output) : checkConfiguration(config, output))
-  ) {
-    process.exitCode = 1
+  if (schema) {
+    const { configurationJsonSchema } = await configurations()
+    return output.line(JSON.stringify(configurationJsonSchema(), null, 2))
   }
+  const sound =
+    config === undefined ? checkZoneFile(path!, origin, output) : await checkConfiguration(config, output)
+  if (!sound) process.exitCode = 1
 }
 
 /** Whether it can be served. */
@@ -40,7 +47,8 @@ function checkZoneFile(path: string, origin: string | undefined, output: Output)
 }
 
 /** Whether `serve -c` would take it. */
-function checkConfiguration(path: string, output: Output): boolean {
+async function checkConfiguration(path: string, output: Output): Promise<boolean> {
+  const { readConfiguration } = await configurations()
   const outcome = readConfiguration(path)
   tellFaults(outcome.kind === 'faults' ? outcome.faults : outcome.warnings, output)
   if (outcome.kind === 'faults') return false

@@ -1,14 +1,9 @@
 /** `conclave status|zones|reload|stats`: asks a running server through its control socket.
  *  Exit code 1 when no server answers or, for `status` and `reload`, when something is not as it should be: for cron. */
 import type { Command } from 'commander'
-import {
-  callControl,
-  controlPath,
-  type ServerStatus,
-  type ZoneOutcome,
-  type ZoneStatus,
-} from '../server/index.ts'
-import { faultText } from '../zones/index.ts'
+import { callControl, controlPath } from '../base/index.ts'
+import type { ServerStatus, ZoneOutcome, ZoneStatus } from '../server/serving.ts'
+import { faultText } from '../zones/fault.ts'
 import { createOutput, type Output } from './output.ts'
 import { zoneTable } from './zone-table.ts'
 

@@ -9,7 +9,7 @@ import {
   type KeyReport,
   type KeysFace,
   stoppedKeys,
-} from '../server/index.ts'
+} from '../server/serving.ts'
 import { type KeyRole, type Plan, planPicture, planTable } from '../signer/index.ts'
 import { nameToText } from '../zones/index.ts'
 import { durationSeconds, zoneName } from './options.ts'

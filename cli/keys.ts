@@ -5,7 +5,7 @@ import { mkdirSync } from 'node:fs'
 import { dirname, join, resolve } from 'node:path'
 import { type Command, Option } from 'commander'
 import { ConclaveError } from '../base/index.ts'
-import { keyTimes } from '../server/index.ts'
+import { keyTimes } from '../server/serving.ts'
 import {
   algorithmOf,
   CryptoPool,

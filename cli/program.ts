@@ -1,18 +1,10 @@
 /** The command `conclave`: reads the words, calls a command, turns its outcome into an exit code.
+ *  What a command needs is loaded when it is called.
  *  I1  Exit code 0: done. 1: a fault was found or met. 2: wrong usage.
  *  I2  Results go to standard output, everything else to standard error; nothing is half-written. */
 import { Command, CommanderError, InvalidArgumentError, Option } from 'commander'
 import { ConclaveError } from '../base/index.ts'
-import { checkCommand } from './check.ts'
-import { controlCommand } from './control.ts'
-import { hsmCommands } from './hsm.ts'
-import { keysCommands } from './keys.ts'
-import { lifeCommands } from './keys-life.ts'
 import { createOutput } from './output.ts'
-import { serveCommand } from './serve.ts'
-import { digestCommand, signCommand } from './sign.ts'
-import { stateCommands } from './state.ts'
-import { verifyCommand } from './verify.ts'
 import { programVersion } from './version.ts'
 
 const EXIT_FAULT = 1
@@ -66,7 +58,21 @@ function signingOptions(command: Command): Command {
     )
 }
 
-function buildProgram(): Command {
+/** The commands of a group are there when its name is among the words. */
+async function addGroups(program: Command, given: readonly string[]): Promise<void> {
+  const group = (name: string, description: string): Command => program.command(name).description(description)
+  const keys = group('keys', 'keys kept in files and tokens, and keys of served zones')
+  const state = group('state', 'copies of the state directory')
+  const hsm = group('hsm', 'the distributed HSM: keys shared among nodes')
+  if (given.includes('keys')) {
+    ;(await import('./keys.ts')).keysCommands(keys)
+    ;(await import('./keys-life.ts')).lifeCommands(keys)
+  }
+  if (given.includes('state')) (await import('./state.ts')).stateCommands(state)
+  if (given.includes('hsm')) (await import('./hsm.ts')).hsmCommands(hsm, words)
+}
+
+async function buildProgram(given: readonly string[]): Promise<Command> {
   const program = new Command('conclave')
     .description('An authoritative DNS nameserver that signs what it serves.')
     .version(programVersion)
@@ -91,7 +97,9 @@ function buildProgram(): Command {
     )
     .option('--axfr-allow <prefix>', 'who may transfer zones (default: loopback)', words)
     .option('--user <name>', 'run as this user once the addresses are bound')
-    .action(serveCommand)
+    .action(async (sources, options, self) =>
+      (await import('./serve.ts')).serveCommand(sources, options, self),
+    )
 
   signingOptions(program.command('sign'))
     .description('sign a zone file; the output appears whole or not at all')
@@ -120,7 +128,7 @@ function buildProgram(): Command {
         .default('keep'),
     )
     .option('--generic <types>', 'types, joined by commas, to write in the form of RFC 3597')
-    .action(signCommand)
+    .action(async (file, options, self) => (await import('./sign.ts')).signCommand(file, options, self))
 
   program
     .command('verify')
@@ -134,7 +142,7 @@ function buildProgram(): Command {
       'DS record of the parent that a key must match, as `TAG ALGORITHM DIGEST-TYPE DIGEST`, or several',
       words,
     )
-    .action(verifyCommand)
+    .action(async (file, options, self) => (await import('./verify.ts')).verifyCommand(file, options, self))
 
   program
     .command('digest')
@@ -144,7 +152,7 @@ function buildProgram(): Command {
     .option('--origin <name>', 'the zone, where the file does not say it')
     .addOption(new Option('--zonemd <hash>', 'hash').choices(['sha384', 'sha512']).default('sha384'))
     .option('--generic <types>', 'types, joined by commas, to write in the form of RFC 3597')
-    .action(digestCommand)
+    .action(async (file, options, self) => (await import('./sign.ts')).digestCommand(file, options, self))
 
   program
     .command('check')
@@ -153,13 +161,9 @@ function buildProgram(): Command {
     .option('--origin <name>', 'the zone, where the file does not say it')
     .option('-c, --config <file>', 'a configuration instead of a zone file')
     .option('--schema', 'print the JSON Schema of configurations, for editors')
-    .action(checkCommand)
+    .action(async (file, options, self) => (await import('./check.ts')).checkCommand(file, options, self))
 
-  const keys = program.command('keys').description('keys kept in files and tokens, and keys of served zones')
-  keysCommands(keys)
-  lifeCommands(keys)
-  stateCommands(program.command('state').description('copies of the state directory'))
-  hsmCommands(program.command('hsm').description('the distributed HSM: keys shared among nodes'), words)
+  await addGroups(program, given)
 
   for (const [name, description] of [
     ['status', 'what a running server does, and how its zones are'],
@@ -169,18 +173,21 @@ function buildProgram(): Command {
   ] as const) {
     const command = program.command(name).description(description)
     if (name === 'reload') command.argument('[zone]', 'only this zone')
-    command.option('--state <dir>', 'state directory of the server', '.conclave').action(controlCommand)
+    command
+      .option('--state <dir>', 'state directory of the server', '.conclave')
+      .action(async (...given) => (await import('./control.ts')).controlCommand(...given))
   }
   return program
 }
 
 /** Runs one command line to its end; a server goes on after it has resolved. Gives the exit code. */
-export async function runCommand(words: readonly string[]): Promise<number> {
-  const output = createOutput(words.includes('--json'))
+export async function runCommand(given: readonly string[]): Promise<number> {
+  const output = createOutput(given.includes('--json'))
   // Whoever reads may go away (`| head`): that is no reason to stop, and nothing to tell anybody.
   for (const stream of [process.stdout, process.stderr]) stream.on('error', () => {})
   try {
-    await buildProgram().parseAsync([...words], { from: 'user' })
+    const program = await buildProgram(given)
+    await program.parseAsync([...given], { from: 'user' })
     return Number(process.exitCode ?? 0)
   } catch (error) {
     if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : EXIT_USAGE

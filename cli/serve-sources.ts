@@ -13,7 +13,7 @@ import {
   probeAddresses,
   type SourceArgument,
   type ZoneOptions,
-} from '../server/index.ts'
+} from '../server/serving.ts'
 import { type KeyStore, openQuorumStore, policyWarnings, type SigningPolicy } from '../signer/index.ts'
 import { type SigningWords, signingPolicy, usage, wordOf } from './options.ts'
 import type { Output } from './output.ts'

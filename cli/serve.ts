@@ -15,11 +15,10 @@ import {
   type ServerStatus,
   serveControl,
   type ZoneOutcome,
-} from '../server/index.ts'
+} from '../server/serving.ts'
 import { faultText } from '../zones/index.ts'
 import { usage } from './options.ts'
 import { createOutput, type Output, progressBar } from './output.ts'
-import { configuredService } from './serve-config.ts'
 import { type SourceWords, sourcesService } from './serve-sources.ts'
 import { zoneTable } from './zone-table.ts'
 
@@ -63,7 +62,7 @@ export async function serveCommand(
   const service =
     config === undefined
       ? await sourcesService(words, options, output)
-      : await configuredService(config, command, output)
+      : await (await import('./serve-config.ts')).configuredService(config, command, output)
   try {
     await start(service, output)
   } catch (error) {

@@ -2,7 +2,7 @@
 import { resolve } from 'node:path'
 import type { Command } from 'commander'
 import { ConclaveError } from '../base/index.ts'
-import { backupState, callControl, controlPath, openState, restoreState } from '../server/index.ts'
+import { backupState, callControl, controlPath, openState, restoreState } from '../server/serving.ts'
 import { createOutput } from './output.ts'
 
 export function stateCommands(state: Command): void {

@@ -1,6 +1,6 @@
 /** Zones as rows, for `serve`, `zones` and `status`. */
-import type { ZoneStatus } from '../server/index.ts'
-import { algorithmOf } from '../signer/index.ts'
+import type { ZoneStatus } from '../server/serving.ts'
+import { algorithmOf } from '../signer/algorithms.ts'
 import { table } from './output.ts'
 
 export function zoneTable(zones: readonly ZoneStatus[]): string {

@@ -9,14 +9,8 @@
 import { readFileSync } from 'node:fs'
 import { dirname, resolve } from 'node:path'
 import type { z } from 'zod'
-import {
-  ConclaveError,
-  checkShape,
-  errorText,
-  parseYaml,
-  type YamlDocument,
-  type YamlPath,
-} from '../base/index.ts'
+import { checkShape, parseYaml, type YamlDocument, type YamlPath } from '../base/documents.ts'
+import { ConclaveError, errorText } from '../base/index.ts'
 import { type Fault, nameToText } from '../zones/index.ts'
 import type { NodePolicy, ZoneRule } from './node-policy.ts'
 import type { NodeConfiguration, QuorumConfiguration, VaultOpener, VaultPlace } from './quorum-files.ts'

@@ -17,7 +17,7 @@ import {
   wholeNumber,
   word,
   yesOrNo,
-} from '../base/index.ts'
+} from '../base/documents.ts'
 import { canonicalName, type Name, nameFromText, rdataFromText, TYPE, typeFromText } from '../zones/index.ts'
 import type { ZoneRule } from './node-policy.ts'
 import { NODES_MAX } from './quorum-size.ts'

@@ -1,5 +1,6 @@
 /** TSIG keys, ACLs and key stores of a configuration. */
-import { ConclaveError, type YamlPath } from '../base/index.ts'
+import type { YamlPath } from '../base/documents.ts'
+import { ConclaveError } from '../base/index.ts'
 import type { AccessRule } from './access.ts'
 import { KEYSTORE_DEFAULT } from './config-policy.ts'
 import type { Report } from './config-report.ts'

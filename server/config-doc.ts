@@ -9,7 +9,7 @@ import {
   jsonSchemaOf,
   type Row,
   rowOf,
-} from '../base/index.ts'
+} from '../base/documents.ts'
 import { configurationSchema, zoneSchema } from './config-schema.ts'
 
 const TITLE = 'Configuration of the nameserver Conclave'

@@ -2,7 +2,6 @@
  *  Those of no trade in particular, and the invariants of both, are in base/fields.ts. */
 import type { z } from 'zod'
 import {
-  ConclaveError,
   DURATION_PATTERN,
   DURATION_WORDS,
   durationSeconds,
@@ -10,8 +9,8 @@ import {
   judged,
   listed,
   Mistake,
-  nearest,
-} from '../base/index.ts'
+} from '../base/documents.ts'
+import { ConclaveError, nearest } from '../base/index.ts'
 import { algorithmFromText } from '../signer/index.ts'
 import { canonicalName, nameFromText, nameToText } from '../zones/index.ts'
 import { parseListenAddress, prefixMatcher } from './address.ts'

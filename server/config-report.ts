@@ -3,7 +3,8 @@
  *  I1  One look at one thing gives one fault at most, at the word that is wrong. */
 import { accessSync, constants, statSync } from 'node:fs'
 import { dirname, resolve } from 'node:path'
-import { nearest, type Place, type YamlDocument, type YamlPath } from '../base/index.ts'
+import type { YamlDocument, YamlPath } from '../base/documents.ts'
+import { nearest, type Place } from '../base/index.ts'
 import type { Fault } from '../zones/index.ts'
 import { isOpenToOthers, whyUnread } from './config-secrets.ts'
 

@@ -12,7 +12,7 @@ import {
   wholeNumber,
   word,
   yesOrNo,
-} from '../base/index.ts'
+} from '../base/documents.ts'
 import {
   algorithm,
   domainName,

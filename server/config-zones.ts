@@ -1,6 +1,7 @@
 /** Policies, templates and zones of a configuration.
  *  I1  What is wrong in a policy or template is told there, once, however many zones use it. */
-import { ConclaveError, type YamlPath } from '../base/index.ts'
+import type { YamlPath } from '../base/documents.ts'
+import { ConclaveError } from '../base/index.ts'
 import { policyWarnings } from '../signer/index.ts'
 import type { AccessRule } from './access.ts'
 import { type ZonePolicy, zonePolicyOf } from './config-policy.ts'

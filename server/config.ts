@@ -7,7 +7,8 @@
  *      that zone's fault, not the others'.
  *  I3  Reading changes nothing. Paths are relative to the file. */
 import { readFileSync } from 'node:fs'
-import { ConclaveError, checkShape, parseYaml, type ShapeFault } from '../base/index.ts'
+import { checkShape, parseYaml, type ShapeFault } from '../base/documents.ts'
+import { ConclaveError } from '../base/index.ts'
 import type { Fault } from '../zones/index.ts'
 import { readAcls, readKeystores, readTsig } from './config-access.ts'
 import { configFault, Report } from './config-report.ts'

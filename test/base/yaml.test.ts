@@ -1,7 +1,7 @@
 /** YAML with places: every fault where it stands, nothing that harms the process. */
 import test from 'ava'
 import fc from 'fast-check'
-import { parseYaml, YAML_OCTETS_MAX, type YamlDocument } from '../../base/index.ts'
+import { parseYaml, YAML_OCTETS_MAX, type YamlDocument } from '../../base/documents.ts'
 
 const RUNS = { seed: 20261123, numRuns: 500 }
 

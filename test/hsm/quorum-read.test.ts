@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import test from 'ava'
 import fc from 'fast-check'
 import { stringify } from 'yaml'
-import type { DocumentedKey } from '../../base/index.ts'
+import type { DocumentedKey } from '../../base/documents.ts'
 import {
   type FileOutcome,
   initQuorum,

@@ -3,7 +3,7 @@ import { chmodSync } from 'node:fs'
 import { join } from 'node:path'
 import test from 'ava'
 import fc from 'fast-check'
-import { durationSeconds } from '../../base/index.ts'
+import { durationSeconds } from '../../base/documents.ts'
 import {
   type Configuration,
   type ConfigurationOutcome,
