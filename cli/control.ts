@@ -2,10 +2,11 @@
  *  Exit code 1 when no server answers or, for `status` and `reload`, when something is not as it should be: for cron. */
 import type { Command } from 'commander'
 import { callControl, controlPath } from '../base/index.ts'
+import { waitsForApproval } from '../server/refusal.ts'
 import type { ServerStatus, ZoneOutcome, ZoneStatus } from '../server/serving.ts'
 import { faultText } from '../zones/fault.ts'
 import { createOutput, type Output } from './output.ts'
-import { zoneTable } from './zone-table.ts'
+import { tellWaiting, zoneTable } from './zone-table.ts'
 
 interface ControlWords {
   readonly state: string
@@ -28,7 +29,11 @@ function isGood(name: string, result: unknown): boolean {
   if (name !== 'status') return true
   const { zones, refusedSources, configuration } = result as ServerStatus
   if (configuration?.refused !== undefined) return false
-  return refusedSources.length === 0 && zones.every(zone => zone.state === 'serving' && zone.late !== true)
+  return refusedSources.length === 0 && zones.every(isAsItShouldBe)
+}
+
+function isAsItShouldBe({ state, late, waitsFor }: ZoneStatus): boolean {
+  return state === 'serving' && late !== true && waitsFor === undefined
 }
 
 function tell(name: string, result: unknown, output: Output): void {
@@ -54,8 +59,9 @@ function tellStatus(status: ServerStatus, output: Output): void {
   if (headrooms.length > 0) output.line(`First signature ends in ${headroomText(Math.min(...headrooms))}.`)
   tellConfiguration(status, output)
   tellKeys(zones, output)
-  const refused = zones.flatMap(zone =>
-    zone.lastRefused === undefined ? [] : [{ source: zone.source, refusal: zone.lastRefused }],
+  tellWaiting(zones, output)
+  const refused = zones.flatMap(({ source, lastRefused: refusal }) =>
+    refusal === undefined || waitsForApproval(refusal) ? [] : [{ source, refusal }],
   )
   for (const { source, refusal } of [...refused, ...refusedSources]) {
     const at = new Date(refusal.atUnix * 1000).toISOString()

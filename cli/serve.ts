@@ -20,7 +20,7 @@ import { faultText } from '../zones/index.ts'
 import { usage } from './options.ts'
 import { createOutput, type Output, progressBar } from './output.ts'
 import { type SourceWords, sourcesService } from './serve-sources.ts'
-import { zoneTable } from './zone-table.ts'
+import { tellWaiting, zoneTable } from './zone-table.ts'
 
 interface ServeWords extends SourceWords {
   readonly config?: string
@@ -82,7 +82,8 @@ async function start(service: Service, output: Output): Promise<void> {
   await addSources(service, output)
   server.off('key', noteKey).off('refused', noteRefused)
   for (const event of refused) tellRefused(event, output)
-  const awaited = refused.length === 0 && service.awaitsZones
+  const awaited =
+    (refused.length === 0 && service.awaitsZones) || server.zones().some(zone => zone.waitsFor !== undefined)
   if (!awaited && server.zones().every(zone => zone.serial === undefined)) {
     throw new ConclaveError('NO_ZONES', 'no zone can be served', {
       remedy: 'Mend the faults above and start again.',
@@ -151,6 +152,7 @@ function tellStart(server: Nameserver, keys: readonly KeyEvent[], output: Output
   if (stateFresh) output.line('It was empty: serials start at those of the files.')
   const parents = keys.flatMap(({ ds }) => (ds === undefined ? [] : [ds]))
   if (parents.length > 0) output.line(`\nFor the parent of each zone with a new key:\n${parents.join('\n')}`)
+  tellWaiting(zones, output)
   output.line(`\nAnswering on ${addresses.join(', ')}.`)
   const served = zones.find(zone => zone.serial !== undefined)
   if (served !== undefined) output.line(`Try:\n${digLine(addresses[0]!, served.zone)}`)

@@ -109,9 +109,7 @@ async function orderStopped(directory: string, zone: string, order: KeyOrder, no
     const plan = orderPlan(situation, effect)
     const after = effect.events.reduce((before, event) => applyEvent(before, event, policy, now), timeline)
     const zoneState = state.zone(keyOf(situation.zone))
-    const { pending } = zoneState.keys
-    const kept = storedKeys(zoneState.keys, after, policy, infos)
-    await zoneState.saveKeys({ ...kept, ...(pending === undefined ? {} : { pending }) })
+    await zoneState.saveKeys(storedKeys(zoneState.keys, after, policy, infos))
     return plan
   } finally {
     await state.close()

@@ -12,6 +12,7 @@ import {
   type KeyStore,
   keyInfoOf,
   keyTagsOf,
+  type PendingSignature,
   type SigningKey,
   type SigningPolicy,
   shownKeys,
@@ -112,12 +113,13 @@ export function sameSignals(
 /** Nothing is signed when only roles are looked at. */
 const NO_STORE = {} as KeyStore
 
-/** What is kept of the keys when the timeline is that one. */
+/** What is kept of the keys when the timeline is that one, and those signatures are pending. */
 export function storedKeys(
   before: StoredKeys,
   timeline: ZoneTimeline,
   policy: SigningPolicy,
   infos: readonly KeyInfo[],
+  pending: readonly PendingSignature[] = before.pending ?? [],
 ): StoredKeys {
   const known = infos.filter(({ id }) => timeline.keys.some(key => key.id === id))
   const { generating } = before
@@ -126,6 +128,7 @@ export function storedKeys(
     timeline,
     policy,
     ...(generating === undefined ? {} : { generating }),
+    ...(pending.length === 0 ? {} : { pending }),
   }
 }
 

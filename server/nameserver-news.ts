@@ -5,7 +5,7 @@ import type { Logger } from '../base/index.ts'
 import { DIGEST_SHA256, dnskeyRdata, dsRdata, dsText, type KeyInfo } from '../signer/index.ts'
 import { canonicalName, faultText, type Name, nameToText } from '../zones/index.ts'
 import type { NameserverEvents } from './nameserver-types.ts'
-import type { Refusal } from './refusal.ts'
+import { type Refusal, waitsForApproval } from './refusal.ts'
 import type { RolloverStep } from './zone-keys-types.ts'
 import type { PublishedVersion } from './zone-life-types.ts'
 
@@ -15,6 +15,8 @@ const FAULTS_LOGGED_MAX = 10
 export class NameserverNews {
   readonly #emitter: EventEmitter<NameserverEvents>
   readonly #log: Logger
+  /** By zone: the approval that was told of last. */
+  readonly #waitsFor = new Map<string, string>()
 
   constructor(emitter: EventEmitter<NameserverEvents>, log: Logger) {
     this.#emitter = emitter
@@ -51,6 +53,7 @@ export class NameserverNews {
 
   published(version: PublishedVersion): void {
     const { zone, serial, signaturesMade, reason, warnings } = version
+    this.#waitsFor.delete(zone)
     this.#log.info('published', { zone, serial, signaturesMade, reason })
     for (const { what, place, rule } of warnings) this.#log.warn(what, { ...place, rule })
     this.tell('published', version)
@@ -59,15 +62,24 @@ export class NameserverNews {
   refused(source: string, refusal: Refusal, zone: string | undefined): void {
     const { code, what, faults } = refusal
     const of = zone === undefined ? {} : { zone }
+    if (waitsForApproval(refusal) && zone !== undefined) this.#waits(zone, what)
+    else this.#tellRefused({ ...of, source, code, what }, faults)
+    this.tell('refused', { ...of, source, refusal })
+  }
+
+  /** Once: it is tried again and again. */
+  #waits(zone: string, what: string): void {
+    if (this.#waitsFor.get(zone) === what) return
+    this.#waitsFor.set(zone, what)
+    this.#log.warn('operators have to approve; what was served goes on', { zone, what })
+  }
+
+  #tellRefused(fields: Readonly<Record<string, string>>, faults: Refusal['faults']): void {
     this.#log.error('version refused; what was served goes on', {
-      ...of,
-      source,
-      code,
-      what,
+      ...fields,
       faults: faults.slice(0, FAULTS_LOGGED_MAX).map(faultText),
       ...(faults.length > FAULTS_LOGGED_MAX ? { faultsInAll: faults.length } : {}),
     })
-    this.tell('refused', { ...of, source, refusal })
   }
 
   expiring(zone: string, firstExpirationUnix: number, now: number): void {

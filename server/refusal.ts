@@ -51,6 +51,11 @@ export function refusalOfResult(
   }
 }
 
+/** Whether somebody has to approve of signatures first. */
+export function waitsForApproval({ code }: Refusal): boolean {
+  return code === 'SIGNATURES_PENDING'
+}
+
 /** An error on the way to a version; what is not a ConclaveError is a bug of ours. */
 export function refusalOfError(error: unknown, atUnix: number, zone: string): Refusal {
   const what = error instanceof Error ? error.message : String(error)

@@ -10,7 +10,7 @@ import type { Clock, Logger } from '../base/index.ts'
 import { defaultSigningPolicy } from '../signer/index.ts'
 import type { Store } from '../zones/index.ts'
 import { ASK, KEYS, KeyCare } from './key-care.ts'
-import type { Refusal } from './refusal.ts'
+import { type Refusal, waitsForApproval } from './refusal.ts'
 import { type DueJob, Scheduler } from './scheduler.ts'
 import type { ZoneLife } from './zone-life.ts'
 
@@ -69,8 +69,11 @@ export class Upkeep {
 
   /** A version that a source gave was refused. */
   refused(life: ZoneLife, refusal: Refusal): void {
-    if (refusal.retryAfterSeconds !== undefined) this.#later(life, RETRY, refusal.retryAfterSeconds)
-    else this.#scheduler.cancel(life.zone, RETRY)
+    const { retryAfterSeconds: seconds } = refusal
+    if (seconds === undefined) this.#scheduler.cancel(life.zone, RETRY)
+    // No failure: people take their time, and what they said is to be noticed soon.
+    else if (waitsForApproval(refusal)) this.#scheduler.schedule(life.zone, refusal.atUnix + seconds, RETRY)
+    else this.#later(life, RETRY, seconds)
   }
 
   forget(life: ZoneLife): void {

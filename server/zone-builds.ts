@@ -143,7 +143,7 @@ export class ZoneBuilds {
       ...optional('unsign', keys?.unsigned === true ? true : undefined),
       ...optional('replaceKeys', signing?.policy.replaceKeys),
       ...optional('gate', signing?.policy.gate),
-      ...optional('resumed', signed === undefined ? undefined : await this.#zone.keys.versions.resumed()),
+      ...optional('pending', signed === undefined ? undefined : state.keys.pending),
       serial: {
         policy: serialPolicy,
         nowUnix: now,

@@ -82,9 +82,8 @@ export class ZoneKeySteps {
 
   async #save(timeline: ZoneTimeline): Promise<void> {
     const { generating: _, ...stored } = this.#facts.stored
-    const { pending } = stored
     const kept = storedKeys(stored, timeline, this.#facts.policy!, this.#facts.infos)
-    await this.#environment.state().saveKeys({ ...kept, ...(pending === undefined ? {} : { pending }) })
+    await this.#environment.state().saveKeys(kept)
   }
 
   #tell(action: RolloverStep['action'], reason: string, ids: readonly string[]): void {

@@ -8,13 +8,12 @@
  *  I2  Everything here is called in the zone's turn. */
 import {
   applyEvent,
+  type BuildResult,
   type KeyBundles,
   type KeyInfo,
   type KeyStore,
   nextAction,
   type PendingSignature,
-  type ResumedSignature,
-  resumePending,
   type SigningPolicy,
   shownKeys,
   type ZoneTimeline,
@@ -42,6 +41,7 @@ export class ZoneKeyVersions {
   readonly #facts: ZoneKeyFacts
   readonly #steps: ZoneKeySteps
   #changed = false
+  #needs: string | undefined
 
   constructor(zone: KeyedZone, environment: KeysEnvironment, facts: ZoneKeyFacts, steps: ZoneKeySteps) {
     this.#zone = zone
@@ -119,11 +119,11 @@ export class ZoneKeyVersions {
   }
 
   /** What is to be kept with a version that shows those keys, from the moment it can be seen (I1). */
-  kept({ step, policy }: VersionKeys, shown: Shown): StoredKeys {
+  kept({ step, policy }: VersionKeys, shown: Shown, pending: readonly PendingSignature[]): StoredKeys {
     const timeline = timelineAfter(step, policy, shown, this.#environment.clock.now())
     const before = this.#facts.timeline?.epochs
     this.#changed = this.#zone.record === undefined || before?.at(-1) !== timeline.epochs.at(-1)
-    return storedKeys(this.#facts.stored, timeline, policy, this.#facts.infos)
+    return storedKeys(this.#facts.stored, timeline, policy, this.#facts.infos, pending)
   }
 
   /** Whether the version that was published last may have made a step possible; asked once. */
@@ -139,18 +139,13 @@ export class ZoneKeyVersions {
   }
 
   /** Signatures that the next build will want. */
-  keepPending(pending: readonly PendingSignature[]): Promise<void> {
-    return this.#environment.state().saveKeys({ ...this.#facts.stored, pending })
+  async keepPending({ pending, needs }: Extract<BuildResult, { kind: 'pending' }>): Promise<void> {
+    await this.#environment.state().saveKeys({ ...this.#facts.stored, pending })
+    this.#needs = needs
   }
 
-  /** What became of signatures that the last build left pending.
-   *  @throws what a store throws for a bug */
-  async resumed(): Promise<ResumedSignature[]> {
-    const { pending } = this.#facts.stored
-    if (pending === undefined) return []
-    return resumePending(pending, id => {
-      const info = this.#facts.infos.find(key => key.id === id)
-      return info === undefined ? undefined : this.#facts.known.storeOf(info)
-    })
+  /** What signatures of this zone wait for. */
+  get needs(): string | undefined {
+    return this.#facts.stored.pending === undefined ? undefined : this.#needs
   }
 }

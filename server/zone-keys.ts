@@ -90,6 +90,7 @@ export class ZoneKeys {
     } catch (error) {
       this.#environment.log.error('a step of the keys failed', { zone: this.#zone.zone, error })
     }
+    if (this.versions.needs !== undefined) return now + RETRY_SECONDS
     return now + Math.min(RETRY_SECONDS_MAX, RETRY_SECONDS * 2 ** this.#failures++)
   }
 

@@ -144,7 +144,7 @@ export class ZoneLife {
       const signatures = new SignatureLog()
       const result = await this.#builds.build(edits, keys, signatures)
       if (result.kind === 'unchanged') return this.#unchanged(result.firstExpirationUnix)
-      if (result.kind === 'pending') await this.keys.versions.keepPending(result.pending)
+      if (result.kind === 'pending') await this.keys.versions.keepPending(result)
       if (result.kind !== 'built') return await this.#refuse(refusalOfResult(result, clock.now()), edits.kind)
       built = result
       await this.#publish(built, keys, signatures, reason, now)
@@ -236,7 +236,7 @@ export class ZoneLife {
       store: this.#environment.store,
       built,
       starts: this.record === undefined,
-      keys: keys === undefined ? undefined : this.keys.versions.kept(keys, shown),
+      keys: keys === undefined ? undefined : this.keys.versions.kept(keys, shown, built.pending),
       signatures,
       inceptionUnix: this.#builds.inceptionUnix(now),
       reason,

@@ -18,6 +18,8 @@ export interface ZoneStatus {
   /** What its keys wait for, and until when. */
   readonly keysNext?: string
   readonly keysNextUnix?: number
+  /** Whose approval signatures wait for. */
+  readonly waitsFor?: string
   readonly publishedUnix?: number
   /** Seconds until the first served signature expires; negative when it has. */
   readonly headroomSeconds?: number
@@ -32,6 +34,7 @@ const LATE_SECONDS_MAX = 86_400
 export function zoneStatus(life: ZoneLife, source: string, now: number): ZoneStatus {
   const { record, lastRefusal, publishedUnix, firstExpirationUnix } = life
   const { waiting } = life.keys
+  const { needs } = life.keys.versions
   return {
     zone: life.zone,
     source,
@@ -44,6 +47,7 @@ export function zoneStatus(life: ZoneLife, source: string, now: number): ZoneSta
     keys: life.keys.facts.shown.map(key => ({ role: key.role, algorithm: key.algorithm, tag: key.keyTag })),
     ...(waiting === undefined ? {} : { keysNext: waiting.reason }),
     ...(waiting?.untilUnix === undefined ? {} : { keysNextUnix: waiting.untilUnix }),
+    ...(needs === undefined ? {} : { waitsFor: needs }),
     ...(publishedUnix === undefined ? {} : { publishedUnix }),
     ...(firstExpirationUnix === undefined ? {} : { headroomSeconds: Math.floor(firstExpirationUnix - now) }),
     ...(isLate(life, now) ? { late: true } : {}),

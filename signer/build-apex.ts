@@ -22,6 +22,8 @@ export interface ApexStep {
   readonly source: BuildSource
   /** Planned, without signatures. */
   readonly apex: PlannedNode
+  /** The same, with its key RRsets signed. */
+  readonly keysSigned: PlannedNode
   readonly summary: Summary
   readonly writer: SignedWriter
   readonly nsec3Root: number
@@ -121,7 +123,7 @@ function sameHash(a: NodeRRset, b: NodeRRset): boolean {
 }
 
 async function signApex(
-  { input, plan, source, apex, writer, nsec3Root }: ApexStep,
+  { input, plan, source, keysSigned: apex, writer, nsec3Root }: ApexStep,
   serial: number,
 ): Promise<void> {
   const own = plan !== undefined && plan.settings.zonemd !== 'none'

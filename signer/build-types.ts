@@ -5,7 +5,7 @@
 import type { Fault, Name, Store, TreeDraft, ZoneContent, ZoneRecord } from '../zones/index.ts'
 import type { KeyInfo, KeyStore } from './keystore.ts'
 import type { KeyRRset } from './ksr-text.ts'
-import type { PendingSignature, ResumedSignature } from './pending.ts'
+import type { PendingSignature } from './pending.ts'
 import type { CryptoPool } from './sign-pool.ts'
 
 export type DenialMode = 'nsec' | 'nsec3' | 'opt-out'
@@ -123,8 +123,8 @@ export interface BuildInput {
   readonly ignoreDigest?: boolean
   /** Signatures from disk by tree key, as `onSignatures` gave them; used where the previous version has none. */
   readonly reuse?: (key: Uint8Array, kind: TreeKind) => Uint8Array | undefined
-  /** What became of signatures that the last build left pending. */
-  readonly resumed?: readonly ResumedSignature[]
+  /** Signatures that earlier builds left pending. */
+  readonly pending?: readonly PendingSignature[]
   readonly serial: SerialSettings
   /** Default `full`. */
   readonly gate?: GateMode
@@ -170,6 +170,8 @@ export interface BuiltVersion {
   readonly ttlGreatest: number
   readonly changes?: Changes
   readonly warnings: readonly Fault[]
+  /** Of earlier builds, for what this version does not have. */
+  readonly pending: readonly PendingSignature[]
 }
 
 export type BuildResult =
@@ -177,6 +179,6 @@ export type BuildResult =
   /** `firstExpirationUnix`: that of the zone, after a refresh. */
   | { readonly kind: 'unchanged'; readonly warnings: readonly Fault[]; readonly firstExpirationUnix?: number }
   | { readonly kind: 'refused'; readonly code: string; readonly faults: readonly Fault[] }
-  /** To be kept, and given to the next build when the stores were asked what became of them (pending.ts). */
+  /** To be kept, and given to the next build (pending.ts). */
   | { readonly kind: 'pending'; readonly pending: readonly PendingSignature[]; readonly needs: string }
   | { readonly kind: 'unavailable'; readonly code: string; readonly retryAfterSeconds: number }

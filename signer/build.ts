@@ -27,7 +27,7 @@ import { scanExpirations } from './expirations.ts'
 import { gateFaults } from './gate.ts'
 import { denialTtl, soaSerial } from './nsec.ts'
 import { hashAllNames, linkAll, type Nsec3Options, relink } from './nsec3-builder.ts'
-import { ResumedBook } from './pending.ts'
+import { PendingBook } from './pending.ts'
 import { NamesPlanner, type PlannedNode } from './planner.ts'
 import {
   checkSignedInput,
@@ -83,7 +83,7 @@ class Build {
       plan: this.#plan,
       pool,
       counts: { made: 0, reused: 0, firstExpirationUnix: Number.POSITIVE_INFINITY },
-      resumed: new ResumedBook(input.resumed ?? []),
+      waiting: new PendingBook(input.pending ?? []),
       pending: [],
       spare: [],
     }
@@ -111,7 +111,8 @@ class Build {
       input,
       plan,
       source,
-      apex,
+      apex: apex.planned,
+      keysSigned: apex.keysSigned,
       summary,
       writer,
       nsec3Root: roots.nsec3Root,
@@ -158,12 +159,13 @@ class Build {
     this.#warnings.push(fault)
   }
 
-  /** Plans and signs the ranges; returns the apex, which is written unsigned. */
-  async #buildNames(source: BuildSource): Promise<PlannedNode> {
+  /** Plans and signs the ranges; returns the apex, which is written unsigned, as it was planned and with its keys signed. */
+  async #buildNames(source: BuildSource): Promise<{ planned: PlannedNode; keysSigned: PlannedNode }> {
     const { input, plan } = { input: this.#input, plan: this.#plan }
     const { names, whole, rules, soa } = source
     const writer = this.#writer('names', names, !whole)
-    let apex: PlannedNode | undefined
+    let planned: PlannedNode | undefined
+    let keysSigned: PlannedNode | undefined
     const options = {
       cursor: input.store.readTree(),
       lookAhead: input.store.readTree(),
@@ -184,7 +186,8 @@ class Build {
         more = planner.plan(nodes, CHUNK_NODES, rootNow())
         const first = nodes[0]
         if (first !== undefined && first.key.length === 0) {
-          apex = first
+          planned = first
+          keysSigned = plan?.mayWait === true ? await writer.signKeys(first, plan) : first
           await writer.write([first], true)
           nodes.shift()
         }
@@ -195,7 +198,7 @@ class Build {
     }
     if (lowered > 0) this.#warnings.push(loweredTtls(input, lowered, rules.ttlMax!))
     await writer.end()
-    return apex!
+    return { planned: planned!, keysSigned: keysSigned! }
   }
 
   async #buildNsec3(source: BuildSource, summary: Summary): Promise<Uint8Array[] | undefined> {
@@ -282,6 +285,7 @@ class Build {
       expirationOf: source.whole || source.staying !== undefined ? 'zone' : 'edits',
       ...(changes !== undefined && { changes }),
       warnings: this.#warnings,
+      pending: this.#context.waiting.unwanted(input.signing?.now ?? 0),
     }
   }
 

@@ -22,7 +22,7 @@ export {
   parseKeyBundles,
 } from './ksr-text.ts'
 export { fileNameOf } from './local-keys.ts'
-export { type PendingSignature, type ResumedSignature, resumePending } from './pending.ts'
+export type { PendingSignature } from './pending.ts'
 export type { NamedTokenKey } from './pkcs11-keys.ts'
 export { PIN_VARIABLE, pinFromEnvironment, pinFromFile } from './pkcs11-pin.ts'
 export type { TokenFacts } from './pkcs11-protocol.ts'

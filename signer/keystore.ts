@@ -92,7 +92,8 @@ export interface KeyStore {
   /** Resolves when the key is durable. */
   generate(spec: GenerateSpec): Promise<KeyInfo>
   sign(batch: SignBatch, options: SignOptions): Promise<SignOutcome[]>
-  /** Outcomes of pending messages, after approvals and across restarts; in the order of the tickets. */
+  /** Outcomes of pending messages, after approvals and across restarts; in the order of the tickets. One that it
+   *  does not know is `refused`, with the code TICKET_UNKNOWN. */
   resume(tickets: readonly string[]): Promise<SignOutcome[]>
   /** A hint that so many signatures will be asked of the key soon. */
   prepare?(key: string, signatures: number): void

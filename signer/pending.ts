@@ -1,13 +1,13 @@
 /** Signatures that a key store has not made yet, because somebody has to approve them first (keystore.ts I4).
  *
- *    build ─▶ store: pending ─▶ ticket and octets are kept ─▶ store.resume ─▶ signed ─▶ the next build takes the RRSIG
+ *    build ─▶ store: pending ─▶ ticket and octets are kept ─▶ a build that wants the same ─▶ store.resume ─▶ signed
  *
- *  I1  The octets with their times are the ones that the ticket stands for; the next build uses exactly those, and does
- *      not ask for the same RRset anew while a ticket is out.
- *  I2  A message belongs to an RRset when all of it but the times is the same (RFC 4034 §3.1.8.1). */
+ *  I1  The octets with their times are the ones that the ticket stands for; a build that wants the RRset resumes exactly
+ *      those, and does not ask anew while a ticket is out.
+ *  I2  A message belongs to an RRset when all of it but the times is the same (RFC 4034 §3.1.8.1).
+ *  I3  What a build does not want it does not resume, and is kept: a step of keys may wait while edits are published. */
 
 import { u32 } from '../zones/index.ts'
-import type { KeyStore, SignOutcome } from './keystore.ts'
 
 export interface PendingSignature {
   /** Id of the key. */
@@ -17,52 +17,35 @@ export interface PendingSignature {
   readonly octets: Uint8Array
 }
 
-/** One of which there is an outcome. */
-export interface ResumedSignature extends PendingSignature {
-  readonly outcome: SignOutcome
-}
-
 /** RFC 4034 §3.1: type covered, algorithm, labels and original TTL come before the times, which take eight octets. */
 const TIMES_START = 8
 const TIMES_END = 16
 
-/** Asks the stores what has become of pending signatures.
- *  @throws what a store throws for a bug */
-export async function resumePending(
-  pending: readonly PendingSignature[],
-  storeOf: (key: string) => KeyStore | undefined,
-): Promise<ResumedSignature[]> {
-  const stores = new Map<KeyStore, PendingSignature[]>()
-  for (const one of pending) {
-    const store = storeOf(one.key)
-    if (store !== undefined) stores.set(store, [...(stores.get(store) ?? []), one])
-  }
-  const resumed: ResumedSignature[] = []
-  for (const [store, ours] of stores) {
-    const outcomes = await store.resume(ours.map(({ ticket }) => ticket))
-    ours.forEach((one, index) => {
-      const outcome = outcomes[index]
-      if (outcome !== undefined) resumed.push({ ...one, outcome })
-    })
-  }
-  return resumed
-}
+/** What waits from earlier builds, found by what is to be signed. */
+export class PendingBook {
+  readonly #byMessage = new Map<string, PendingSignature>()
+  readonly #wanted = new Set<PendingSignature>()
 
-/** What has become of tickets, found by what was to be signed. */
-export class ResumedBook {
-  readonly #byMessage = new Map<string, ResumedSignature>()
-
-  constructor(resumed: readonly ResumedSignature[]) {
-    for (const one of resumed) this.#byMessage.set(nameOf(one.key, one.octets), one)
+  constructor(pending: readonly PendingSignature[]) {
+    for (const one of pending) this.#byMessage.set(nameOf(one.key, one.octets), one)
   }
 
-  get size(): number {
-    return this.#byMessage.size
+  get isEmpty(): boolean {
+    return this.#byMessage.size === 0
   }
 
   /** What was asked for that key and message before, whatever its times (I2). */
-  find(key: string, message: Uint8Array): ResumedSignature | undefined {
-    return this.#byMessage.get(nameOf(key, message))
+  find(key: string, message: Uint8Array): PendingSignature | undefined {
+    const found = this.#byMessage.get(nameOf(key, message))
+    if (found !== undefined) this.#wanted.add(found)
+    return found
+  }
+
+  /** Those that nobody wanted, and that would still be good for something then (I3). */
+  unwanted(nowUnix: number): PendingSignature[] {
+    return [...this.#byMessage.values()].filter(
+      one => !this.#wanted.has(one) && expirationOf(one.octets) > nowUnix,
+    )
   }
 }
 

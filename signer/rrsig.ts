@@ -121,6 +121,14 @@ export class ToBeSigned {
     return this.#end(owner)
   }
 
+  /** Appends a message that was made before. */
+  addWhole(message: Uint8Array): number {
+    this.#checkRoom()
+    this.#room(message.length)
+    this.#copy(message, 0, message.length)
+    return this.#close()
+  }
+
   /** The same for the RRset that a node stores at `rrsetAt` (zones/node.ts). Allocates nothing. */
   addStored(
     signer: RrsigSigner,
@@ -188,8 +196,7 @@ export class ToBeSigned {
     inceptionUnix: number,
     expirationUnix: number,
   ): void {
-    if (this.count === this.#messagesMax)
-      throw new Error(`a batch of more than ${this.#messagesMax} messages`)
+    this.#checkRoom()
     this.#room(RRSIG_FIXED_OCTETS + signer.signerName.length)
     this.#put16(type)
     this.octets[this.#at++] = signer.algorithm
@@ -229,6 +236,15 @@ export class ToBeSigned {
   /** Ends the message and returns its index. */
   #end(owner: Uint8Array): number {
     if (!this.#sorted) this.#sort(nameLengthAt(owner, 0) + RR_FIXED_OCTETS)
+    return this.#close()
+  }
+
+  #checkRoom(): void {
+    if (this.count === this.#messagesMax)
+      throw new Error(`a batch of more than ${this.#messagesMax} messages`)
+  }
+
+  #close(): number {
     this.count++
     this.offsets[this.count] = this.#at
     return this.count - 1

@@ -60,8 +60,12 @@ export class SigningPlan {
 
   /** I1. */
   signersOf(type: number, apex: boolean): readonly Signer[] {
-    const keys = apex && (type === TYPE.DNSKEY || type === TYPE.CDS || type === TYPE.CDNSKEY)
-    return keys ? this.keySigners : this.zoneSigners
+    return apex && isKeyType(type) ? this.keySigners : this.zoneSigners
+  }
+
+  /** Whether signatures of key RRsets may have to be approved first. */
+  get mayWait(): boolean {
+    return this.keySigners.some(({ key }) => key.store.capabilities().latency === 'quorum')
   }
 
   /** I3. */
@@ -109,6 +113,11 @@ export class SigningPlan {
     }
     return undefined
   }
+}
+
+/** RFC 4035 §2.2, RFC 7344 §4.1: at the apex these are signed by the keys of the chain to the parent. */
+export function isKeyType(type: number): boolean {
+  return type === TYPE.DNSKEY || type === TYPE.CDS || type === TYPE.CDNSKEY
 }
 
 function makeSigner(key: SigningKey, keys: readonly SigningKey[], signerName: Name): Signer {

@@ -24,13 +24,13 @@ import type { BuildInput, BuildResult, TreeKind } from './build-types.ts'
 import type { SignOutcome } from './keystore.ts'
 import { isSignedRRset, writeOwner } from './nsec.ts'
 import { writeHashedOwner } from './nsec3.ts'
-import { expirationOf, type PendingSignature, type ResumedBook } from './pending.ts'
+import { expirationOf, type PendingBook, type PendingSignature } from './pending.ts'
 import type { PlannedNode } from './planner.ts'
 import { type PreviousTree, rrsetOfType } from './previous.ts'
 import { BATCH_MESSAGES, ToBeSigned } from './rrsig.ts'
 import type { CryptoPool } from './sign-pool.ts'
 import { findInPack } from './signature-pack.ts'
-import { madeBy, type Signer, type SigningPlan, sameRRset } from './signing-plan.ts'
+import { isKeyType, madeBy, type Signer, type SigningPlan, sameRRset } from './signing-plan.ts'
 import { verifySignature } from './verify-signature.ts'
 
 export const CHUNK_NODES = 384
@@ -56,7 +56,8 @@ export interface WriterContext {
   readonly plan: SigningPlan | undefined
   readonly pool: CryptoPool
   readonly counts: { made: number; reused: number; firstExpirationUnix: number }
-  readonly resumed: ResumedBook
+  /** Of earlier builds. */
+  readonly waiting: PendingBook
   readonly pending: PendingSignature[]
   /** Batches to use again. */
   readonly spare: ToBeSigned[]
@@ -74,6 +75,8 @@ interface Batch {
   readonly signer: Signer
   readonly messages: ToBeSigned
   readonly requests: Request[]
+  /** Of messages that were asked for before, all of the batch: they are resumed. */
+  readonly tickets?: string[]
 }
 
 interface Chunk {
@@ -90,7 +93,7 @@ export class SignedWriter {
   readonly #queue: Chunk[] = []
   readonly #owner = new Uint8Array(OWNER_OCTETS)
   /** What pending signatures wait for. */
-  #needs = ''
+  readonly #needs = new Set<string>()
 
   constructor(context: WriterContext, kind: TreeKind, output: TreeDraft, previous: PreviousTree | undefined) {
     this.#context = context
@@ -108,6 +111,20 @@ export class SignedWriter {
     while (this.#queue.length > CHUNKS_AHEAD || this.#queue[0]?.batches.length === 0) await this.#writeFirst()
   }
 
+  /** The apex with what the keys of keys sign there signed already: what waits for approval is found out before anything
+   *  else is signed. */
+  async signKeys(apex: PlannedNode, plan: SigningPlan): Promise<PlannedNode> {
+    const signs = ({ type, signatures }: NodeRRset): boolean => isKeyType(type) && signatures.length === 0
+    const { nodes, batches, signed } = this.#sign([{ ...apex, rrsets: apex.rrsets.filter(signs) }], plan)
+    await signed
+    this.#finish(batches)
+    const done = nodes[0]!.rrsets
+    return {
+      ...apex,
+      rrsets: apex.rrsets.map(rrset => done.find(({ type }) => type === rrset.type) ?? rrset),
+    }
+  }
+
   /** Resolves when all is written. */
   async end(): Promise<void> {
     while (this.#queue.length > 0) await this.#writeFirst()
@@ -122,15 +139,19 @@ export class SignedWriter {
     const chunk = this.#queue[0]!
     await chunk.signed
     this.#queue.shift()
-    for (const { messages } of chunk.batches) {
+    this.#finish(chunk.batches)
+    for (const node of chunk.nodes) this.#put(node)
+  }
+
+  #finish(batches: readonly Batch[]): void {
+    for (const { messages } of batches) {
       messages.clear()
       this.#context.spare.push(messages)
     }
     // Several keys answer in any order: sorted when all have (node I1).
-    for (const { requests } of chunk.batches) {
+    for (const { requests } of batches) {
       for (const { signatures } of requests) if (signatures.length > 1) signatures.sort(compareOctets)
     }
-    for (const node of chunk.nodes) this.#put(node)
   }
 
   #put(node: PlannedNode): void {
@@ -199,16 +220,17 @@ export class SignedWriter {
         continue
       }
       counts.made++
-      const resumed =
-        this.#context.resumed.size > 0 ? this.#resume(key, owner, rrset, signer, plan) : undefined
-      if (resumed !== undefined) {
-        signatures.push(resumed)
-        continue
-      }
-      const expiration = plan.expirationUnix(key, rrset.type)
+      const pending = this.#pendingOf(key, owner, rrset, signer, plan)
+      const expiration =
+        pending === undefined ? plan.expirationUnix(key, rrset.type) : expirationOf(pending.octets)
       this.#noteExpiration(expiration)
-      const { messages, requests } = this.#openBatch(batches, signer)
-      messages.add(signer, owner, rrset.type, rrset.ttl, plan.inceptionUnix, expiration, rrset.rdata)
+      const { messages, requests, tickets } = this.#openBatch(batches, signer, pending !== undefined)
+      if (pending === undefined) {
+        messages.add(signer, owner, rrset.type, rrset.ttl, plan.inceptionUnix, expiration, rrset.rdata)
+      } else {
+        messages.addWhole(pending.octets)
+        tickets!.push(pending.ticket)
+      }
       requests.push({ signatures, place: signatures.length, key, type: rrset.type })
       signatures.push(EMPTY)
     }
@@ -216,49 +238,33 @@ export class SignedWriter {
     return signatures.includes(EMPTY) ? signatures : signatures.sort(compareOctets)
   }
 
-  /** The RRSIG that was pending, when it is there by now; EMPTY while it is pending still; undefined when it has to be
-   *  asked for. */
-  #resume(
+  /** What was asked for in an earlier build, and is wanted now: the same octets (pending.ts I1). */
+  #pendingOf(
     key: Uint8Array,
     owner: Uint8Array,
     rrset: NodeRRset,
     signer: Signer,
     plan: SigningPlan,
-  ): Uint8Array | undefined {
+  ): PendingSignature | undefined {
+    const { waiting } = this.#context
+    if (waiting.isEmpty) return undefined
     const message = new ToBeSigned(1)
     const expiration = plan.expirationUnix(key, rrset.type)
     message.add(signer, owner, rrset.type, rrset.ttl, plan.inceptionUnix, expiration, rrset.rdata)
-    const found = this.#context.resumed.find(signer.key.info.id, message.octets.slice(0, message.offsets[1]))
-    if (found === undefined || !plan.isFresh(found.octets)) return undefined
-    switch (found.outcome.kind) {
-      case 'signed': {
-        const { signature } = found.outcome
-        const request = { signatures: [], place: 0, key, type: rrset.type }
-        if (!verifySignature(signer.verifying, found.octets, signature))
-          throw this.#wrongSignature(signer, request)
-        this.#noteExpiration(expirationOf(found.octets))
-        // RFC 4034 §3.1: the RDATA is what the octets begin with, and the signature.
-        const rdata = message.rrsig(0, signature)
-        rdata.set(found.octets.subarray(0, rdata.length - signature.length))
-        return rdata
-      }
-      case 'pending': {
-        const { ticket, needs } = found.outcome
-        this.#context.pending.push({ key: found.key, octets: found.octets, ticket })
-        this.#needs = needs
-        return EMPTY
-      }
-      case 'refused':
-        throw new BuildStop(refusal(found.outcome.code, found.outcome.by))
-      case 'unavailable':
-        throw new BuildStop(found.outcome)
-    }
+    const found = waiting.find(signer.key.info.id, message.octets.slice(0, message.offsets[1]))
+    return found !== undefined && plan.isFresh(found.octets) ? found : undefined
   }
 
   /** I2. */
   #checkPending(): void {
-    const { pending } = this.#context
-    if (pending.length > 0) throw new BuildStop({ kind: 'pending', pending, needs: this.#needs })
+    const { pending, waiting, plan } = this.#context
+    if (pending.length === 0) return
+    const unwanted = waiting.unwanted(plan!.settings.now)
+    throw new BuildStop({
+      kind: 'pending',
+      pending: [...pending, ...unwanted],
+      needs: [...this.#needs].join(', '),
+    })
   }
 
   #noteExpiration(expirationUnix: number): void {
@@ -266,22 +272,23 @@ export class SignedWriter {
     if (expirationUnix < counts.firstExpirationUnix) counts.firstExpirationUnix = expirationUnix
   }
 
-  #openBatch(batches: Batch[], signer: Signer): Batch {
-    const open = batches.find(batch => batch.signer === signer && !batch.messages.full)
+  #openBatch(batches: Batch[], signer: Signer, resumes: boolean): Batch {
+    const open = batches.find(
+      batch => batch.signer === signer && !batch.messages.full && resumes === (batch.tickets !== undefined),
+    )
     if (open !== undefined && open.requests.length < batchMax(signer)) return open
-    const batch = { signer, messages: this.#context.spare.pop() ?? new ToBeSigned(), requests: [] }
+    const messages = this.#context.spare.pop() ?? new ToBeSigned()
+    const batch = { signer, messages, requests: [], ...(resumes ? { tickets: [] } : {}) }
     // The newest comes first, so that full ones are not looked at again.
     batches.unshift(batch)
     return batch
   }
 
   /** Has the batch signed and verified, and puts the signatures where they belong. */
-  async #complete({ signer, messages, requests }: Batch): Promise<void> {
-    const { plan, input, counts } = this.#context
-    const { store, info } = signer.key
-    const options = { deadlineUnix: plan!.deadlineUnix, ...(input.signal && { signal: input.signal }) }
-    const outcomes = await store.sign(messages.batch(info.id), options)
-    const signatures = this.#signaturesOf(outcomes, messages, info.id)
+  async #complete(batch: Batch): Promise<void> {
+    const { signer, messages, requests } = batch
+    const { input, counts } = this.#context
+    const signatures = this.#signaturesOf(await this.#outcomesOf(batch), messages, signer.key.info.id)
     // Nothing of the chunk will be written.
     if (this.#context.pending.length > 0) return
     await this.#verify(signer, messages, signatures, requests)
@@ -289,6 +296,18 @@ export class SignedWriter {
       target[place] = messages.rrsig(index, signatures[index]!)
     })
     input.onProgress?.(counts.made)
+  }
+
+  /** A store that has forgotten a ticket is asked for the same octets again. */
+  async #outcomesOf({ signer, messages, tickets }: Batch): Promise<readonly SignOutcome[]> {
+    const { plan, input } = this.#context
+    const { store, info } = signer.key
+    if (tickets !== undefined) {
+      const outcomes = await store.resume(tickets)
+      if (!outcomes.some(one => one.kind === 'refused' && one.code === TICKET_UNKNOWN)) return outcomes
+    }
+    const options = { deadlineUnix: plan!.deadlineUnix, ...(input.signal && { signal: input.signal }) }
+    return store.sign(messages.batch(info.id), options)
   }
 
   /** The batch's signatures; those that are pending are noted. */
@@ -304,7 +323,7 @@ export class SignedWriter {
       if (outcome.kind === 'refused') throw new BuildStop(refusal(outcome.code, outcome.by))
       if (outcome.kind === 'unavailable') throw new BuildStop(outcome)
       this.#context.pending.push({ key, ticket: outcome.ticket, octets: message(index) })
-      this.#needs = outcome.needs
+      this.#needs.add(outcome.needs)
       return EMPTY
     })
   }
@@ -349,6 +368,8 @@ export class SignedWriter {
 }
 
 const EMPTY = new Uint8Array(0)
+/** Of stores that keep what is pending (keystore.ts). */
+const TICKET_UNKNOWN = 'TICKET_UNKNOWN'
 
 function plainChunk(nodes: readonly PlannedNode[]): Chunk {
   return { nodes, batches: [], signed: Promise.resolve() }

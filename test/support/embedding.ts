@@ -60,6 +60,12 @@ export class FickleKeyStore extends TestKeyStore {
     if (fault !== undefined) return Promise.resolve(new Array<SignOutcome>(batch.count).fill(fault))
     return super.sign(batch)
   }
+
+  /** It keeps no tickets. */
+  override resume(tickets: readonly string[]): Promise<SignOutcome[]> {
+    const unknown: SignOutcome = { kind: 'refused', code: 'TICKET_UNKNOWN', by: 'a test' }
+    return Promise.resolve(tickets.map(() => this.fault ?? unknown))
+  }
 }
 
 export async function temporaryDirectory(t: ExecutionContext): Promise<string> {
