@@ -6,11 +6,11 @@ import { renameSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { createNameserver, type RecordText } from '../server/index.ts'
 import { queryOf, readMessage } from '../test/support/message.ts'
-import { fileOf, type Peer, startBind, startConclave, startKnot } from '../test/support/peers.ts'
+import { fileOf, type Peer, startBind, startKnot } from '../test/support/peers.ts'
 import { toolPath } from '../test/support/tools.ts'
 import { cpuSeconds } from './measure.ts'
 import { OURS, type Result } from './report.ts'
-import { isThere, settle, Values, type Workbench } from './workbench.ts'
+import { isThere, settle, startOurs, Values, type Workbench } from './workbench.ts'
 import { type BenchZone, benchZone } from './zones.ts'
 
 const ANSWER_SECONDS_MAX = 120
@@ -31,7 +31,7 @@ const EDITABLES: readonly Editable[] = [
   {
     name: OURS,
     program: undefined,
-    start: zone => startConclave([asFile(zone)], { signing: true }),
+    start: zone => startOurs([asFile(zone)], { signing: true }),
     reload: () => undefined,
   },
   {

@@ -40,10 +40,13 @@ export interface BenchFile {
   readonly queriesPath: string
 }
 
-export const CONCLAVE_COMMAND: readonly string[] = [
-  process.execPath,
-  fileURLToPath(new URL('../cli/main.js', import.meta.url)),
-]
+/** As it is installed: main.ts has made the bundle. */
+const PROGRAM = fileURLToPath(new URL('../bundle/main.js', import.meta.url))
+export const CONCLAVE_COMMAND: readonly string[] = [process.execPath, PROGRAM]
+
+export function startOurs(zones: readonly ZoneFile[], options: ServerOptions = {}): Promise<Peer> {
+  return startConclave(zones, { ...options, program: PROGRAM })
+}
 
 /** The zone as a file; made once. */
 export function unsignedFile(bench: Workbench, shape: ZoneShape, names: number = bench.names): BenchFile {
@@ -92,7 +95,7 @@ const PEERS: readonly (Contender & { readonly program: string })[] = [
 export function contenders(bench: Workbench, ...wanted: readonly ('nsd' | 'knot')[]): Contender[] {
   const peers = PEERS.filter(({ name }) => wanted.length === 0 || wanted.some(one => one === name))
   const present = peers.filter(({ program }) => isThere(bench, program))
-  return [{ name: OURS, start: startConclave }, ...present]
+  return [{ name: OURS, start: startOurs }, ...present]
 }
 
 /** @throws where a program is missing in continuous integration */

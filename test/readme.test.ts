@@ -1,10 +1,11 @@
 /** README's commands are run as they stand, so far as a test can. What differs is said beside each: ports are free ones
- *  instead of 5300 and 5301, `npx conclave` is the file that package.json's `bin` names, `npm start` is the words of that
- *  script after its build, and `npm test` runs one file, since running all of them would run this one again. A command
+ *  instead of 5300 and 5301, `npx conclave` is the file from which tools/bundle.ts makes the one that package.json's `bin` names,
+ *  `npm start` is the words of that script after its build, and `npm test` runs one file, since running all of them would run this one again. A command
  *  that is not listed here fails the test. */
 import { cpSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import test, { type ExecutionContext } from 'ava'
+import { ENTRIES } from '../tools/bundle.ts'
 import {
   commandFile,
   conclave,
@@ -36,7 +37,7 @@ function commands(): string[] {
 /** `npm start` builds, then serves: those words in a copy of the examples. */
 function startExamples(t: ExecutionContext): Promise<ServeProcess> {
   const [build, start] = manifest.scripts.start.split(' && ')
-  t.is(build, 'tsc')
+  t.is(build, 'npm run build')
   t.true(start!.startsWith(COMMAND), start)
   const cwd = temporaryDirectory(t)
   const unsigned = (source: string): boolean => !source.includes('.conclave')
@@ -59,7 +60,8 @@ test('every command of README is run by a test of this file', t => {
   t.deepEqual(others, NPM)
   t.is(commands().filter(line => line.startsWith('dig ')).length, 2)
   t.is(commands().filter(line => line.startsWith(`${NPX}serve `)).length, 2)
-  t.is(join(projectRoot, manifest.bin.conclave), commandFile)
+  t.is(manifest.bin.conclave, 'dist/bundle/main.js')
+  t.is(join(projectRoot, 'dist', ENTRIES['main']!.replace(/\.ts$/, '.js')), commandFile)
 })
 
 test('npm start, and the dig lines', async t => {
@@ -144,7 +146,7 @@ test('the configuration of README is checked and served; ports are free ones', a
 
 test('npm test: its script is there and ends with the counts', async t => {
   const [build, words] = manifest.scripts.test.split(' && ')
-  t.is(build, 'tsc')
+  t.is(build, 'npm run build')
   t.is(words, 'node dist/test/run.js')
   const file = 'dist/test/base/file-lock.test.js'
   const { code, out } = await run(process.execPath, ['dist/test/run.js', file], { cwd: projectRoot })

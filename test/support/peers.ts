@@ -27,6 +27,8 @@ export interface ServerOptions {
   readonly threads?: number
   /** Sign what the files hold, with one new P-256 key a zone, and follow their changes. */
   readonly signing?: boolean
+  /** Of ours: the file of the command, by default `dist/cli/main.js`. */
+  readonly program?: string
 }
 
 export interface Peer {
@@ -174,7 +176,14 @@ export async function startConclave(zones: readonly ZoneFile[], options: ServerO
   const directory = temporaryDirectory('serve', zones)
   const port = await freePort()
   const command = fileURLToPath(new URL('../../cli/main.js', import.meta.url))
-  const words = [process.execPath, command, 'serve', '--listen', `127.0.0.1@${port}`, '--json']
+  const words = [
+    process.execPath,
+    options.program ?? command,
+    'serve',
+    '--listen',
+    `127.0.0.1@${port}`,
+    '--json',
+  ]
   words.push('--state', join(directory, 'state'), '--workers', String(options.threads ?? 1))
   if (options.signing !== true) words.push('--no-sign')
   return startServer('Conclave', [...words, directory], directory, port, zones)
