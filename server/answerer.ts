@@ -9,6 +9,7 @@
  *  I2  `answer` never throws; a bug inside costs one SERVFAIL and one count. */
 
 import { resolve, TYPE_SOA } from './answer.ts'
+import { AnswerCache } from './answer-cache.ts'
 import { AnswerState } from './answer-state.ts'
 import {
   COUNTER_BUGS,
@@ -30,7 +31,7 @@ import {
   TRANSPORT_UDP,
   type Transport,
 } from './counters.ts'
-import { NOT_A_QUERY, readQuery } from './query.ts'
+import { FLAG_TC, NOT_A_QUERY, readQuery } from './query.ts'
 import {
   EDE_NONE,
   edeOf,
@@ -42,6 +43,7 @@ import {
   FAILURE_QUERY_TYPE,
   FAILURE_UNSUPPORTED,
   RCODE_NOERROR,
+  RCODE_SERVFAIL,
   rcodeOf,
 } from './rcode.ts'
 import { verifyTsig } from './tsig.ts'
@@ -94,6 +96,8 @@ export interface AnswererOptions {
   readonly keyring?: KeyringSource
   /** Seconds since the Unix epoch; default the system's clock. */
   readonly now?: () => number
+  /** Keep answers that are asked for again (answer-cache.ts); default no. */
+  readonly cache?: boolean
 }
 
 export interface Answerer {
@@ -112,6 +116,11 @@ export interface Answerer {
 const UDP_OCTETS_MIN = 512
 /** RFC 1035 §4.2.2: two octets of length. */
 const STREAM_OCTETS_MAX = 65_535
+
+/** What statistics tell of a response, beside what stands in it. */
+const KIND_REFERRAL = 1
+const KIND_NODATA = 2
+const KIND_WILDCARD = 4
 
 const NO_KEYS = new TsigKeyring([])
 
@@ -139,6 +148,9 @@ class ThreadAnswerer implements Answerer {
   readonly #onBug: ((error: unknown) => void) | undefined
   readonly #keyring: KeyringSource
   readonly #now: () => number
+  readonly #cache: AnswerCache | undefined
+  /** KIND_* of the last response. */
+  #kinds = 0
 
   constructor(reader: SnapshotReader, options: AnswererOptions) {
     this.#reader = reader
@@ -146,6 +158,7 @@ class ThreadAnswerer implements Answerer {
     this.#onBug = options.onBug
     this.#keyring = options.keyring ?? { current: () => NO_KEYS }
     this.#now = options.now ?? (() => Date.now() / 1000)
+    this.#cache = options.cache === true ? new AnswerCache() : undefined
     this.counters = options.counters ?? new Float64Array(COUNTERS)
     const wanted = options.udpOctetsMax ?? UDP_OCTETS_DEFAULT
     this.#udpOctetsMax = Math.max(UDP_OCTETS_MIN, Math.min(UDP_OCTETS_MAX, wanted))
@@ -154,6 +167,7 @@ class ThreadAnswerer implements Answerer {
   begin(): void {
     this.#state.catalogueRoot = this.#reader.announce()
     this.#state.views.use(this.#reader.version)
+    this.#cache?.use(this.#reader.version)
   }
 
   end(): void {
@@ -182,7 +196,23 @@ class ThreadAnswerer implements Answerer {
     if (state.query.tsigAt !== 0 && failure !== FAILURE_MALFORMED) {
       return this.#respondSigned(failure, transport, octetsMax, out)
     }
-    return this.#respondTo(failure, transport, octetsMax, out)
+    if (this.#cache === undefined || failure !== FAILURE_NONE) {
+      return this.#respondTo(failure, transport, octetsMax, out)
+    }
+    return this.#respondFrom(this.#cache, transport, octetsMax, out)
+  }
+
+  /** The response as it was given before; else a new one, which is kept unless it tells of a failure of ours. */
+  #respondFrom(cache: AnswerCache, transport: Transport, octetsMax: number, out: Uint8Array): number {
+    const { query } = this.#state
+    const known = cache.answer(query, octetsMax, out)
+    if (known > 0) {
+      this.#kinds = cache.kinds
+      return known
+    }
+    const length = this.#respondTo(FAILURE_NONE, transport, octetsMax, out)
+    if (length > 0 && (out[3]! & 15) !== RCODE_SERVFAIL) cache.keep(query, out, length, this.#kinds)
+    return length
   }
 
   /** What is wrong with the query so far is known; a response gets `octetsMax` octets at most. */
@@ -244,12 +274,14 @@ class ThreadAnswerer implements Answerer {
   }
 
   #finish(): number {
-    const { response, query, rcode, authoritative } = this.#state
+    const { response, query, rcode, authoritative, referral, noData, wildcard } = this.#state
+    this.#kinds = (referral ? KIND_REFERRAL : 0) | (noData ? KIND_NODATA : 0) | (wildcard ? KIND_WILDCARD : 0)
     // RFC 1034 §3.7.1: an answer to class ANY is not authoritative, since other classes may have more.
     return response.finish(rcode, authoritative && query.class === CLASS_IN, EDE_NONE, this.#udpOctetsMax)
   }
 
   #fail(failure: number): number {
+    this.#kinds = 0
     return this.#state.response.finish(rcodeOf(failure), false, edeOf(failure), this.#udpOctetsMax)
   }
 
@@ -261,16 +293,17 @@ class ThreadAnswerer implements Answerer {
 
   #count(out: Uint8Array, length: number): void {
     const { counters } = this
-    const { query, response, rcode, referral, noData, wildcard } = this.#state
+    const { query } = this.#state
+    const kinds = this.#kinds
     counters[COUNTER_RESPONSE_OCTETS]! += length
     counters[COUNTER_RCODES + (query.edns && query.ednsVersion !== 0 ? 16 : out[3]! & 15)]!++
     if (query.edns) counters[COUNTER_EDNS]!++
     if (query.dnssecOk) counters[COUNTER_DNSSEC_OK]!++
-    if (response.truncated) counters[COUNTER_TRUNCATED]!++
-    if ((out[3]! & 15) !== rcode) return
-    if (referral) counters[COUNTER_REFERRALS]!++
-    if (noData) counters[COUNTER_NODATA]!++
-    if (wildcard) counters[COUNTER_WILDCARDS]!++
+    if ((out[2]! & FLAG_TC) !== 0) counters[COUNTER_TRUNCATED]!++
+    if (kinds === 0) return
+    if ((kinds & KIND_REFERRAL) !== 0) counters[COUNTER_REFERRALS]!++
+    if ((kinds & KIND_NODATA) !== 0) counters[COUNTER_NODATA]!++
+    if ((kinds & KIND_WILDCARD) !== 0) counters[COUNTER_WILDCARDS]!++
   }
 }
 

@@ -19,7 +19,7 @@ export async function openAnswerer(
   handle: StoreHandle,
   settings: AnswererSettings,
   counters: Float64Array,
-  signed: Pick<AnswererOptions, 'keyring' | 'now'> = {},
+  own: Pick<AnswererOptions, 'keyring' | 'now' | 'cache'> = {},
 ): Promise<OpenedAnswerer> {
   if (settings.module !== undefined) {
     const other = (await import(settings.module)) as { openAnswerer: typeof openAnswerer }
@@ -27,6 +27,6 @@ export async function openAnswerer(
   }
   const reader = new StoreReader(handle)
   const { udpOctetsMax } = settings
-  const options = { counters, ...signed, ...(udpOctetsMax === undefined ? {} : { udpOctetsMax }) }
+  const options = { counters, ...own, ...(udpOctetsMax === undefined ? {} : { udpOctetsMax }) }
   return { answerer: createAnswerer(reader, options), slot: reader.slot }
 }

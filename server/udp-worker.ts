@@ -14,7 +14,10 @@ async function main(data: WorkerData): Promise<void> {
   const control = new Int32Array(data.control)
   const keyring = new ThreadKeyring(data.keys, parentPort, control)
   const counters = countersOf(data.counters)
-  const { answerer, slot } = await openAnswerer(data.handle, data.settings, counters, { keyring })
+  const { answerer, slot } = await openAnswerer(data.handle, data.settings, counters, {
+    keyring,
+    cache: true,
+  })
   parentPort.postMessage({ slot } satisfies WorkerReport)
   const stopping = (): boolean => {
     // Keys that were replaced do not stay until the next signed query.
