@@ -5,7 +5,7 @@
  *  I2  NSEC3 records, which have a tree of their own once a version is built, follow behind all names, by hash.
  *  I3  Text comes in chunks of octets, so that a zone of any size needs no memory of its size. */
 
-import { type Name, nameToText, writeLabelsOfKey } from './name.ts'
+import { type Name, writeLabelsOfKey } from './name.ts'
 import {
   findRRset,
   firstRRsetAt,
@@ -58,16 +58,17 @@ export function* printZone(
 class Printer {
   readonly text: TextOctets
   readonly #apex: Name
-  readonly #apexText: Uint8Array
-  /** The owner of the node being printed, its text with the tab behind, and a name on the way to it. */
-  readonly #owner: TextOctets
+  /** The owner of the node being printed. */
   readonly #name = new Uint8Array(1024)
+  /** Where, in the text, the last line of this owner starts, and in it owner and class end; −1: there is none yet. */
+  #lineStart = -1
+  #ownerEnd = 0
+  #classEnd = 0
+  #ttl = 0
 
   constructor(apex: Name, options: RdataTextOptions) {
     this.text = new TextOctets(CHUNK_ROOM, options)
-    this.#owner = new TextOctets(2048, options)
     this.#apex = apex
-    this.#apexText = Buffer.from(nameToText(apex))
   }
 
   name(cursor: TreeCursor): void {
@@ -81,12 +82,10 @@ class Printer {
   }
 
   hash(cursor: TreeCursor): void {
-    const octets = encodeBase32Hex(cursor.key, 0, cursor.loadKey(), this.#name, 0)
-    this.#owner.at = 0
-    this.#owner.copy(this.#name, octets)
-    this.#owner.ascii('.')
-    if (this.#apex[0] !== 0) this.#owner.copy(this.#apexText)
-    this.#owner.ascii('\t')
+    const octets = encodeBase32Hex(cursor.key, 0, cursor.loadKey(), this.#name, 1)
+    this.#name[0] = octets - 1
+    this.#name.set(this.#apex, octets)
+    this.#lineStart = -1
     this.#rrsets(cursor.bytes, cursor.valueStart, -1)
   }
 
@@ -103,9 +102,29 @@ class Printer {
       name.set(bytes.subarray(start, start + length))
     }
     name.set(this.#apex, length)
-    this.#owner.at = 0
-    this.#owner.name(name, 0)
-    this.#owner.ascii('\t')
+    this.#lineStart = -1
+  }
+
+  /** What a line begins with: owner, TTL and class with the tabs between; as much as is the same from the line before. */
+  #head(ttl: number): void {
+    const { text } = this
+    const start = text.at
+    if (this.#lineStart < 0 || ttl !== this.#ttl) {
+      if (this.#lineStart >= 0) text.again(this.#lineStart, this.#ownerEnd)
+      else {
+        text.name(this.#name, 0)
+        text.ascii('\t')
+      }
+      this.#ownerEnd = text.at
+      text.decimal(ttl)
+      text.ascii('\tIN\t')
+      this.#ttl = ttl
+    } else {
+      text.again(this.#lineStart, this.#classEnd)
+      this.#ownerEnd += start - this.#lineStart
+    }
+    this.#classEnd = text.at
+    this.#lineStart = start
   }
 
   #rrsets(octets: Uint8Array, start: number, without: number): void {
@@ -123,9 +142,7 @@ class Printer {
     for (let at = rrsetAt + RRSET_HEADER_OCTETS; at < end; ) {
       const rdata = at + RECORD_HEADER_OCTETS
       const type = u16(octets, at + 2)
-      text.copy(this.#owner.octets, this.#owner.at)
-      text.decimal(u32(octets, at + 6))
-      text.copy(CLASS)
+      this.#head(u32(octets, at + 6))
       text.type(type)
       text.room(1)
       text.octets[text.at++] = TAB
@@ -136,5 +153,3 @@ class Printer {
     }
   }
 }
-
-const CLASS = Buffer.from('\tIN\t')
