@@ -47,7 +47,7 @@ export async function gateFaults(
   const keys = zoneKeysOf(rrsetOfType(apex, TYPE.DNSKEY)?.rdata ?? [])
   const unpublished = zoneKeysOf(plan.unpublishedKeys())
   const rules = { canonicalApex, keys, unpublished, at: undefined, validForSeconds: 0 }
-  const rrsigs = new RrsigChecker(rules, faults, () => {})
+  const rrsigs = new RrsigChecker(rules, faults)
   const facts = { store, roots, canonicalApex, soa: source.soa, nsec3param: chainOf(apex, roots) }
   const checker = new ZoneChecker(facts, faults, rrsigs)
   checkReady(input.apex, plan, keys, faults)

@@ -11,6 +11,8 @@ import {
   decodeNode,
   decodeTypes,
   findRRset,
+  firstRRsetAt,
+  lowerCase,
   type Name,
   NODE_APEX,
   NODE_CASE,
@@ -21,13 +23,18 @@ import {
   NODE_WILDCARD_CHILD,
   type NodeRRset,
   nameLengthAt,
+  nextRRsetAt,
+  parentKeyLength,
+  RECORD_HEADER_OCTETS,
+  RRSET_HEADER_OCTETS,
   type Store,
-  sameName,
   type TreeCursor,
   TYPE,
   typeToText,
+  u16,
+  u32,
 } from '../zones/index.ts'
-import { denialTtl, writeOwner } from './nsec.ts'
+import { denialTtl, nodeTypes, writeOwner } from './nsec.ts'
 import { decodeNsec3, FLAG_OPT_OUT, HASH_OCTETS, NSEC3_SHA1, nsec3Hash } from './nsec3.ts'
 import { APEX_KEY, currentKey, type KeyRange, keyAfter, labelsOfKey, startsWith } from './ranges.ts'
 import type { RrsigChecker } from './rrsig-check.ts'
@@ -58,8 +65,10 @@ export class ZoneChecker {
   #matched = 0
   #occluder: Uint8Array | undefined
   #previous: Uint8Array | undefined
-  /** The authoritative name whose NSEC waits for its successor. */
-  #waiting: { key: Uint8Array; next: Uint8Array } | undefined
+  /** The authoritative name whose NSEC waits for its successor, and where the NSEC's next name stands. */
+  #waiting: Uint8Array | undefined
+  #next: Uint8Array = APEX_KEY
+  #nextAt = 0
 
   constructor(facts: ZoneFacts, faults: ZoneFaults, rrsigs: RrsigChecker) {
     this.#facts = facts
@@ -81,10 +90,11 @@ export class ZoneChecker {
     while (placed && !this.#faults.list.full) {
       const key = currentKey(cursor).slice()
       if (range.end !== undefined && compareOctets(key, range.end) >= 0) break
-      const node = cursor.bytes.slice(cursor.valueStart, cursor.valueEnd)
+      // The tree stays as it is, so octets stay good when the cursor moves on.
+      const { bytes, valueStart } = cursor
       placed = cursor.next()
-      const hasDescendant = placed && startsWith(currentKey(cursor), key)
-      this.#name(key, node, hasDescendant)
+      const hasDescendant = placed && isBelow(cursor, key)
+      this.#name(key, bytes, valueStart, hasDescendant)
       this.#previous = key
       if (this.#turns.due()) await this.#turns.take()
     }
@@ -117,26 +127,31 @@ export class ZoneChecker {
     }
   }
 
-  #name(key: Uint8Array, node: Uint8Array, hasDescendant: boolean): void {
+  #name(key: Uint8Array, octets: Uint8Array, start: number, hasDescendant: boolean): void {
     const spot: ZoneSpot = { kind: 'name', key }
     const apex = key.length === 0
     if (this.#occluder !== undefined && !startsWith(key, this.#occluder)) this.#occluder = undefined
     const occluded = this.#occluder !== undefined
-    const { rrsets } = decodeNode(node)
-    const types = rrsets.filter(({ rdata }) => rdata.length > 0).map(({ type }) => type)
+    const types = nodeTypes(octets, start)
     const cut = !occluded && !apex && types.includes(TYPE.NS)
     const dname = !occluded && !cut && types.includes(TYPE.DNAME)
-    this.#annotation(spot, key, node, { occluded, cut, dname, empty: rrsets.length === 0, hasDescendant })
-    for (const rrset of rrsets) {
-      const { type } = rrset
+    const kind = occluded ? NODE_OCCLUDED : cut ? NODE_DELEGATION : dname ? NODE_DNAME : 0
+    this.#annotation(spot, key, octets, start, kind, hasDescendant)
+    let at = firstRRsetAt(octets, start)
+    for (let left = octets[start + 2]!; left > 0; left--) {
+      const type = u16(octets, at)
       // RFC 4035 §2.2: at a cut only DS and NSEC are the parent's.
       const signed = !occluded && (!cut || type === TYPE.DS || type === TYPE.NSEC)
-      this.#rrsigs.rrset(spot, rrset, signed)
+      this.#rrsigs.rrset(spot, octets, at, signed)
+      at = nextRRsetAt(octets, at)
     }
     if (types.includes(TYPE.NSEC3))
       this.#faults.add('nsec3-extra', spot, TYPE.NSEC3, 'found an NSEC3 outside of the chain')
-    if (this.#facts.nsec3param === undefined) this.#nsec(spot, key, rrsets, types, occluded, cut)
-    else this.#nsec3(spot, key, rrsets, types, occluded, cut)
+    const empty = octets[start + 2] === 0
+    if (this.#facts.nsec3param === undefined) {
+      const nsecAt = types.includes(TYPE.NSEC) ? findRRset(octets, start, TYPE.NSEC) : -1
+      this.#nsec(spot, key, octets, nsecAt, types, occluded || empty, cut)
+    } else this.#nsec3(spot, key, empty, types, occluded, cut)
     if (cut || dname) this.#occluder = key
   }
 
@@ -144,31 +159,29 @@ export class ZoneChecker {
   #annotation(
     spot: ZoneSpot,
     key: Uint8Array,
-    node: Uint8Array,
-    is: { occluded: boolean; cut: boolean; dname: boolean; empty: boolean; hasDescendant: boolean },
+    octets: Uint8Array,
+    start: number,
+    kind: number,
+    hasDescendant: boolean,
   ): void {
-    const wildcard = !is.occluded && is.hasDescendant && this.#hasNode([...key, 0x2a, 0])
+    const occluded = kind === NODE_OCCLUDED
+    const empty = octets[start + 2] === 0
+    const wildcard = !occluded && hasDescendant && this.#hasNode([...key, 0x2a, 0])
     const expected =
       (key.length === 0 ? NODE_APEX : 0) |
-      (is.occluded ? NODE_OCCLUDED : 0) |
-      (is.cut ? NODE_DELEGATION : 0) |
-      (is.dname ? NODE_DNAME : 0) |
-      (is.empty ? NODE_EMPTY_NON_TERMINAL : 0) |
+      kind |
+      (empty ? NODE_EMPTY_NON_TERMINAL : 0) |
       (wildcard ? NODE_WILDCARD_CHILD : 0)
-    const found = node[0]! & ~NODE_CASE
+    const found = octets[start]! & ~NODE_CASE
     if (found !== expected) {
       this.#faults.add('annotation', spot, undefined, `found the flags ${found}; expected ${expected}`)
     }
-    const cutLabels = is.occluded ? labelsOfKey(this.#occluder!) : 0
-    if (node[1] !== cutLabels) {
-      this.#faults.add(
-        'annotation',
-        spot,
-        undefined,
-        `found ${node[1]} labels of a cut; expected ${cutLabels}`,
-      )
+    const cutLabels = occluded ? labelsOfKey(this.#occluder!) : 0
+    if (octets[start + 1] !== cutLabels) {
+      const what = `found ${octets[start + 1]} labels of a cut; expected ${cutLabels}`
+      this.#faults.add('annotation', spot, undefined, what)
     }
-    if (is.empty && !is.hasDescendant) {
+    if (empty && !hasDescendant) {
       this.#faults.add('annotation', spot, undefined, 'found an empty name with nothing below it')
     }
     const parent = parentLength(key)
@@ -181,38 +194,46 @@ export class ZoneChecker {
     return this.#ahead.find(this.#facts.roots.namesRoot, Uint8Array.from(key), 0, key.length)
   }
 
+  /** `nsecAt`: of the NSEC RRset, or −1; `without`: no name is authoritative here. */
   #nsec(
     spot: ZoneSpot,
     key: Uint8Array,
-    rrsets: readonly NodeRRset[],
+    octets: Uint8Array,
+    nsecAt: number,
     types: readonly number[],
-    occluded: boolean,
+    without: boolean,
     cut: boolean,
   ): void {
-    const nsec = rrsets.find(({ type, rdata }) => type === TYPE.NSEC && rdata.length > 0)
-    if (occluded || rrsets.length === 0) {
-      if (nsec !== undefined)
+    if (without) {
+      if (nsecAt >= 0)
         this.#faults.add('nsec-extra', spot, TYPE.NSEC, 'found an NSEC where no name is authoritative')
       return
     }
     this.#arrive(key)
-    if (nsec === undefined) {
+    if (nsecAt < 0) {
       this.#faults.add('nsec-missing', spot, TYPE.NSEC, 'found no NSEC; expected one')
       return
     }
-    if (nsec.rdata.length > 1) {
-      this.#faults.add('nsec-extra', spot, TYPE.NSEC, `found ${nsec.rdata.length} NSEC records; expected one`)
+    const records = u16(octets, nsecAt + 4)
+    if (records > 1) {
+      this.#faults.add('nsec-extra', spot, TYPE.NSEC, `found ${records} NSEC records; expected one`)
     }
-    this.#ttl(spot, nsec)
-    const rdata = nsec.rdata[0]!
-    const nextOctets = nameLengthAt(rdata, 0)
+    const record = nsecAt + RRSET_HEADER_OCTETS
+    this.#ttl(spot, TYPE.NSEC, u32(octets, record + 6))
+    const rdata = record + RECORD_HEADER_OCTETS
+    const end = rdata + u16(octets, record + 10)
+    const nextOctets = nameLengthAt(octets, rdata, end)
     if (nextOctets < 0) {
       this.#faults.add('nsec-next', spot, TYPE.NSEC, 'found a next name that is not whole')
       return
     }
-    this.#waiting = { key, next: rdata.slice(0, nextOctets) }
-    const expected = types.filter(type => !cut || type === TYPE.NS || type === TYPE.DS || type === TYPE.NSEC)
-    this.#bitmap('nsec-bitmap', spot, TYPE.NSEC, rdata, nextOctets, [...expected, TYPE.RRSIG])
+    this.#waiting = key
+    this.#next = octets
+    this.#nextAt = rdata
+    const listed = cut
+      ? types.filter(type => type === TYPE.NS || type === TYPE.DS || type === TYPE.NSEC)
+      : types
+    this.#bitmap('nsec-bitmap', spot, TYPE.NSEC, octets, rdata + nextOctets, end, listed, true)
   }
 
   /** The chain comes to that authoritative name. */
@@ -220,18 +241,21 @@ export class ZoneChecker {
     const waiting = this.#waiting
     this.#waiting = undefined
     if (waiting === undefined) return
-    const length = writeOwner(key, this.#facts.canonicalApex, this.#owner)
-    const expected = this.#owner.subarray(0, length)
-    if (sameName(waiting.next, expected)) return
+    const expected = this.#owner
+    const length = writeOwner(key, this.#facts.canonicalApex, expected)
+    const [next, nextAt] = [this.#next, this.#nextAt]
+    let at = 0
+    while (at < length && lowerCase[next[nextAt + at]!] === lowerCase[expected[at]!]) at++
+    if (at === length) return
     const text = this.#faults.ownerText({ kind: 'name', key })
     const what = `the NSEC does not point at the next name; expected ${text}`
-    this.#faults.add('nsec-next', { kind: 'name', key: waiting.key }, TYPE.NSEC, what)
+    this.#faults.add('nsec-next', { kind: 'name', key: waiting }, TYPE.NSEC, what)
   }
 
   #nsec3(
     spot: ZoneSpot,
     key: Uint8Array,
-    rrsets: readonly NodeRRset[],
+    empty: boolean,
     types: readonly number[],
     occluded: boolean,
     cut: boolean,
@@ -244,8 +268,7 @@ export class ZoneChecker {
     const hash = nsec3Hash(this.#owner.subarray(0, length), parametersOf(nsec3param!))
     if (!this.#hashes.find(roots.nsec3Root, hash, 0, HASH_OCTETS)) {
       // RFC 5155 §7.1: with opt-out, insecure delegations and what leads only to them may have none.
-      const insecure =
-        (cut && !types.includes(TYPE.DS)) || (rrsets.length === 0 && !this.#hasSecureDescendant(key))
+      const insecure = (cut && !types.includes(TYPE.DS)) || (empty && !this.#hasSecureDescendant(key))
       if (insecure && this.#coveredByOptOut()) return
       this.#faults.add('nsec3-missing', spot, TYPE.NSEC3, 'found no NSEC3 for the name; expected one')
       return
@@ -255,10 +278,10 @@ export class ZoneChecker {
     const nsec3 = decodeNode(cursor.bytes, cursor.valueStart).rrsets[0]?.rdata[0]
     const fields = nsec3 === undefined ? undefined : decodeNsec3(nsec3)
     if (fields === undefined) return
-    const expected = cut ? types.filter(type => type === TYPE.NS || type === TYPE.DS) : [...types]
+    const listed = cut ? types.filter(type => type === TYPE.NS || type === TYPE.DS) : types
     const signed = cut ? types.includes(TYPE.DS) : types.length > 0
-    if (signed) expected.push(TYPE.RRSIG)
-    this.#bitmap('nsec3-bitmap', spot, TYPE.NSEC3, fields.bitmap, 0, expected)
+    const { bitmap } = fields
+    this.#bitmap('nsec3-bitmap', spot, TYPE.NSEC3, bitmap, 0, bitmap.length, listed, signed)
   }
 
   /** Whether the NSEC3 before the hash that was just sought has the opt-out flag. */
@@ -296,8 +319,8 @@ export class ZoneChecker {
       this.#faults.add('nsec3-parameters', spot, TYPE.NSEC3, 'found other than one whole NSEC3')
       return
     }
-    this.#rrsigs.rrset(spot, rrset, true)
-    this.#ttl(spot, rrset)
+    this.#rrsigs.rrset(spot, cursor.bytes, firstRRsetAt(cursor.bytes, cursor.valueStart), true)
+    this.#ttl(spot, TYPE.NSEC3, rrset.ttl)
     const wanted = parametersOf(nsec3param!)
     const same =
       fields.algorithm === NSEC3_SHA1 &&
@@ -336,30 +359,64 @@ export class ZoneChecker {
     }
   }
 
+  /** `listed`: types, ascending; `signed`: and RRSIG. */
   #bitmap(
     rule: 'nsec-bitmap' | 'nsec3-bitmap',
     spot: ZoneSpot,
     type: number,
     octets: Uint8Array,
     start: number,
-    expected: readonly number[],
+    end: number,
+    listed: readonly number[],
+    signed: boolean,
   ): void {
-    const sorted = [...expected].sort((a, b) => a - b)
-    const encoding = checkTypes(octets, start, octets.length)
-    if (typeof encoding === 'string') {
-      this.#faults.add(rule, spot, type, encoding)
+    const encoding = checkTypes(octets, start, end)
+    if (typeof encoding !== 'number') {
+      const what = `found ${encoding.found}; expected ${encoding.expected}`
+      this.#faults.add(rule, spot, type, what)
       return
     }
-    const found = decodeTypes(octets, start, octets.length)
-    if (found.length === sorted.length && found.every((one, index) => one === sorted[index])) return
-    this.#faults.add(rule, spot, type, `found the types ${listOf(found)}; expected ${listOf(sorted)}`)
+    if (listsExactly(octets, start, end, listed, signed)) return
+    const expected = signed ? [...listed, TYPE.RRSIG].sort((a, b) => a - b) : listed
+    const found = decodeTypes(octets, start, end)
+    this.#faults.add(rule, spot, type, `found the types ${listOf(found)}; expected ${listOf(expected)}`)
   }
 
   // RFC 9077 updates older zones that are no less valid: a warning.
-  #ttl(spot: ZoneSpot, { type, ttl }: NodeRRset): void {
+  #ttl(spot: ZoneSpot, type: number, ttl: number): void {
     if (ttl === this.#denialTtl) return
     this.#faults.add('denial-ttl', spot, type, `found the TTL ${ttl}; expected ${this.#denialTtl}`, 'warning')
   }
+}
+
+/** Whether type bit maps, which are well formed, list the types and, if signed, RRSIG. */
+function listsExactly(
+  octets: Uint8Array,
+  start: number,
+  end: number,
+  listed: readonly number[],
+  signed: boolean,
+): boolean {
+  let next = 0
+  let rrsig = !signed
+  for (let window = start; window < end; window += 2 + octets[window + 1]!) {
+    const first = octets[window]! << 8
+    const mapEnd = window + 2 + octets[window + 1]!
+    for (let at = window + 2; at < mapEnd; at++) {
+      for (let bit = 0, map = octets[at]!; map !== 0; bit++, map = (map << 1) & 0xff) {
+        if ((map & 0x80) === 0) continue
+        const type = first | ((at - window - 2) << 3) | bit
+        if (type === listed[next]) next++
+        else if (type === TYPE.RRSIG && !rrsig) rrsig = true
+        else return false
+      }
+    }
+  }
+  return next === listed.length && rrsig
+}
+
+function isBelow(cursor: TreeCursor, key: Uint8Array): boolean {
+  return cursor.loadKey() >= key.length && startsWith(cursor.key, key)
 }
 
 function parametersOf(nsec3param: Uint8Array): { iterations: number; salt: Uint8Array } {
@@ -371,7 +428,7 @@ function parametersOf(nsec3param: Uint8Array): { iterations: number; salt: Uint8
 
 /** Octets of the parent's key. */
 function parentLength(key: Uint8Array): number {
-  return key.length < 2 ? 0 : key.lastIndexOf(0, key.length - 2) + 1
+  return key.length === 0 ? 0 : parentKeyLength(key)
 }
 
 function listOf(types: readonly number[]): string {

@@ -468,11 +468,7 @@ async function rulesFound(
   const faults = new ZoneFaults(canonicalApex)
   const node = apexNode(zone.store, roots.namesRoot)!
   const keys = zoneKeysOf(rrsetOfType(node, TYPE.DNSKEY)!.rdata)
-  const rrsigs = new RrsigChecker(
-    { canonicalApex, keys, at: undefined, validForSeconds: 0 },
-    faults,
-    () => {},
-  )
+  const rrsigs = new RrsigChecker({ canonicalApex, keys, at: undefined, validForSeconds: 0 }, faults)
   const facts = {
     store: zone.store,
     roots,
