@@ -1,6 +1,7 @@
 /** Zone files of a nameserver: from stable octets on disk to content, with what went wrong on the way.
  *
- *    watcher ─onStable─▶ a slot ─▶ parse + lint ─▶ life of its zone ─▶ published │ refused
+ *    watcher ─onStable─▶ a slot ─┬─▶ parse + lint ─────────────────────┬─▶ life of its zone ─▶ published │ refused
+ *                                └─▶ what differs, if that is little ──┘   (file-text.ts)
  *
  *  I1  Of one file one reading is under way; of those that come meanwhile only the newest is taken.
  *  I2  A reading that fails leaves the zone as it is served.
@@ -15,11 +16,13 @@ import { type Clock, ConclaveError, inTurns, type Logger } from '../base/index.t
 import {
   checkSteps,
   type Fault,
+  Landmarks,
   type Name,
   nameToText,
   type Store,
   type ZoneContent,
 } from '../zones/index.ts'
+import { type Copies, FileText, KEPT_OCTETS_MIN, partsOf } from './file-text.ts'
 import type { RefusedEvent } from './nameserver-types.ts'
 import { type Refusal, refusalOfError } from './refusal.ts'
 import { Slots } from './slots.ts'
@@ -30,6 +33,8 @@ import type { ZoneOutcome, ZoneSettings } from './zone-life-types.ts'
 
 export interface FileSourcesOptions {
   readonly store: Store
+  /** For copies of texts, on a disk where private things may lie. */
+  readonly directory: string
   readonly clock: Clock
   readonly log: Logger
   readonly watch: boolean
@@ -60,6 +65,7 @@ interface FileSource {
   settings: ZoneSettings
   origin?: Name
   life?: ZoneLife
+  readonly text: FileText
   newest?: StableRead
   reading?: Promise<void>
   /** Digest of content that loses more than half of the names, once seen (I3). */
@@ -82,10 +88,12 @@ export class FileSources {
   /** I5. */
   readonly #forgotten = new Set<string>()
   readonly #slots = new Slots(SLOTS)
+  readonly #copies: Copies
   #closed = false
 
   constructor(options: FileSourcesOptions) {
     this.#options = options
+    this.#copies = { store: options.store, directory: options.directory, count: 0 }
     if (!options.watch) return
     this.#watcher = watchSources({
       clock: options.clock,
@@ -192,6 +200,7 @@ export class FileSources {
     this.#files.delete(path)
     this.#watcher?.removeFile(path)
     this.#settle(file, { kind: 'unchanged' })
+    if (file.reading === undefined) file.text.close()
   }
 
   /** Files of a directory that was not followed are found again. */
@@ -250,14 +259,18 @@ export class FileSources {
     this.#closed = true
     await this.#watcher?.close()
     await Promise.all([...this.#files.values()].map(file => file.reading))
-    for (const file of this.#files.values()) this.#settle(file, { kind: 'unchanged' })
+    for (const file of this.#files.values()) {
+      this.#settle(file, { kind: 'unchanged' })
+      file.text.close()
+    }
   }
 
   #source(path: string): FileSource {
     const known = this.#files.get(path)
     if (known !== undefined) return known
     const settings = this.#directories.get(dirname(path)) ?? this.#options.settings
-    const file: FileSource = { path, settings, named: false, forgotten: false, waiting: [] }
+    const text = new FileText(this.#copies)
+    const file: FileSource = { path, settings, text, named: false, forgotten: false, waiting: [] }
     this.#files.set(path, file)
     return file
   }
@@ -292,7 +305,9 @@ export class FileSources {
     while (file.newest !== undefined && !this.#closed && !file.forgotten) {
       const slots = 1 + Math.floor(file.newest.octets.length / SLOT_OCTETS)
       await this.#slots.run(slots, () => this.#readNewest(file))
+      if (file.newest === undefined && !this.#closed && !file.forgotten) await file.text.keep()
     }
+    if (file.forgotten) file.text.close()
     // In the same turn as the test above, so that what comes next starts another reading.
     delete file.reading
   }
@@ -311,10 +326,13 @@ export class FileSources {
 
   /** Undefined: the content waits for a second reading. */
   async #read(file: FileSource, read: StableRead): Promise<ZoneOutcome | undefined> {
+    const quick = await this.#readEdit(file, read)
+    if (quick !== undefined) return quick
     const includes = new Map<string, SourceStamp | string>()
     const options = {
       file: file.path,
       ...(file.origin === undefined ? {} : { origin: file.origin }),
+      errorsOnly: true,
       read: (path: string) => {
         includes.set(path, path)
         const included = readSource(path)
@@ -322,13 +340,38 @@ export class FileSources {
         return included.octets
       },
     }
-    const text = { letGo: () => letGo(read.octets), again: () => octetsAgain(read) }
+    const landmarks = new Landmarks()
+    const octets = read.octets.length
+    const text = {
+      letGo: () => letGo(read.octets),
+      again: () => octetsAgain(read),
+      ...(octets < KEPT_OCTETS_MIN ? {} : { onLandmark: landmarks.note }),
+    }
     const outcome = await inTurns(checkSteps(this.#options.store, read.octets, options, text))
     this.#watcher?.setDependencies(file.path, [...includes.values()])
     if (outcome.kind === 'faults') {
       return this.#refuse(file, faultsRefusal(outcome.faults, this.#options.clock.now()))
     }
-    return this.#publish(file, outcome.content, digestOf([read, ...includes.values()]))
+    const { origin } = file
+    const parts = octets < KEPT_OCTETS_MIN ? undefined : partsOf(outcome.content, octets, landmarks)
+    const published = await this.#publish(file, outcome.content, digestOf([read, ...includes.values()]))
+    if (published === undefined || published.kind === 'refused') return published
+    if (parts === undefined) file.text.close()
+    else file.text.note(file.life!, read, parts, origin)
+    return published
+  }
+
+  /** Undefined: the text has to be read whole. */
+  async #readEdit(file: FileSource, read: StableRead): Promise<ZoneOutcome | undefined> {
+    const { life, path, text, origin } = file
+    if (life === undefined || this.#options.knows(life.apex) !== path) return undefined
+    const outcome = await text.publish(life, read, origin, 'file changed')
+    if (outcome === undefined) return undefined
+    this.#options.log.debug('a zone file was read where it differs', { file: path })
+    letGo(read.octets)
+    delete file.doubted
+    delete file.lastRefusal
+    return outcome
   }
 
   async #publish(file: FileSource, content: ZoneContent, digest: string): Promise<ZoneOutcome | undefined> {

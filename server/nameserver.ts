@@ -94,6 +94,7 @@ export class Nameserver extends EventEmitter<NameserverEvents> {
     })
     this.#files = new FileSources({
       store: this.#store,
+      directory: parts.state.directory,
       clock,
       log,
       watch: options.watch ?? true,
@@ -123,7 +124,7 @@ export class Nameserver extends EventEmitter<NameserverEvents> {
         this.#upkeep.published(life)
         this.#news.published(version)
       },
-      refused: (life, refusal, edits) => this.#zoneRefused(life, refusal, edits === 'all'),
+      refused: (life, refusal, edits) => this.#zoneRefused(life, refusal, edits !== 'refresh'),
       progress: (zone, signaturesMade) => this.#news.tell('progress', { zone, signaturesMade }),
     }
   }

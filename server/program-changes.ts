@@ -5,7 +5,7 @@
 import { ConclaveError } from '../base/index.ts'
 import type { Store } from '../zones/index.ts'
 import type { ChangeOutcome, ProgramZone } from './nameserver-types.ts'
-import { ChangeSet, type ServedNodes, type ZoneChange } from './program-zone.ts'
+import { ChangeSet, servedNodes, type ZoneChange } from './program-zone.ts'
 import { refusalError } from './refusal.ts'
 import type { ZoneLife } from './zone-life.ts'
 
@@ -49,7 +49,7 @@ export class ProgramChanges implements ProgramZone {
     const changes = new ChangeSet(
       this.#life.apex,
       this.#life.apexKey,
-      this.#served(),
+      servedNodes(this.#store, this.#life.record?.namesRoot ?? 0),
       this.#life.settings.signing !== undefined,
     )
     const taken: Asked[] = []
@@ -88,26 +88,5 @@ export class ProgramChanges implements ProgramZone {
       place: { zone: this.name },
       remedy: 'Give the whole zone anew, signed, or let it be signed here.',
     })
-  }
-
-  #served(): ServedNodes {
-    const root = this.#life.record?.namesRoot ?? 0
-    const store = this.#store
-    const reading = store.readTree()
-    return {
-      node: key => {
-        if (root === 0 || !reading.find(root, key, 0, key.length)) return undefined
-        return reading.bytes.slice(reading.valueStart, reading.valueEnd)
-      },
-      *below(key) {
-        const cursor = store.readTree()
-        let placed = root !== 0 && cursor.seekCeiling(root, key, 0, key.length)
-        for (; placed; placed = cursor.next()) {
-          const here = cursor.key.slice(0, cursor.loadKey())
-          if (Buffer.compare(here.subarray(0, key.length), key) !== 0) return
-          if (here.length > key.length) yield here
-        }
-      },
-    }
   }
 }

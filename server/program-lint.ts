@@ -91,7 +91,7 @@ export function checkPlace(zone: ProgramContent, owner: OwnerContent): void {
   }
 }
 
-function isCut({ key, rrsets }: OwnerContent): boolean {
+export function isCut({ key, rrsets }: OwnerContent): boolean {
   return key.length > 0 && rrsets.some(({ type }) => type === TYPE.NS)
 }
 

@@ -19,6 +19,7 @@ import {
   SOURCE_FOREIGN,
   SOURCE_PROGRAM,
   SOURCE_SIGNER,
+  type Store,
   TYPE,
   typeFromText,
 } from '../zones/index.ts'
@@ -26,6 +27,7 @@ import {
   changeFault,
   checkOwner,
   checkPlace,
+  isCut,
   type OwnerContent,
   type ProgramContent,
 } from './program-lint.ts'
@@ -96,6 +98,26 @@ export interface ServedNodes {
   below(key: Uint8Array): Iterable<Uint8Array>
 }
 
+/** The names tree `root` of the store; 0: nothing is served. */
+export function servedNodes(store: Store, root: number): ServedNodes {
+  const reading = store.readTree()
+  return {
+    node: key => {
+      if (root === 0 || !reading.find(root, key, 0, key.length)) return undefined
+      return reading.bytes.slice(reading.valueStart, reading.valueEnd)
+    },
+    *below(key) {
+      const cursor = store.readTree()
+      let placed = root !== 0 && cursor.seekCeiling(root, key, 0, key.length)
+      for (; placed; placed = cursor.next()) {
+        const here = cursor.key.slice(0, cursor.loadKey())
+        if (Buffer.compare(here.subarray(0, key.length), key) !== 0) return
+        if (here.length > key.length) yield here
+      }
+    },
+  }
+}
+
 /** Changes to one version of a zone, one after the other. */
 export class ChangeSet implements ProgramContent {
   readonly apex: Name
@@ -119,10 +141,28 @@ export class ChangeSet implements ProgramContent {
   /** Takes the change, or throws and takes nothing of it (I1).
    *  @throws ConclaveError */
   add(change: ZoneChange): void {
+    this.#take(() => [...this.#collect(change).values()].map(owner => this.#apply(owner)))
+  }
+
+  /** The same for owners as they are from now on.
+   *  @throws ConclaveError */
+  replace(edits: readonly ContentEdit[]): void {
+    const owners = edits.map(({ key, node }) => contentOf(key, node ?? undefined))
+    for (const owner of owners) checkOwner(owner, this.apex)
+    this.#take(() => owners)
+  }
+
+  #take(owners: () => readonly OwnerContent[]): void {
     this.#staged = new Map()
     try {
-      for (const [text, owner] of this.#collect(change)) this.#staged.set(text, this.#apply(owner))
-      for (const owner of this.#staged.values()) checkPlace(this, owner)
+      for (const owner of owners()) this.#staged.set(keyText(owner.key), owner)
+      for (const owner of this.#staged.values()) {
+        checkPlace(this, owner)
+        // Names that a zone cut has hidden are looked at for the first time.
+        if (isCut(this.#before(owner.key)) && !isCut(owner)) {
+          for (const below of this.below(owner.key)) checkPlace(this, below)
+        }
+      }
       for (const [text, owner] of this.#staged) this.#changed.set(text, owner)
     } finally {
       this.#staged = new Map()
@@ -140,8 +180,12 @@ export class ChangeSet implements ProgramContent {
   }
 
   owner(key: Uint8Array): OwnerContent {
+    return this.#staged.get(keyText(key)) ?? this.#before(key)
+  }
+
+  #before(key: Uint8Array): OwnerContent {
     const text = keyText(key)
-    const known = this.#staged.get(text) ?? this.#changed.get(text) ?? this.#read.get(text)
+    const known = this.#changed.get(text) ?? this.#read.get(text)
     if (known !== undefined) return known
     const read = contentOf(key, this.#served.node(key))
     this.#read.set(text, read)
@@ -209,7 +253,7 @@ function spellingOf(owner: Name, apex: Name): Uint8Array | undefined {
 }
 
 /** What the program has said of a name so far: no records of the signer, no signatures. */
-function contentOf(key: Uint8Array, node: Uint8Array | undefined): OwnerContent {
+export function contentOf(key: Uint8Array, node: Uint8Array | undefined): OwnerContent {
   if (node === undefined) return { key, rrsets: [] }
   const { rrsets, spelling } = decodeNode(node)
   const own = rrsets
@@ -236,10 +280,14 @@ function withRecord(
   const { type, rdata } = record
   const before = rrsets.find(rrset => rrset.type === type)
   const ttl = before === undefined || record.ttlSaid ? record.ttl : before.ttl
-  const single = type === TYPE.SOA || type === TYPE.CNAME || type === TYPE.DNAME
-  const old = single ? [] : (before?.rdata ?? [])
+  const old = isSingle(type) ? [] : (before?.rdata ?? [])
   const changed = { type, source: SOURCE_PROGRAM, ttl, rdata: inserted(type, old, rdata), signatures: [] }
   return [...rrsets.filter(rrset => rrset.type !== type), changed].sort((a, b) => a.type - b.type)
+}
+
+/** RFC 1035 §5.2, RFC 2181 §10.1, RFC 6672 §2.4: an owner has one record of these. */
+export function isSingle(type: number): boolean {
+  return type === TYPE.SOA || type === TYPE.CNAME || type === TYPE.DNAME
 }
 
 /** RFC 4034 §6.3: canonical order, each once. */

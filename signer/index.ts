@@ -1,9 +1,10 @@
 /** The public face of signer/: keys, signatures, signed versions of zones. */
 export * from './algorithms.ts'
+export { withSerial } from './apex.ts'
 export { type BindKeyOptions, BindKeyStore, writeBindPair } from './bind-keys.ts'
 export { buildVersion } from './build.ts'
 export * from './build-types.ts'
-export { isSignersType } from './content.ts'
+export { hasContent, isSignersType } from './content.ts'
 export { addZonemd } from './digest.ts'
 export * from './dnskey.ts'
 export { type ExplicitKey, type ExplicitKeyOptions, ExplicitKeyStore } from './explicit-keys.ts'
@@ -22,6 +23,7 @@ export {
   parseKeyBundles,
 } from './ksr-text.ts'
 export { fileNameOf } from './local-keys.ts'
+export { soaSerial } from './nsec.ts'
 export type { PendingSignature } from './pending.ts'
 export type { NamedTokenKey } from './pkcs11-keys.ts'
 export { PIN_VARIABLE, pinFromEnvironment, pinFromFile } from './pkcs11-pin.ts'
@@ -41,6 +43,7 @@ export {
   type SigningPolicy,
   signingPolicyOf,
 } from './policy.ts'
+export { rrsetOfType } from './previous.ts'
 export { type OpenQuorumStore, openQuorumStore } from './quorum-open.ts'
 export { type Decision, decide, nextAction } from './roll.ts'
 export { applyEvent, initialTimeline, settle, type ZoneBefore } from './roll-events.ts'
@@ -95,7 +98,7 @@ export { foreignKeysShown, type TakeoverTimeline, takeoverTimeline } from './tak
 export * from './timeline.ts'
 export { type LoadedKey, verifyingKey, verifySignature } from './verify-signature.ts'
 export { type VerifyOptions, type VerifyResult, verifyZone } from './verify-zone.ts'
-export { diffContent, greatestTtlOf } from './version-diff.ts'
+export { diffContent, greatestTtlOf, sameContent } from './version-diff.ts'
 export type { ZoneRule } from './zone-faults.ts'
 export { type HeldKeys, heldKeys, keysOfZone, oneStore, storeOfRole, type ZoneStores } from './zone-stores.ts'
 export { verifyZonemd, type ZonemdOutcome, zoneDigest } from './zonemd.ts'

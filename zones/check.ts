@@ -3,7 +3,7 @@
  *  I1  Content comes out exactly when no fault is an error; on errors nothing is left in the store. */
 
 import { atOnce, type Steps } from '../base/index.ts'
-import { type ContentOutcome, contentSteps, type ZoneContent } from './content.ts'
+import { type ContentOutcome, contentSteps, type TextReading, type ZoneContent } from './content.ts'
 import { type Fault, FaultList } from './fault.ts'
 import { type LintOptions, lint, lintSteps } from './lint.ts'
 import { canonicalName, type Name, nameToText } from './name.ts'
@@ -22,8 +22,7 @@ export function checkZone(
 }
 
 /** A text that is large enough to let it go when it has been read: places of lint's faults are then found in it again. */
-export interface LargeText {
-  letGo(): void
+export interface LargeText extends TextReading {
   /** Undefined: it is not to be had again as it was. */
   again(): Uint8Array | undefined
 }
@@ -35,7 +34,7 @@ export function* checkSteps(
   options: ParseOptions & LintOptions,
   large?: LargeText,
 ): Steps<ContentOutcome> {
-  const outcome = yield* contentSteps(store, text, options, () => large?.letGo())
+  const outcome = yield* contentSteps(store, text, options, large)
   if (outcome.kind === 'faults') return outcome
   const { content } = outcome
   const zone = { apex: content.apex, namesRoot: content.tree.root }

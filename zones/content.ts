@@ -55,20 +55,29 @@ export function readContent(store: Store, text: Uint8Array, options: ParseOption
   return atOnce(contentSteps(store, text, options))
 }
 
-/** The same in steps. `textRead` is called when the text is needed no more. */
+/** What whoever reads a large text is told on the way. */
+export interface TextReading {
+  /** The text is needed no more. */
+  letGo?(): void
+  readonly onLandmark?: NonNullable<ParseOptions['onLandmark']>
+}
+
+/** The same in steps. */
 export function* contentSteps(
   store: Store,
   text: Uint8Array,
   options: ParseOptions,
-  textRead?: () => void,
+  reading: TextReading = {},
 ): Steps<ContentOutcome> {
   const parseOptions = { ...options, ...(options.read === undefined ? {} : { read: readOnce(options.read) }) }
   const faults = new FaultList()
   const builder = new ContentBuilder(store.newTree(), SOURCE_FILE, faults)
   try {
     const sink = new ContentSink(builder, () => findApex(text, parseOptions))
-    const parsed = yield* parseSteps(text, parseOptions, sink)
-    textRead?.()
+    const { onLandmark } = reading
+    const told = onLandmark === undefined ? parseOptions : { ...parseOptions, onLandmark }
+    const parsed = yield* parseSteps(text, told, sink)
+    reading.letGo?.()
     faults.addAll(parsed.errors)
     faults.addAll(parsed.warnings)
     return yield* builder.finish(parsed.includes, { file: options.file })

@@ -8,6 +8,7 @@ export {
   readContent,
   type ZoneContent,
 } from './content.ts'
+export { type EditedOwner, editedOwners } from './edited-owners.ts'
 export { type Fault, FaultList, faultText, type Severity } from './fault.ts'
 export type { ReadFile } from './include.ts'
 export { RRSETS_PER_NAME_MAX, rrsetOctetsMax } from './limits.ts'
@@ -25,6 +26,15 @@ export * from './reading.ts'
 export { ERROR_RULES, faultOf, type RuleCode, WARNING_RULES } from './rules.ts'
 export * from './store/index.ts'
 export {
+  editSteps,
+  type KeptText,
+  Landmarks,
+  type TextEdit,
+  type TextPart,
+  type TextRecord,
+} from './text-parts.ts'
+export {
+  type LineContext,
   originOfFile,
   type ParseOptions,
   type ParseResult,

@@ -64,6 +64,23 @@ export interface ParseOptions {
   readonly origin?: Name
   /** Without it $INCLUDE is a fault. */
   readonly read?: ReadFile
+  /** The text is the rest of a zone file from a landmark on. */
+  readonly context?: LineContext
+  /** Told of a line in every LANDMARK_OCTETS of the zone file itself that has an owner of its own, by its offset: from
+   *  there on the text can be read without what is before it. */
+  readonly onLandmark?: (at: number, context: LineContext) => void
+  /** Default LANDMARK_OCTETS. */
+  readonly landmarkOctets?: number
+}
+
+/** What lines have settled for those after them, but for the owner. */
+export interface LineContext {
+  readonly origin: Name | undefined
+  /** Of $TTL, and of the last record that had one; −1: none. */
+  readonly ttlDefault: number
+  readonly ttlLast: number
+  /** Records that $GENERATE made. */
+  readonly generated: number
 }
 
 export interface ParseResult {
@@ -71,6 +88,8 @@ export interface ParseResult {
   readonly warnings: readonly Fault[]
   /** Paths of the files included, each once. */
   readonly includes: readonly string[]
+  /** At the end of the text. */
+  readonly after: LineContext
 }
 
 /** Reads a zone file, record by record. Throws nothing that the text could cause. */
@@ -90,6 +109,7 @@ export function* parseSteps(text: Uint8Array, options: ParseOptions, sink: Recor
     errors: faults.full ? faults.all().filter(isError) : errors,
     warnings,
     includes: parser.included,
+    after: parser.context,
   }
 }
 
@@ -111,12 +131,19 @@ export function originOfFile(file: string): Name | undefined {
 }
 
 const LINES_A_STEP = 2048
+const LANDMARK_OCTETS: number = 16 << 10
 const DOLLAR = 0x24
 const BACKSLASH = 0x5c
 /** readName may write a label and an origin beyond the longest name before it finds the name too long. */
 const NAME_SCRATCH_OCTETS = 4 * NAME_OCTETS_MAX
 /** Scratch of parsers that have ended; more than one only where a sink parses while it is called. */
 const scratchPool: Uint8Array[] = []
+
+/** Whether a line with that octet first has an owner. Others may, too; one is that of a byte order mark. */
+function beginsOwner(octet: number): boolean {
+  if (octet <= 0x20 || octet > 0x7e) return false
+  return octet !== DOLLAR && octet !== 0x3b && octet !== 0x28 && octet !== 0x29 && octet !== 0x22
+}
 
 /** A buffer for owners, with a view of each length made once. */
 interface OwnerScratch {
@@ -170,6 +197,9 @@ class ZoneParser implements RecordPlace {
   #ttlLast = -1
   #column = 0
   #generated = 0
+  readonly #onLandmark: ParseOptions['onLandmark']
+  readonly #landmarkOctets: number
+  #landmarkAt: number
 
   constructor(
     text: Uint8Array,
@@ -184,6 +214,20 @@ class ZoneParser implements RecordPlace {
     this.#scanner = new Scanner(text, options.file)
     this.#origin = options.origin ?? originOfFile(options.file)
     this.#includes = new Includes(options.file, options.read)
+    this.#onLandmark = options.onLandmark
+    this.#landmarkOctets = options.landmarkOctets ?? LANDMARK_OCTETS
+    this.#landmarkAt = options.onLandmark === undefined ? Number.MAX_SAFE_INTEGER : 0
+    const { context } = options
+    if (context === undefined) return
+    this.#origin = context.origin
+    this.#ttlDefault = context.ttlDefault
+    this.#ttlLast = context.ttlLast
+    this.#generated = context.generated
+  }
+
+  get context(): LineContext {
+    const [ttlDefault, ttlLast] = [this.#ttlDefault, this.#ttlLast]
+    return { origin: this.#origin, ttlDefault, ttlLast, generated: this.#generated }
   }
 
   /** Files included so far, each once. */
@@ -207,6 +251,7 @@ class ZoneParser implements RecordPlace {
         if (!this.#leaveFile()) return false
         continue
       }
+      if (scanner.at >= this.#landmarkAt) this.#landmark()
       try {
         this.#logicalLine(scanner.blankStart())
         scanner.endLine()
@@ -219,6 +264,14 @@ class ZoneParser implements RecordPlace {
       }
     }
     return !this.#stopped
+  }
+
+  /** At the start of a line that is not empty. */
+  #landmark(): void {
+    const { octets, at } = this.#scanner
+    if (this.#including.length > 0 || !beginsOwner(octets[at]!)) return
+    this.#onLandmark!(at, this.context)
+    this.#landmarkAt = at + this.#landmarkOctets
   }
 
   get #stopped(): boolean {
