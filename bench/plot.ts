@@ -24,7 +24,7 @@ export interface Chart {
 const WIDTH = 720
 const HEIGHT = 400
 const LEFT = 76
-const RIGHT = 24
+const RIGHT = 40
 const TOP = 66
 const BOTTOM = 54
 const COLOURS = ['#1f5f99', '#b8651b', '#4c8c4a', '#7a4f9a']
