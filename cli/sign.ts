@@ -17,24 +17,30 @@ import {
   dsText,
   type ExplicitKey,
   ExplicitKeyStore,
-  ensureKeys,
   FileKeyStore,
+  type FirstKeysFace,
   type ForeignKeys,
+  firstKeys,
   foreignKeysIn,
   foreignTags,
   type HeldKeys,
   heldKeys,
+  initialTimeline,
   type KeyInfo,
   type KeyStore,
+  keyTagsOf,
   offlineSettings,
   oneStore,
   openQuorumStore,
+  policyOfKeys,
   policyWarnings,
   type SerialPolicy,
   type SigningPolicy,
   type SigningSettings,
-  signingKeysOf,
+  signingKeysAt,
   signingSettingsOf,
+  storeOfRole,
+  timelineByRole,
   type ZoneStores,
 } from '../signer/index.ts'
 import { type Name, type PrintedZone, printZone, type Store } from '../zones/index.ts'
@@ -195,23 +201,42 @@ async function settingsOf(
     const none = signingSettingsOf(policy, [], input.zone, now)
     return { settings: { ...offlineSettings(none, response, existing), ...times }, made: [] }
   }
-  const { keys, made } = await keysFor(stores, input.content, policy, existing, foreign)
-  const signing = signingSettingsOf(policy, signingKeysOf(keys), input.zone, now)
+  const made = await keysMade(stores, input.content, policy, existing, foreign, now)
+  const { infos, storeOf } = made.length === 0 ? existing : await heldKeys(stores, input.content.apex)
+  // Nothing is known of what caches hold: the keys that were laid out do what their roles say.
+  const served = { serial: 0, zoneTtlSeconds: 0, dnskeyTtlSeconds: policy.dnskeyTtlSeconds }
+  const timeline = timelineByRole(infos, served, now)
+  const keys = signingKeysAt(timeline, policy, infos, ({ id }) => storeOf(id)!)
+  const signing = signingSettingsOf(policy, keys, input.zone, now)
   const settings = { ...signing, ...(included ? { foreign } : {}), ...times }
   return { settings, made }
 }
 
-/** Keys are not made for a zone that will be refused because others have signed it, or have keys in it. */
-async function keysFor(
+/** Keys are made for a zone that has none, and a ZSK for one whose KSK was made in a ceremony; not for one that will be refused
+ *  because others have signed it, or have keys in it. */
+async function keysMade(
   stores: ZoneStores,
-  { apex, presigned }: InputZone['content'],
+  { apex: zone, presigned }: InputZone['content'],
   policy: SigningPolicy,
-  existing: HeldKeys,
+  { infos }: HeldKeys,
   foreign: ForeignKeys,
-): Promise<{ readonly keys: HeldKeys; readonly made: readonly KeyInfo[] }> {
+  now: number,
+): Promise<readonly KeyInfo[]> {
   const strange = presigned || (policy.foreignKeys === 'refuse' && foreign.dnskey?.length !== 0)
-  if (existing.infos.length > 0 || (strange && !policy.replaceKeys)) return { keys: existing, made: [] }
-  return ensureKeys(stores, apex, policy, policy.replaceKeys ? [] : foreignTags(foreign))
+  const lacks = infos.length === 0 || (policy.splitKeys && infos.every(({ role }) => role === 'ksk'))
+  if (!lacks || (strange && !policy.replaceKeys)) return []
+  const avoidTags = [...infos.flatMap(keyTagsOf), ...(policy.replaceKeys ? [] : foreignTags(foreign))]
+  const held = new Set(infos.map(({ id }) => id))
+  const face: FirstKeysFace = {
+    policy: () => policyOfKeys(policy, infos),
+    facts: () => ({ held, zoneTtlSeconds: 0, serial: 0 }),
+    make: async ({ role, algorithm, bits = policy.rsaBits }) => {
+      const info = await storeOfRole(stores, role).generate({ zone, algorithm, role, bits, avoidTags })
+      held.add(info.id)
+      return info
+    },
+  }
+  return (await firstKeys(initialTimeline(infos, { kind: 'nothing' }, now), face, now)).made
 }
 
 async function build(

@@ -14,9 +14,9 @@ import {
   type SigningPolicy,
   type TakeoverInput,
   takeoverTimeline,
+  timelineByRole,
   type ZoneTimeline,
 } from '../signer/index.ts'
-import { timelineOfSigned } from './key-plan.ts'
 import type { ServedVersion } from './state-record.ts'
 
 /** What is known about content that keys are to be made or taken for. */
@@ -53,7 +53,7 @@ export async function beginTimeline(input: BeginningInput): Promise<ZoneTimeline
     return initialTimeline(infos, { kind: 'unsigned', zoneTtlSeconds }, now)
   if (infos.length === 0 && !policy.replaceKeys) throw keysGone(input.zone)
   const { dnskeyTtlSeconds } = policy
-  return timelineOfSigned(infos, { serial: served.serial, zoneTtlSeconds, dnskeyTtlSeconds }, now)
+  return timelineByRole(infos, { serial: served.serial, zoneTtlSeconds, dnskeyTtlSeconds }, now)
 }
 
 function takeOver({ zone, policy, log }: BeginningInput, input: TakeoverInput): ZoneTimeline {

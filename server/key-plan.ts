@@ -6,7 +6,6 @@ import {
   deleteSignals,
   type ForeignKeys,
   foreignKeysShown,
-  initialTimeline,
   type KeyInfo,
   type KeyRRset,
   type KeyStore,
@@ -17,7 +16,6 @@ import {
   type SigningPolicy,
   shownKeys,
   signingKeysAt,
-  type ZoneBefore,
   type ZoneTimeline,
 } from '../signer/index.ts'
 import type { Name } from '../zones/index.ts'
@@ -147,47 +145,9 @@ function textOf(keys: StoredKeys): string {
   )
 }
 
-/** A policy that leaves the kind of keys to those that are there. */
-export function policyOfKeys(
-  policy: SigningPolicy,
-  keys: readonly { readonly role: string; readonly algorithm: number }[],
-): SigningPolicy {
-  const [first] = keys
-  if (first === undefined) return policy
-  const algorithm = keys.some(key => key.algorithm === policy.algorithm) ? policy.algorithm : first.algorithm
-  const splitKeys = keys.every(({ role }) => role !== 'csk')
-  return { ...policy, algorithm, splitKeys }
-}
-
 /** Key tags that a new key must not have: those of the zone's keys, in whatever store, and of others' keys. */
 export function tagsToAvoid(infos: readonly KeyInfo[], others: readonly number[]): number[] {
   return [...new Set([...infos.flatMap(keyTagsOf), ...others])]
-}
-
-/** The timeline of a zone whose keys did by their roles what keys do when nothing rolls, and were seen. */
-export function timelineOfSigned(
-  infos: readonly KeyInfo[],
-  served: Shown & { readonly dnskeyTtlSeconds: number },
-  now: number,
-): ZoneTimeline {
-  const apex = apexByRole(infos)
-  const before: ZoneBefore = { kind: 'signed', apex, dsMaybe: apex.keySigners, ...served }
-  return initialTimeline(infos, before, now)
-}
-
-/** RFC 6781 §3.1: a KSK signs keys, a ZSK all else, a CSK both. With keys of one role only, those do both. */
-function apexByRole(infos: readonly KeyInfo[]): ApexKeys {
-  const others = (info: KeyInfo): KeyInfo[] => infos.filter(({ algorithm }) => algorithm === info.algorithm)
-  const ids = (keys: readonly KeyInfo[]): string[] => keys.map(({ id }) => id)
-  return {
-    published: ids(infos),
-    keySigners: ids(
-      infos.filter(info => info.role !== 'zsk' || others(info).every(({ role }) => role === 'zsk')),
-    ),
-    zoneSigners: ids(
-      infos.filter(info => info.role !== 'ksk' || others(info).every(({ role }) => role === 'ksk')),
-    ),
-  }
 }
 
 /** Whether anything of the zone's signatures may be in a cache. */

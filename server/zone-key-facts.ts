@@ -5,13 +5,14 @@
 import {
   type KeyBundles,
   type KeyInfo,
+  policyOfKeys,
   type RollFacts,
   type SigningPolicy,
   shownKeys,
   type ZoneTimeline,
 } from '../signer/index.ts'
 import type { KeySituation } from './key-desk.ts'
-import { isLive, policyOfKeys, publicKeys } from './key-plan.ts'
+import { isLive, publicKeys } from './key-plan.ts'
 import { KnownKeys } from './known-keys.ts'
 import { OfflineKeys, offlinePolicy, offlineWait, type Wait } from './offline-keys.ts'
 import type { StoredKeys } from './state-record.ts'

@@ -9,6 +9,7 @@
  *  I2  Everything here is called in the zone's turn. */
 import {
   applyEvent,
+  eventOf,
   type KeyInfo,
   type RollAction,
   type RollEvent,
@@ -143,17 +144,6 @@ export class ZoneKeySteps {
 }
 
 const NO_KEYS = { published: [], keySigners: [], zoneSigners: [] }
-
-export function eventOf(action: Extract<RollAction, { kind: 'retire' | 'keep' | 'confirm-ds' }>): RollEvent {
-  switch (action.kind) {
-    case 'retire':
-      return { ...action, kind: 'retired' }
-    case 'keep':
-      return { ...action, kind: 'kept' }
-    case 'confirm-ds':
-      return { kind: 'ds-confirmed', keys: action.keys, ttlSeconds: action.ttlSeconds, by: 'time' }
-  }
-}
 
 function idsOf(action: RollAction): readonly string[] {
   switch (action.kind) {

@@ -9,6 +9,8 @@
 import {
   applyEvent,
   type BuildResult,
+  type FirstKeysFace,
+  firstKeys,
   type KeyBundles,
   type KeyInfo,
   type KeyStore,
@@ -29,11 +31,8 @@ import {
 } from './key-plan.ts'
 import type { StoredKeys } from './state-record.ts'
 import type { ZoneKeyFacts } from './zone-key-facts.ts'
-import { eventOf, type ZoneKeySteps } from './zone-key-steps.ts'
+import type { ZoneKeySteps } from './zone-key-steps.ts'
 import type { KeyedZone, KeysEnvironment } from './zone-keys-types.ts'
-
-/** More than the first keys of a zone need. */
-const STEPS_MAX = 64
 
 export class ZoneKeyVersions {
   readonly #zone: KeyedZone
@@ -88,26 +87,18 @@ export class ZoneKeyVersions {
     return beginTimeline({ zone, beginning, policy: policy!, infos, served, now, log })
   }
 
-  /** Before a zone was ever signed nothing is kept of its keys but the keys themselves: those that are there are taken,
-   *  those that lack are made (ZoneKeySteps I1). */
+  /** Before a zone was ever signed nothing is kept of its keys but the keys themselves (FirstKeys I1). */
   async #first(begun: ZoneTimeline, { strange, avoidTags }: Beginning, now: number): Promise<KeyStep> {
-    let timeline = begun
-    const made: KeyInfo[] = []
-    for (let steps = 0; steps < STEPS_MAX && !(strange && timeline.keys.length === 0); steps++) {
-      const policy = this.#facts.policy!
-      const action = nextAction(timeline, policy, this.#facts.rollFacts(), now)
-      if (action.kind === 'generate') {
-        const info = await this.#steps.make(action, avoidTags)
-        made.push(info)
-        timeline = applyEvent(timeline, { kind: 'generated', info, reason: action.reason }, policy, now)
-      } else if (action.kind === 'retire' || action.kind === 'keep') {
-        timeline = applyEvent(timeline, eventOf(action), policy, now)
-      } else if (action.kind === 'publish') {
-        if (made.length > 0) this.#environment.keysMade(made)
-        return this.#withDs({ timeline, apex: action.apex }, policy, now)
-      } else break
+    if (strange && begun.keys.length === 0) return { timeline: begun, apex: shownKeys(begun) }
+    const face: FirstKeysFace = {
+      policy: () => this.#facts.policy!,
+      facts: () => this.#facts.rollFacts(),
+      make: action => this.#steps.make(action, avoidTags),
     }
-    return { timeline, apex: shownKeys(timeline) }
+    const { timeline, apex, made } = await firstKeys(begun, face, now)
+    if (apex === undefined) return { timeline, apex: shownKeys(timeline) }
+    if (made.length > 0) this.#environment.keysMade(made)
+    return this.#withDs({ timeline, apex }, this.#facts.policy!, now)
   }
 
   /** A DS that may be asked for as soon as the version is seen is asked for by it. */

@@ -9,8 +9,10 @@ export { addZonemd } from './digest.ts'
 export * from './dnskey.ts'
 export { type ExplicitKey, type ExplicitKeyOptions, ExplicitKeyStore } from './explicit-keys.ts'
 export { type FileKeyOptions, FileKeyStore, responseFileName, writePem } from './file-keys.ts'
+export { type FirstKeys, type FirstKeysFace, firstKeys } from './first-keys.ts'
 export { type ForeignKeysMode, foreignKeysAt, foreignKeysIn, foreignTags } from './foreign-keys.ts'
 export { type ImportedKey, type ImportOptions, readKeysOf } from './import-keys.ts'
+export { timelineByRole } from './key-roles.ts'
 export { bindTiming, type KeyTiming, knotListing, type ListedKey } from './key-timing.ts'
 export * from './keystore.ts'
 export { keySigningRequest, missingZsks, offlineSettings, offlineSigningKeys, type ZskPlan } from './ksr.ts'
@@ -37,8 +39,8 @@ export {
 export { type Pkcs11Uri, parsePkcs11Uri, pinFileOf, printPkcs11Uri } from './pkcs11-uri.ts'
 export {
   defaultSigningPolicy,
-  ensureKeys,
   type ParentPolicy,
+  policyOfKeys,
   policyWarnings,
   type SigningPolicy,
   signingPolicyOf,
@@ -46,7 +48,7 @@ export {
 export { rrsetOfType } from './previous.ts'
 export { type OpenQuorumStore, openQuorumStore } from './quorum-open.ts'
 export { type Decision, decide, nextAction } from './roll.ts'
-export { applyEvent, initialTimeline, settle, type ZoneBefore } from './roll-events.ts'
+export { applyEvent, eventOf, initialTimeline, settle, type ZoneBefore } from './roll-events.ts'
 export { explain, type KeyStatus, type NextStep, type RollStatus } from './roll-explain.ts'
 export { deleteSignals, signingKeysAt } from './roll-keys.ts'
 export { planPicture } from './roll-picture.ts'
@@ -76,7 +78,6 @@ export {
   type PoolSignOptions,
 } from './sign-pool.ts'
 export { type SignedZone, signedZoneOf } from './signed-zone.ts'
-export { signingKeysOf } from './signing-keys.ts'
 export { signingSettingsOf } from './signing-settings.ts'
 export {
   bundleAt,

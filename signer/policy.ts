@@ -1,14 +1,10 @@
 /** How a zone is signed when nobody says otherwise.
- *  I1  Keys are made only for a zone that has none.
- *  I2  A policy that `signingPolicyOf` gave can be signed with: what is signed is not due at once, and times are such
+ *  I1  A policy that `signingPolicyOf` gave can be signed with: what is signed is not due at once, and times are such
  *      that validators compare them rightly. */
 import { ConclaveError } from '../base/index.ts'
-import type { Name } from '../zones/index.ts'
 import { ALGORITHM_DEFAULT, algorithmOf, algorithmWarning } from './algorithms.ts'
 import type { DenialMode, GateMode, Nsec3Parameters, ZonemdMode } from './build-types.ts'
 import type { ForeignKeysMode } from './foreign-keys.ts'
-import type { KeyInfo } from './keystore.ts'
-import { type HeldKeys, heldKeys, storeOfRole, type ZoneStores } from './zone-stores.ts'
 
 export interface SigningPolicy {
   /** DNSSEC algorithm number; keys of another one are replaced by keys of this one (RFC 6781 §4.1.4). */
@@ -156,29 +152,16 @@ function policyFault(policy: SigningPolicy): { what: string; remedy: string } | 
   return undefined
 }
 
-/** The zone's keys, and those of them that had to be made (I1); new ones have none of the key tags to avoid.
- *  @throws ConclaveError what its stores throw */
-export async function ensureKeys(
-  stores: ZoneStores,
-  zone: Name,
+/** A policy that leaves the kind of keys to those that are there. */
+export function policyOfKeys(
   policy: SigningPolicy,
-  avoidTags: readonly number[] = [],
-): Promise<{ readonly keys: HeldKeys; readonly made: readonly KeyInfo[] }> {
-  const keys = await heldKeys(stores, zone)
-  const [first] = keys.infos
-  // A KSK that was made in a ceremony has no ZSK yet.
-  const onlyKsk = policy.splitKeys && keys.infos.every(({ role }) => role === 'ksk')
-  if (first !== undefined && !onlyKsk) return { keys, made: [] }
-  const made: KeyInfo[] = []
-  const roles =
-    first !== undefined ? ['zsk' as const] : policy.splitKeys ? (['ksk', 'zsk'] as const) : ['csk' as const]
-  for (const role of roles) {
-    // RFC 4035 §2.2: both are of one algorithm, or the zone is not signed by the one of the KSK.
-    const algorithm = first?.algorithm ?? policy.algorithm
-    const spec = { zone, algorithm, role, bits: policy.rsaBits, avoidTags }
-    made.push(await storeOfRole(stores, role).generate(spec))
-  }
-  return { keys: await heldKeys(stores, zone), made }
+  keys: readonly { readonly role: string; readonly algorithm: number }[],
+): SigningPolicy {
+  const [first] = keys
+  if (first === undefined) return policy
+  const algorithm = keys.some(key => key.algorithm === policy.algorithm) ? policy.algorithm : first.algorithm
+  const splitKeys = keys.every(({ role }) => role !== 'csk')
+  return { ...policy, algorithm, splitKeys }
 }
 
 /** What an operator should hear about a policy; empty when there is nothing to say. */

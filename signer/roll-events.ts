@@ -4,7 +4,7 @@
 
 import type { KeyInfo } from './keystore.ts'
 import type { SigningPolicy } from './policy.ts'
-import type { ApexKeys, RollEvent } from './roll-types.ts'
+import type { ApexKeys, RollAction, RollEvent } from './roll-types.ts'
 import {
   dnskeyEnding,
   dsEnding,
@@ -65,6 +65,18 @@ export function initialTimeline(keys: readonly KeyInfo[], before: ZoneBefore, no
 
 function isSigner(apex: ApexKeys, key: string): boolean {
   return apex.keySigners.includes(key) || apex.zoneSigners.includes(key)
+}
+
+/** What an action is for the timeline that changes nothing else. */
+export function eventOf(action: Extract<RollAction, { kind: 'retire' | 'keep' | 'confirm-ds' }>): RollEvent {
+  switch (action.kind) {
+    case 'retire':
+      return { ...action, kind: 'retired' }
+    case 'keep':
+      return { ...action, kind: 'kept' }
+    case 'confirm-ds':
+      return { kind: 'ds-confirmed', keys: action.keys, ttlSeconds: action.ttlSeconds, by: 'time' }
+  }
 }
 
 /** The timeline after that. The policy tells how long caches hold things. */

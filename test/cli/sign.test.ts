@@ -217,6 +217,33 @@ test.serial('keys: a PEM file each, BIND pairs, or a directory of ours', async t
   t.false(existsSync(file('.conclave')))
 })
 
+test.serial(
+  'a KSK that was made before its ZSK: with --split-keys a ZSK of its algorithm is made, once',
+  async t => {
+    const { file, sign } = bench(t)
+    const made = [
+      'keys',
+      'generate',
+      'sign.example',
+      '--keys',
+      file('own'),
+      '--role',
+      'ksk',
+      '--algorithm',
+      'ed25519',
+    ]
+    t.is((await inProcess(made)).code, 0)
+    const first = await sign('-o', '%/out.zone', '--keys', '%/own', '--split-keys')
+    t.is(first.code, 0, first.err)
+    t.regex(first.err, /key made: .*zsk/)
+    t.is((await inProcess(['verify', file('out.zone')])).code, 0)
+    const again = await sign('-o', '%/out.zone', '--keys', '%/own', '--split-keys')
+    t.notRegex(again.err, /key made/)
+    const dnskeys = readFileSync(file('out.zone'), 'utf8').match(/\tDNSKEY\t.* 15 .*$/gm)
+    t.is(dnskeys?.length, 2)
+  },
+)
+
 test.serial('signed by others: refused with exit code 1, and signed anew with --replace-keys', async t => {
   const { file, sign } = bench(t)
   t.is((await sign('-o', '%/signed.zone', '--keys', '%/theirs')).code, 0)

@@ -10,6 +10,7 @@ import {
   buildVersion,
   type Capabilities,
   CryptoPool,
+  defaultSigningPolicy,
   type GenerateSpec,
   type KeyInfo,
   type KeyRole,
@@ -19,7 +20,8 @@ import {
   type SigningKey,
   type SigningSettings,
   type SignOutcome,
-  signingKeysOf,
+  signingKeysAt,
+  timelineByRole,
 } from '../../signer/index.ts'
 import { type LocalKey, localKey } from '../../signer/local-keys.ts'
 import { writeOwner } from '../../signer/nsec.ts'
@@ -127,7 +129,9 @@ export function settingsOf(
 
 /** What the store's keys do by their roles. */
 export function signingKeysIn(store: TestKeyStore): SigningKey[] {
-  return signingKeysOf({ infos: store.keys.map(({ info }) => info), storeOf: () => store })
+  const infos = store.keys.map(({ info }) => info)
+  const timeline = timelineByRole(infos, { serial: 0, dnskeyTtlSeconds: 0, zoneTtlSeconds: 0 }, NOW)
+  return signingKeysAt(timeline, defaultSigningPolicy, infos, () => store)
 }
 
 /** A CSK for the zone. */

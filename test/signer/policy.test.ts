@@ -1,31 +1,11 @@
-/** Signing policies and the keys of a zone. */
+/** Signing policies: defaults, faults, warnings. */
 import test from 'ava'
 import {
   defaultSigningPolicy,
-  ensureKeys,
-  type GenerateSpec,
-  type KeyInfo,
-  keysOfZone,
-  oneStore,
   policyWarnings,
   type SigningPolicy,
   signingPolicyOf,
 } from '../../signer/index.ts'
-import { nameFromText } from '../../zones/index.ts'
-import { TestKeyStore, testKey } from './build-support.ts'
-
-const zone = nameFromText('example.')
-
-class MakingStore extends TestKeyStore {
-  readonly asked: GenerateSpec[] = []
-
-  override generate(spec: GenerateSpec): Promise<KeyInfo> {
-    this.asked.push(spec)
-    const key = testKey(spec.zone, spec.algorithm, spec.role, this.asked.length)
-    this.keys.push(key)
-    return Promise.resolve(key.info)
-  }
-}
 
 test('defaults: one CSK with ECDSAP256SHA256, NSEC, ZONEMD, 14 days, the last third for refreshing', t => {
   const policy = signingPolicyOf()
@@ -59,35 +39,6 @@ for (const { title, wishes, code = 'SIGNING_POLICY' } of FAULTS) {
     t.throws(() => signingPolicyOf(wishes), { code })
   })
 }
-
-test('I1: keys are made for a zone that has none, by role; else those that are there are taken', async t => {
-  const store = new MakingStore(testKey(nameFromText('other.'), 13, 'csk'))
-  const first = await ensureKeys(oneStore(store), zone, signingPolicyOf())
-  t.deepEqual(first.made, first.keys.infos)
-  t.deepEqual(
-    store.asked.map(({ role, algorithm }) => [role, algorithm]),
-    [['csk', 13]],
-  )
-  const second = await ensureKeys(
-    oneStore(store),
-    nameFromText('EXAMPLE.'),
-    signingPolicyOf({ splitKeys: true }),
-  )
-  t.deepEqual([second.keys.infos, second.made], [first.keys.infos, []])
-  t.is((await keysOfZone(store, zone)).length, 1)
-  const split = await ensureKeys(
-    oneStore(store),
-    nameFromText('split.'),
-    signingPolicyOf({ splitKeys: true, algorithm: 15 }),
-  )
-  t.deepEqual(
-    split.made.map(({ role, algorithm }) => [role, algorithm]),
-    [
-      ['ksk', 15],
-      ['zsk', 15],
-    ],
-  )
-})
 
 test('RFC 9276 §3.1, RFC 8624 §3.1: what an operator should hear', t => {
   t.deepEqual(policyWarnings(signingPolicyOf()), [])
