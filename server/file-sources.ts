@@ -12,7 +12,7 @@
 import { createHash } from 'node:crypto'
 import { existsSync, readdirSync, statSync } from 'node:fs'
 import { dirname, join, resolve } from 'node:path'
-import { type Clock, ConclaveError, inTurns, type Logger } from '../base/index.ts'
+import { type Clock, ConclaveError, inTurns, type Logger, letGo } from '../base/index.ts'
 import {
   checkSteps,
   type Fault,
@@ -27,7 +27,8 @@ import type { RefusedEvent } from './nameserver-types.ts'
 import { type Refusal, refusalOfError } from './refusal.ts'
 import { Slots } from './slots.ts'
 import { type SourceWatcher, watchSources } from './watch.ts'
-import { letGo, octetsAgain, readSource, type SourceStamp, type StableRead } from './watch-read.ts'
+
+import { octetsAgain, readSource, type SourceStamp, type StableRead } from './watch-read.ts'
 import type { ZoneLife } from './zone-life.ts'
 import type { ZoneOutcome, ZoneSettings } from './zone-life-types.ts'
 

@@ -50,23 +50,10 @@ export type ReadOutcome =
 /** Files up to this are read in one go. */
 const AT_ONCE_OCTETS_MAX = 1 << 20
 const PART_OCTETS = 4 << 20
-/** Less is not worth the trouble, and might share its buffer with others. */
-const LET_GO_OCTETS_MIN = 1 << 20
 /** The largest octet array of Node.js 20. */
 const SOURCE_OCTETS_MAX = 0xffffffff
 
 const readPart = promisify(read)
-
-/** Gives the memory of octets that nobody needs any more back at once; the view is empty afterwards. Left to the garbage
- *  collector, the text of a large zone stays for as long as the server is idle: it does not count as heap.
- *  A message that will never be received owns its buffers, and dies with its channel. */
-export function letGo(octets: Uint8Array): void {
-  if (!(octets.buffer instanceof ArrayBuffer) || octets.length < LET_GO_OCTETS_MIN) return
-  const { port1, port2 } = new MessageChannel()
-  port1.postMessage(undefined, [octets.buffer])
-  port1.close()
-  port2.close()
-}
 
 /** The octets, read again if they were let go; undefined when the file has others by now, or cannot be read. */
 export function octetsAgain({ path, octets, digest }: StableRead): Uint8Array | undefined {

@@ -1,16 +1,19 @@
 /** Records on their way into a content tree: those of one owner are collected, and its node is written when another
  *  comes. Owners in canonical order go to the tree at once; the others wait until all are there.
  *
- *    records ──OwnerRecords─┬─ behind all before ──────────────────▶ node ──▶ TreeDraft
- *                           └─ else ──WaitingOwners──(at the end)──▶ node ──▶
+ *    records ──NodeStream────▶ node ─┬─ behind all before ───────────────▶ TreeDraft
+ *        └─(out of order)─OwnerRecords┘└─ else ──WaitingOwners──(at the end)──▶
  *
- *  I1  content.ts I1 to I3 hold whatever the order. */
+ *  I1  content.ts I1 to I3 hold whatever the order.
+ *  I2  A node is in one place: in the stream, or, when its records do not come in order, in `#records`. */
 
 import { atOnce, type Place, type Steps } from '../base/index.ts'
 import type { ContentOutcome, ZoneContent } from './content.ts'
 import type { FaultList } from './fault.ts'
 import { KeyGap } from './key-gap.ts'
+import { RECORDS_PER_RRSET_USUAL } from './limits.ts'
 import {
+  compareOctets,
   isAtOrBelow,
   KEY_OCTETS_MAX,
   keyOf,
@@ -18,7 +21,7 @@ import {
   type Name,
   nameToText,
   rootName,
-  writeKey,
+  writeKeyOfLabels,
   writeLabelsOfKey,
 } from './name.ts'
 import {
@@ -30,13 +33,18 @@ import {
   u16,
   u32,
 } from './node.ts'
+import { NodeStream } from './node-stream.ts'
 import { OwnerRecords, type ReportRecord } from './owner-records.ts'
+import { RDATA_SCRATCH_OCTETS } from './rdata-parse.ts'
 import { faultOf, type RuleCode } from './rules.ts'
 import type { TreeDraft } from './store/draft.ts'
 import { TYPE, typeToText } from './types.ts'
-import { WaitingOwners } from './waiting-owners.ts'
+import { PLACE_OCTETS, WaitingOwners } from './waiting-owners.ts'
 
 const OWNERS_A_STEP = 2048
+/** Behind a node that is written in place there is always room for one more record and the places of all. */
+const STREAM_PLACES_OCTETS: number = PLACE_OCTETS * RECORDS_PER_RRSET_USUAL
+const STREAM_ROOM_OCTETS: number = 2 * NAME_OCTETS_MAX + RDATA_SCRATCH_OCTETS + STREAM_PLACES_OCTETS
 
 export class ContentBuilder {
   begun = false
@@ -45,22 +53,32 @@ export class ContentBuilder {
   readonly #tree: TreeDraft
   readonly #source: number
   readonly #faults: FaultList
+  /** The owner's node where it is written as records come, at the end of what waits; once that is not possible any more,
+   *  `#records` collects them (I2). */
+  readonly #stream = new NodeStream()
+  #streams = false
   readonly #records = new OwnerRecords()
   readonly #waiting: WaitingOwners
   #apex: Name = rootName
-  #apexKeyOctets = 0
-  /** The owner whose records are being collected, and its absolute key. */
-  readonly #owner = new Uint8Array(NAME_OCTETS_MAX)
-  #ownerOctets = 0
-  readonly #key = new Uint8Array(KEY_OCTETS_MAX)
-  #keyOctets = 0
-  /** The greatest key in the tree, absolute; none before the first. */
+  #apexKey = keyOf(rootName)
+  /** The owner whose records are being collected. */
+  #owner: Uint8Array = new Uint8Array(0)
+  /** The greatest key in the tree, relative; none before the first. */
   readonly #last = new Uint8Array(KEY_OCTETS_MAX)
   #lastOctets = -1
+  /** It is not in the zone; whether this was told. */
   #outside = false
+  #outsideTold = false
   #recordCount = 0
   #soaSeen = false
   #presigned = false
+  /** The node that goes to the tree next. */
+  #node = new Uint8Array(0)
+  /** There is something to report of the records that are to wait. */
+  #troubled = false
+  readonly #noteTrouble: ReportRecord = () => {
+    this.#troubled = true
+  }
   readonly #report: ReportRecord = (rule, what, type, index) =>
     this.#fault(rule, what, type, this.#records.places[index]!)
 
@@ -79,96 +97,153 @@ export class ContentBuilder {
   begin(apex: Name): void {
     this.begun = true
     this.#apex = apex
-    this.#apexKeyOctets = writeKey(apex, 0, this.#key)
+    this.#apexKey = keyOf(apex)
   }
 
   /** Whether records are being collected for this owner, spelled like this. */
   isOwner(owner: Uint8Array): boolean {
-    if (owner.length !== this.#ownerOctets) return false
-    for (let at = 0; at < owner.length; at++) if (owner[at] !== this.#owner[at]) return false
-    return true
+    return compareOctets(owner, this.#owner) === 0
   }
 
-  /** Takes a record; `newOwner` when it is not that of the record before. Octets are copied. */
-  add(
-    owner: Name,
-    newOwner: boolean,
+  /** Records of another owner follow, whose octets stay until the next call. */
+  enter(owner: Name): void {
+    this.#flush()
+    if (this.#waiting.full) atOnce(this.#writeWaiting())
+    this.#owner = owner
+    this.#outside = !isAtOrBelow(owner, this.#apex)
+    this.#outsideTold = false
+    this.#streams = !this.#outside
+    if (this.#streams) this.#openNode()
+  }
+
+  #openNode(): void {
+    const waiting = this.#waiting
+    const owner = this.#owner
+    const labels = owner.length - this.#apex.length
+    waiting.open(STREAM_ROOM_OCTETS)
+    waiting.keyEnd = waiting.keyStart + writeKeyOfLabels(owner, 0, labels, waiting.octets, waiting.keyStart)
+    const spelling = hasCapital(owner, labels) ? labels : 0
+    this.#stream.begin(waiting.octets, waiting.keyEnd, this.#source, owner, spelling)
+  }
+
+  /** Where in `octets` the owner's next RDATA, which is of that type, is best read to; −1: anywhere. */
+  rdataAt(type: number): number {
+    return this.#streams ? this.#stream.rdataAt(type) : -1
+  }
+
+  get octets(): Uint8Array {
+    return this.#stream.octets
+  }
+
+  /** Takes a record of the owner; octets that are not where `rdataAt` said are copied. */
+  add(type: number, ttl: number, rdata: Uint8Array, start: number, end: number, place: number): void {
+    if (this.#outside) {
+      this.#tellOutside(type, place)
+      return
+    }
+    if (type === TYPE.SOA && this.#owner.length > this.#apex.length) {
+      this.#fault('soa-below-apex', 'SOA below the apex; expected SOA at the apex only', type, place)
+      return
+    }
+    if (type === TYPE.SOA) this.#soaSeen = true
+    else if (type === TYPE.RRSIG || type === TYPE.NSEC || type === TYPE.NSEC3) this.#presigned = true
+    if (this.#streams && this.#streamed(type, ttl, rdata, start, end, place)) return
+    this.#records.add(type, ttl, rdata, start, end, place)
+  }
+
+  #tellOutside(type: number, place: number): void {
+    if (this.#outsideTold) return
+    this.#outsideTold = true
+    const what = `a record outside of the zone ${nameToText(this.#apex)}; it is left out`
+    this.#fault('out-of-zone', what, type, place)
+  }
+
+  /** Adds the record to the node in place; where that is not possible what is there goes to `#records`. */
+  #streamed(
     type: number,
     ttl: number,
     rdata: Uint8Array,
     start: number,
     end: number,
     place: number,
-  ): void {
-    if (newOwner) this.#enter(owner, type, place)
-    if (this.#outside) return
-    if (type === TYPE.SOA && this.#keyOctets > this.#apexKeyOctets) {
-      this.#fault('soa-below-apex', 'SOA below the apex; expected SOA at the apex only', type, place)
-      return
-    }
-    if (type === TYPE.SOA) this.#soaSeen = true
-    else if (type === TYPE.RRSIG || type === TYPE.NSEC || type === TYPE.NSEC3) this.#presigned = true
-    this.#records.add(type, ttl, rdata, start, end, place)
-  }
-
-  #enter(owner: Name, type: number, place: number): void {
-    this.#flush()
-    if (this.#waiting.full) atOnce(this.#writeWaiting())
-    const octets = this.#owner
-    for (let at = 0; at < owner.length; at++) octets[at] = owner[at]!
-    this.#ownerOctets = owner.length
-    this.#outside = !isAtOrBelow(owner, this.#apex)
-    if (!this.#outside) this.#keyOctets = writeKey(owner, 0, this.#key)
-    else
-      this.#fault(
-        'out-of-zone',
-        `a record outside of the zone ${nameToText(this.#apex)}; it is left out`,
-        type,
-        place,
-      )
+  ): boolean {
+    const stream = this.#stream
+    const to = stream.rdataAt(type)
+    if (rdata !== stream.octets) stream.octets.set(rdata.subarray(start, end), to)
+    const taken = stream.add(type, ttl, to + end - start, place)
+    this.#streams = taken && stream.octets.length - stream.end >= RDATA_SCRATCH_OCTETS + STREAM_PLACES_OCTETS
+    if (!this.#streams) this.#records.addNode(stream.octets, stream.start, record => stream.places[record]!)
+    return taken
   }
 
   /** The owner's records are all there, for now. */
   #flush(): void {
+    const stream = this.#stream
+    const waiting = this.#waiting
     const records = this.#records
-    if (records.count === 0) return
-    if (this.#isBehindLast()) {
-      this.#write()
-      this.#noteLast()
-    } else {
-      const spelling = this.#spellingOctets()
-      this.#waiting.add(this.#key, this.#apexKeyOctets, this.#keyOctets, this.#owner, spelling, records)
+    if (records.count > 0) {
+      records.sort()
+      if (this.#isBehindLast()) this.#write()
+      else this.#wait()
+      records.clear()
+    } else if (this.#streams && stream.count > 0) {
+      if (this.#isBehindLast()) {
+        const { octets, keyStart, keyEnd } = waiting
+        this.#tree.putRange(octets, keyStart, keyEnd, octets, keyEnd, stream.end)
+        this.#recordCount += stream.count
+      } else waiting.close(stream.end, stream.count, stream.places, false)
     }
-    records.clear()
+    this.#streams = false
   }
 
+  /** Whether the open entry's key is greater than all in the tree; then it will be the greatest. */
   #isBehindLast(): boolean {
-    const key = this.#key
+    const { octets, keyStart, keyEnd } = this.#waiting
     const last = this.#last
-    const shorter = Math.min(this.#keyOctets, this.#lastOctets)
-    for (let at = this.#apexKeyOctets; at < shorter; at++) {
-      if (key[at] !== last[at]) return key[at]! > last[at]!
-    }
-    return this.#keyOctets > this.#lastOctets
+    const octetsOfKey = keyEnd - keyStart
+    const shorter = Math.min(octetsOfKey, this.#lastOctets)
+    let common = 0
+    while (common < shorter && octets[keyStart + common] === last[common]) common++
+    const behind =
+      common < shorter ? octets[keyStart + common]! > last[common]! : octetsOfKey > this.#lastOctets
+    if (!behind) return false
+    for (let at = common; at < octetsOfKey; at++) last[at] = octets[keyStart + at]!
+    this.#lastOctets = octetsOfKey
+    return true
   }
 
-  #noteLast(): void {
-    for (let at = this.#apexKeyOctets; at < this.#keyOctets; at++) this.#last[at] = this.#key[at]!
-    this.#lastOctets = this.#keyOctets
+  /** As a node, or, when there is something to report, each record as a node that is written anew with those of the same
+   *  owner that are still to come. */
+  #wait(): void {
+    const { count } = this.#records
+    this.#troubled = false
+    this.#hold(0, count, false)
+    for (let rank = 0; this.#troubled && rank < count; rank++) this.#hold(rank, rank + 1, true)
   }
 
-  /** Octets of the owner's labels when they have capitals to keep. */
-  #spellingOctets(): number {
-    const labels = this.#ownerOctets - this.#apex.length
-    return hasCapital(this.#owner, labels) ? labels : 0
-  }
-
-  #write(): void {
+  #hold(from: number, to: number, anew: boolean): void {
+    const waiting = this.#waiting
     const records = this.#records
-    const spelling = this.#spellingOctets()
-    const octets = records.write(this.#source, this.#owner, this.#ownerOctets, spelling, this.#report)
-    this.#tree.putRange(this.#key, this.#apexKeyOctets, this.#keyOctets, records.out, 0, octets)
+    waiting.openAgain(records.nodeOctetsMax + (to - from) * PLACE_OCTETS)
+    const end = this.#writeNode(from, to, this.#noteTrouble, waiting.octets, waiting.keyEnd)
+    if (anew || !this.#troubled) waiting.close(end, to - from, records.placesOf(from, to), anew)
+  }
+
+  /** The sorted records go to the tree, with the key that was opened or loaded last. */
+  #write(): void {
+    const { octets, keyStart, keyEnd } = this.#waiting
+    const records = this.#records
+    if (this.#node.length < records.nodeOctetsMax) this.#node = new Uint8Array(2 * records.nodeOctetsMax)
+    const end = this.#writeNode(0, records.count, this.#report, this.#node, 0)
+    this.#tree.putRange(octets, keyStart, keyEnd, this.#node, 0, end)
     this.#recordCount += records.written
+  }
+
+  #writeNode(from: number, to: number, report: ReportRecord, out: Uint8Array, start: number): number {
+    const owner = this.#owner
+    const labels = owner.length - this.#apex.length
+    const spelling = hasCapital(owner, labels) ? labels : 0
+    return this.#records.write(from, to, this.#source, owner, spelling, report, out, start)
   }
 
   *#writeWaiting(): Steps<void> {
@@ -177,41 +252,60 @@ export class ContentBuilder {
     const gap = new KeyGap(this.#tree)
     yield* waiting.sort()
     for (let rank = 0, written = 1; rank < waiting.count; written++) {
-      this.#enterWaiting(rank)
-      if (gap.has(this.#key, this.#apexKeyOctets, this.#keyOctets)) this.#takeNode()
-      do waiting.loadRecords(rank++, this.#records)
-      while (rank < waiting.count && waiting.isSameAsBefore(rank))
-      this.#write()
-      this.#records.clear()
+      waiting.load(rank)
+      const { octets, keyStart, keyEnd } = waiting
+      const inTree = gap.has(octets, keyStart, keyEnd)
+      if (inTree || waiting.anew || waiting.isSameNext(rank)) rank = this.#merge(rank, inTree)
+      else {
+        this.#tree.putRange(octets, keyStart, keyEnd, octets, keyEnd, waiting.nodeEnd)
+        this.#recordCount += waiting.records
+        rank++
+      }
       if (written % OWNERS_A_STEP === 0) yield
     }
     waiting.clear()
   }
 
-  #enterWaiting(rank: number): void {
-    const start = this.#apexKeyOctets
-    this.#keyOctets = this.#waiting.copyKey(rank, this.#key, start)
-    const labels =
-      this.#waiting.copySpelling(rank, this.#owner) ||
-      writeLabelsOfKey(this.#key, start, this.#keyOctets, this.#owner, 0)
-    for (let at = 0; at < this.#apex.length; at++) this.#owner[labels + at] = this.#apex[at]!
-    this.#ownerOctets = labels + this.#apex.length
+  /** Puts together what there is of an owner: that in the tree, and from the loaded rank on; returns the rank behind. */
+  #merge(first: number, inTree: boolean): number {
+    const waiting = this.#waiting
+    const records = this.#records
+    const { octets, keyStart, keyEnd } = waiting
+    this.#owner = this.#spelled(octets, keyEnd)
+    if (inTree) {
+      const node = this.#tree.get(octets.subarray(keyStart, keyEnd))!
+      this.#recordCount -= records.addNode(node, 0, () => 0)
+      this.#owner = this.#spelled(node, 0)
+    }
+    let rank = first
+    for (let more = true; more; rank++) {
+      waiting.load(rank)
+      records.addNode(waiting.octets, waiting.keyEnd, record => waiting.placeOf(record))
+      more = waiting.isSameNext(rank)
+    }
+    records.sort()
+    this.#write()
+    records.clear()
+    return rank
   }
 
-  /** Takes the records that the owner has in the tree already, and the spelling that it has there. */
-  #takeNode(): void {
-    const node = this.#tree.get(this.#key.subarray(this.#apexKeyOctets, this.#keyOctets))!
-    this.#recordCount -= this.#records.addNode(node)
-    if ((node[0]! & NODE_CASE) === 0)
-      writeLabelsOfKey(this.#key, this.#apexKeyOctets, this.#keyOctets, this.#owner, 0)
-    else
-      this.#owner.set(
-        node.subarray(NODE_HEADER_OCTETS + 1, NODE_HEADER_OCTETS + 1 + node[NODE_HEADER_OCTETS]!),
-      )
+  /** The owner of the loaded key, spelled as in the node. */
+  #spelled(node: Uint8Array, start: number): Uint8Array {
+    const { octets, keyStart, keyEnd } = this.#waiting
+    const owner = new Uint8Array(NAME_OCTETS_MAX)
+    let labels = 0
+    if ((node[start]! & NODE_CASE) === 0) labels = writeLabelsOfKey(octets, keyStart, keyEnd, owner, 0)
+    else {
+      const at = start + NODE_HEADER_OCTETS
+      labels = node[at]!
+      owner.set(node.subarray(at + 1, at + 1 + labels))
+    }
+    owner.set(this.#apex, labels)
+    return owner.subarray(0, labels + this.#apex.length)
   }
 
   #fault(rule: RuleCode, what: string, type: number, place: number): void {
-    const owner = nameToText(this.#owner.subarray(0, this.#ownerOctets))
+    const owner = nameToText(this.#owner)
     const where = { ...this.placeOf(place), record: `${owner} ${typeToText(type)}` }
     this.#faults.add(faultOf(rule, what, where))
   }
@@ -240,7 +334,7 @@ export class ContentBuilder {
     const serialAt = soa + RECORD_HEADER_OCTETS + u16(node, soa + 10) - 20
     return {
       apex: this.#apex,
-      apexKey: keyOf(this.#apex),
+      apexKey: this.#apexKey,
       tree,
       soaSerial: u32(node, serialAt),
       names: tree.count,

@@ -113,7 +113,10 @@ function addProgramRecord(builder: ContentBuilder, record: ProgramRecord, faults
     : rdataFault(type, rdata, 0, rdata.length)
   const place = { record: `${nameToText(owner)} ${typeToText(type)}` }
   if (what !== undefined) faults.add(faultOf('rdata', what, place))
-  else builder.add(owner, !builder.isOwner(owner), type, ttl, rdata, 0, rdata.length, 0)
+  else {
+    if (!builder.isOwner(owner)) builder.enter(asName(owner.slice()))
+    builder.add(type, ttl, rdata, 0, rdata.length, 0)
+  }
 }
 
 /** An included file is read once, also when the text is gone through twice. */
@@ -161,9 +164,20 @@ class ContentSink implements RecordSink {
     builder.placeOf = place => this.#place(place)
   }
 
+  rdataAt(owner: Name, newOwner: boolean, type: number): number {
+    const builder = this.#builder
+    if (!builder.begun && !this.#begin(owner, type)) return -1
+    if (newOwner) builder.enter(owner)
+    return builder.rdataAt(type)
+  }
+
+  get octets(): Uint8Array {
+    return this.#builder.octets
+  }
+
   record(
-    owner: Name,
-    newOwner: boolean,
+    _owner: Name,
+    _newOwner: boolean,
     type: number,
     ttl: number,
     rdata: Uint8Array,
@@ -171,9 +185,9 @@ class ContentSink implements RecordSink {
     end: number,
     at: RecordPlace,
   ): void {
-    if (!this.#builder.begun && !this.#begin(owner, type)) return
+    if (!this.#builder.begun) return
     if (at.file !== this.#file) this.#enter(at.file)
-    this.#builder.add(owner, newOwner, type, ttl, rdata, start, end, this.#fileBase + at.line)
+    this.#builder.add(type, ttl, rdata, start, end, this.#fileBase + at.line)
   }
 
   /** At the first record. Without any SOA nothing can be kept, but the text is still read for its faults. */

@@ -72,12 +72,16 @@ function nodeOf(records: readonly TextRecord[], apex: Name): Uint8Array | null |
   if (first === undefined) return undefined
   const collected = new OwnerRecords()
   for (const { type, ttl, rdata } of records) collected.add(type, ttl, rdata, 0, rdata.length, 0)
+  collected.sort()
   let plain = true
   const { owner } = first
-  const octets = collected.write(SOURCE_FILE, owner, owner.length, spelledOctets(owner, apex), () => {
+  const fault = (): void => {
     plain = false
-  })
-  return plain ? collected.out.slice(0, octets) : null
+  }
+  const node = new Uint8Array(collected.nodeOctetsMax)
+  const spelled = spelledOctets(owner, apex)
+  const end = collected.write(0, records.length, SOURCE_FILE, owner, spelled, fault, node, 0)
+  return plain ? node.slice(0, end) : null
 }
 
 /** Octets of the owner's labels when they have capitals to keep (content-builder.ts). */

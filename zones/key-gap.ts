@@ -1,7 +1,7 @@
-/** Which keys a tree has, for keys that are asked one after the other and put right after. Zone files are mostly in
- *  order, so that the next key mostly falls between the last one and the one behind it in the tree: then it is not there,
- *  and the tree need not be asked.
- *  I1  Nothing but the keys asked is put into the tree, each right after it was asked. */
+/** Which keys a tree has, for ascending keys that are put in right after they were asked. Zone files are mostly in order,
+ *  so that the next key mostly falls between the last one and the one behind it in the tree: then it is not there, and
+ *  the tree need not be asked.
+ *  I1  Keys are asked in ascending order; nothing but these is put into the tree, each right after it was asked. */
 
 import { KEY_OCTETS_MAX } from './name.ts'
 import type { TreeCursor } from './store/cursor.ts'
@@ -10,11 +10,9 @@ import type { TreeDraft } from './store/draft.ts'
 export class KeyGap {
   readonly #tree: TreeDraft
   readonly #cursor: TreeCursor
-  readonly #last = new Uint8Array(KEY_OCTETS_MAX)
-  #lastOctets = -1
-  /** The key behind the last in the tree; its length is −1 when there is none. */
+  /** The key behind the last one asked that the tree had at the start; −1 octets when there is none. */
   readonly #end = new Uint8Array(KEY_OCTETS_MAX)
-  #endOctets = -1
+  #endOctets = 0
 
   constructor(tree: TreeDraft) {
     this.#tree = tree
@@ -23,12 +21,8 @@ export class KeyGap {
 
   /** Whether the tree has key[start..end). */
   has(key: Uint8Array, start: number, end: number): boolean {
-    const known = this.#lastOctets >= 0 && compareRange(key, start, end, this.#last, this.#lastOctets) > 0
-    const before = this.#endOctets < 0 || compareRange(key, start, end, this.#end, this.#endOctets) < 0
-    const found = !(known && before) && this.#seek(key, start, end)
-    for (let at = start; at < end; at++) this.#last[at - start] = key[at]!
-    this.#lastOctets = end - start
-    return found
+    if (this.#endOctets < 0 || compareRange(key, start, end, this.#end, this.#endOctets) < 0) return false
+    return this.#seek(key, start, end)
   }
 
   #seek(key: Uint8Array, start: number, end: number): boolean {

@@ -149,8 +149,21 @@ const labelStarts = new Uint8Array(128)
 
 /** Writes the absolute key (I2) of the wire name at `start` into `out` and returns its length. Allocates nothing. */
 export function writeKey(name: Uint8Array, start: number, out: Uint8Array, outStart = 0): number {
+  let end = start
+  while (name[end] !== 0) end += 1 + name[end]!
+  return writeKeyOfLabels(name, start, end, out, outStart)
+}
+
+/** The same of the labels name[start..end) alone. */
+export function writeKeyOfLabels(
+  name: Uint8Array,
+  start: number,
+  end: number,
+  out: Uint8Array,
+  outStart: number,
+): number {
   let labels = 0
-  for (let at = start; name[at] !== 0; at += 1 + name[at]!) labelStarts[labels++] = at - start
+  for (let at = start; at < end; at += 1 + name[at]!) labelStarts[labels++] = at - start
   let to = outStart
   while (labels > 0) {
     let at = start + labelStarts[--labels]!

@@ -9,6 +9,7 @@ import {
   rrsetOctetsMax,
   SIGNATURES_PER_RRSET_MAX,
 } from './limits.ts'
+import { NAME_OCTETS_MAX } from './name.ts'
 import {
   firstRRsetAt,
   NODE_CASE,
@@ -29,8 +30,6 @@ const FIRST_RECORDS = 64
 const FIRST_OCTETS = 8192
 /** Below this a loop copies faster than `set` with its view. */
 const LOOP_COPY_OCTETS_MAX = 48
-const SAVED_COUNT_OCTETS = 4
-const SAVED_RECORD_OCTETS = 16
 
 export class OwnerRecords {
   count = 0
@@ -46,9 +45,9 @@ export class OwnerRecords {
   #data = new Uint8Array(FIRST_OCTETS)
   #dataEnd = 0
 
-  /** The node that `write` wrote, from the start of these octets. */
-  out: Uint8Array = new Uint8Array(FIRST_OCTETS)
-  /** Records in it. */
+  /** Where `write` writes to. */
+  #out: Uint8Array = new Uint8Array(0)
+  /** Records in the node that was written last. */
   written = 0
 
   clear(): void {
@@ -71,102 +70,99 @@ export class OwnerRecords {
     this.places[index] = place
   }
 
-  /** Octets that `save` writes. */
-  get savedOctets(): number {
-    return SAVED_COUNT_OCTETS + this.count * SAVED_RECORD_OCTETS + this.#dataEnd
-  }
-
-  /** Writes the records, in the order they came, for `load` to add them again later; returns the offset behind:
-   *  count:u32, then for each type:u16 ttl:u32 place:u32+u32 rdlength:u16 rdata. */
-  save(out: Uint8Array, start: number): number {
-    putU32(out, start, this.count)
-    let at = start + SAVED_COUNT_OCTETS
-    for (let index = 0; index < this.count; index++) {
-      const place = this.places[index]!
-      const end = this.#ends[index]!
-      putU16(out, at, this.#types[index]!)
-      putU32(out, at + 2, this.#ttls[index]!)
-      putU32(out, at + 6, Math.floor(place / 2 ** 32))
-      putU32(out, at + 10, place % 2 ** 32)
-      putU16(out, at + 14, end - this.#starts[index]!)
-      at += SAVED_RECORD_OCTETS
-      at = copyOctets(this.#data, this.#starts[index]!, end, out, at)
-    }
-    return at
-  }
-
-  /** Adds what `save` wrote at `start`. */
-  load(octets: Uint8Array, start: number): void {
-    let at = start + SAVED_COUNT_OCTETS
-    for (let left = u32(octets, start); left > 0; left--) {
-      const rdata = at + SAVED_RECORD_OCTETS
-      const end = rdata + u16(octets, at + 14)
-      const place = u32(octets, at + 6) * 2 ** 32 + u32(octets, at + 10)
-      this.add(u16(octets, at), u32(octets, at + 2), octets, rdata, end, place)
-      at = end
-    }
-  }
-
-  /** Adds the records of a node that was written before for the same owner, and tells how many. */
-  addNode(octets: Uint8Array): number {
+  /** Adds the records of the node at `start`, which was written before for the same owner, and tells how many;
+   *  `placeOf` gives the place of each. */
+  addNode(octets: Uint8Array, start: number, placeOf: (record: number) => number): number {
     const before = this.count
-    let at = firstRRsetAt(octets, 0)
-    for (let left = octets[2]!; left > 0; left--) {
+    let at = firstRRsetAt(octets, start)
+    for (let left = octets[start + 2]!; left > 0; left--) {
       const records = u16(octets, at + 4) + octets[at + 3]!
       at += RRSET_HEADER_OCTETS
       for (let record = 0; record < records; record++) {
         const end = at + RECORD_HEADER_OCTETS + u16(octets, at + 10)
-        this.add(u16(octets, at + 2), u32(octets, at + 6), octets, at + RECORD_HEADER_OCTETS, end, 0)
+        const place = placeOf(this.count - before)
+        this.add(u16(octets, at + 2), u32(octets, at + 6), octets, at + RECORD_HEADER_OCTETS, end, place)
         at = end
       }
     }
     return this.count - before
   }
 
-  /** Writes the node into `out` and returns its length. `spellingEnd` is 0, or the octets of the owner's
-   *  labels that have capitals to keep. */
+  /** Octets that `write` writes at most: every record has a header, every RRset one more, and at worst each record is an
+   *  RRset. */
+  get nodeOctetsMax(): number {
+    return (
+      NODE_HEADER_OCTETS +
+      1 +
+      NAME_OCTETS_MAX +
+      this.#dataEnd +
+      this.count * (RECORD_HEADER_OCTETS + RRSET_HEADER_OCTETS)
+    )
+  }
+
+  /** From here on records have ranks, from 0 to `count`, in the order of a node. */
+  sort(): void {
+    const { count } = this
+    const order = this.#order
+    for (let index = 0; index < count; index++) order[index] = index
+    if (count > FIRST_RECORDS) {
+      order.subarray(0, count).sort((a, b) => this.#compare(a, b) || a - b)
+      return
+    }
+    // Insertion sort for the few records that a name usually has; it is stable, and free for those in order.
+    for (let index = 1; index < count; index++) {
+      let rank = index
+      for (; rank > 0 && this.#compare(order[rank - 1]!, index) > 0; rank--) order[rank] = order[rank - 1]!
+      order[rank] = index
+    }
+  }
+
+  /** Places of the ranks from..to. */
+  placesOf(from: number, to: number): Float64Array {
+    return Float64Array.from(this.#order.subarray(from, to), index => this.places[index]!)
+  }
+
+  /** Writes the sorted records of ranks from..to as a node into `out` at `start`, and returns the offset behind it.
+   *  `spellingEnd` is 0, or the octets of the owner's labels that have capitals to keep. */
   write(
+    from: number,
+    to: number,
     source: number,
     owner: Uint8Array,
-    ownerOctets: number,
     spellingEnd: number,
     report: ReportRecord,
+    out: Uint8Array,
+    start: number,
   ): number {
-    this.#sort()
-    // Every record has a header, every RRset one more, and at worst each record is an RRset.
-    const most = 512 + this.#dataEnd + this.count * (RECORD_HEADER_OCTETS + RRSET_HEADER_OCTETS)
-    if (this.out.length < most) {
-      this.out = new Uint8Array(2 * most)
-    }
-    const { out } = this
+    this.#out = out
     this.written = 0
-    out[0] = spellingEnd === 0 ? 0 : NODE_CASE
-    out[1] = 0
-    let at = NODE_HEADER_OCTETS
+    out[start] = spellingEnd === 0 ? 0 : NODE_CASE
+    out[start + 1] = 0
+    let at = start + NODE_HEADER_OCTETS
     if (spellingEnd > 0) {
       out[at++] = spellingEnd
-      for (let from = 0; from < spellingEnd; from++) out[at++] = owner[from]!
+      for (let index = 0; index < spellingEnd; index++) out[at++] = owner[index]!
     }
     let rrsets = 0
-    for (let from = 0; from < this.count; rrsets++) {
-      const to = this.#rrsetEnd(from)
-      at = this.#writeRRset(source, from, to, at, rrsetOctetsMax(ownerOctets), report)
-      from = to
+    for (let rank = from; rank < to; rrsets++) {
+      const end = this.#rrsetEnd(rank, to)
+      at = this.#writeRRset(source, rank, end, at, rrsetOctetsMax(owner.length), report)
+      rank = end
     }
     if (rrsets > RRSETS_PER_NAME_MAX) {
-      const last = this.#order[this.count - 1]!
+      const last = this.#order[to - 1]!
       const what = `${rrsets} types at one name; expected at most ${RRSETS_PER_NAME_MAX}`
       report('types-per-name', what, this.#types[last]!, last)
     }
-    out[2] = rrsets
+    out[start + 2] = rrsets
     return at
   }
 
   /** Behind the last record, in order, of the type that `from` has, RRSIGs included. */
-  #rrsetEnd(from: number): number {
+  #rrsetEnd(from: number, limit: number): number {
     const type = this.#keys[this.#order[from]!]! >>> 1
     let to = from + 1
-    while (to < this.count && this.#keys[this.#order[to]!]! >>> 1 === type) to++
+    while (to < limit && this.#keys[this.#order[to]!]! >>> 1 === type) to++
     return to
   }
 
@@ -178,7 +174,7 @@ export class OwnerRecords {
     octetsMax: number,
     report: ReportRecord,
   ): number {
-    const { out } = this
+    const out = this.#out
     const type = this.#keys[this.#order[from]!]! >>> 1
     const ttl = this.#lowestTtl(type, from, to, report)
     let at = start + RRSET_HEADER_OCTETS
@@ -230,10 +226,9 @@ export class OwnerRecords {
     return lowest
   }
 
-  /** Of two records the one that came later, among those whose place is known. */
+  /** Of two records the one that came later; records whose place is not known have 0. */
   #placed(a: number, b: number): number {
-    if (this.places[a] === 0 || this.places[b] === 0) return this.places[a] === 0 ? b : a
-    return Math.max(a, b)
+    return this.places[a]! >= this.places[b]! ? a : b
   }
 
   #checkCounts(
@@ -266,7 +261,7 @@ export class OwnerRecords {
   }
 
   #writeRecord(index: number, ttl: number, start: number): number {
-    const { out } = this
+    const out = this.#out
     const data = this.#data
     const type = this.#types[index]!
     const from = this.#starts[index]!
@@ -286,40 +281,12 @@ export class OwnerRecords {
     return copyOctets(data, from, end, out, start + RECORD_HEADER_OCTETS)
   }
 
-  /** Insertion sort for the few records that a name usually has; it is stable, and free for those in order. */
-  #sort(): void {
-    const { count } = this
-    const order = this.#order
-    for (let index = 0; index < count; index++) order[index] = index
-    if (count > FIRST_RECORDS) {
-      order.subarray(0, count).sort((a, b) => this.#compare(a, b) || a - b)
-      return
-    }
-    for (let index = 1; index < count; index++) {
-      let rank = index
-      for (; rank > 0 && this.#compare(order[rank - 1]!, index) > 0; rank--) order[rank] = order[rank - 1]!
-      order[rank] = index
-    }
-  }
-
   #compare(a: number, b: number): number {
     const difference = this.#keys[a]! - this.#keys[b]!
     if (difference !== 0) return difference
-    const data = this.#data
-    const aEnd = this.#ends[a]!
-    const bEnd = this.#ends[b]!
-    let aAt = this.#starts[a]!
-    let bAt = this.#starts[b]!
-    const type = this.#types[a]!
-    // RFC 4034 §6.2 changes nothing but capitals, so without them plain octets are in canonical order (§6.3).
-    if (hasLoweredNames(type) && (hasCapital(data, aAt, aEnd) || hasCapital(data, bAt, bEnd))) {
-      return compareCanonicalRdata(type, data.subarray(aAt, aEnd), data.subarray(bAt, bEnd))
-    }
-    for (; aAt < aEnd && bAt < bEnd; aAt++, bAt++) {
-      const octets = data[aAt]! - data[bAt]!
-      if (octets !== 0) return octets
-    }
-    return aEnd - aAt - (bEnd - bAt)
+    const starts = this.#starts
+    const ends = this.#ends
+    return compareRdata(this.#types[a]!, this.#data, starts[a]!, ends[a]!, starts[b]!, ends[b]!)
   }
 
   #growRecords(): void {
@@ -338,6 +305,27 @@ export class OwnerRecords {
   }
 }
 
+/** RFC 4034 §6.3: order of data[aStart..aEnd) and data[bStart..bEnd), two RDATA of one type. */
+export function compareRdata(
+  type: number,
+  data: Uint8Array,
+  aStart: number,
+  aEnd: number,
+  bStart: number,
+  bEnd: number,
+): number {
+  // RFC 4034 §6.2 changes nothing but capitals, so without them plain octets are in canonical order.
+  if (hasLoweredNames(type) && (hasCapital(data, aStart, aEnd) || hasCapital(data, bStart, bEnd))) {
+    return compareCanonicalRdata(type, data.subarray(aStart, aEnd), data.subarray(bStart, bEnd))
+  }
+  const shorter = Math.min(aEnd - aStart, bEnd - bStart)
+  for (let at = 0; at < shorter; at++) {
+    const octets = data[aStart + at]! - data[bStart + at]!
+    if (octets !== 0) return octets
+  }
+  return aEnd - aStart - (bEnd - bStart)
+}
+
 function grown<Numbers extends Uint8Array | Uint16Array | Uint32Array | Float64Array>(
   from: Numbers,
   to: Numbers,
@@ -351,13 +339,6 @@ function copyOctets(from: Uint8Array, start: number, end: number, to: Uint8Array
   if (end - start > LOOP_COPY_OCTETS_MAX) to.set(from.subarray(start, end), at)
   else for (let index = start; index < end; index++) to[at + index - start] = from[index]!
   return at + end - start
-}
-
-function putU32(out: Uint8Array, at: number, value: number): void {
-  out[at] = value >>> 24
-  out[at + 1] = value >>> 16
-  out[at + 2] = value >>> 8
-  out[at + 3] = value
 }
 
 function putU16(out: Uint8Array, at: number, value: number): void {

@@ -38,25 +38,30 @@ export function nameFromOctets(
   }
   let labelAt = at
   let to = at + 1
-  const limit = at + NAME_OCTETS_MAX
-  for (let index = start; index < end; index++) {
-    let octet = octets[index]!
+  for (let index = start; index < end; ) {
+    // A loop without calls: plain octets of a label, no more than may be written.
+    const stop = Math.min(end, index + NAME_OCTETS_MAX + 1) | 0
+    let octet = 0
+    for (; index < stop; index++) {
+      octet = octets[index]!
+      if (octet === DOT || octet === BACKSLASH) break
+      out[to++] = octet
+    }
+    if (to - at > NAME_OCTETS_MAX + 1) return NAME_LONG
+    if (index === end) break
     if (octet === DOT) {
       const length = to - labelAt - 1
       if (length === 0) return NAME_EMPTY_LABEL
       if (length > LABEL_OCTETS_MAX) return NAME_LONG_LABEL
       out[labelAt] = length
       labelAt = to++
-      continue
-    }
-    if (octet === BACKSLASH) {
+      index++
+    } else if (octet === BACKSLASH) {
       const code = escapedAt(octets, index + 1, end)
       if (code < 0) return NAME_BAD_ESCAPE
-      octet = code & 0xff
-      index += code >> 8
+      out[to++] = code & 0xff
+      index += 1 + (code >> 8)
     }
-    if (to > limit) return NAME_LONG
-    out[to++] = octet
   }
   const length = to - labelAt - 1
   if (length > LABEL_OCTETS_MAX) return NAME_LONG_LABEL

@@ -112,8 +112,23 @@ export class Scanner implements RdataTokens {
 
   /** The next token of this logical line; false at its end. */
   next(): boolean {
+    // Nearly always a blank and a plain word: loops without calls, whose variables are small integers all the time.
+    const { octets } = this
+    const limit = this.limit | 0
+    let start = this.at | 0
+    while (start < limit && KIND[octets[start]!] === BLANK) start++
+    let at = start
+    while (at < limit && KIND[octets[at]!] === WORD) at++
+    if (at === start || (at < limit && KIND[octets[at]!]! >= QUOTE)) return this.#next(start)
+    this.start = start
+    this.end = this.at = at
+    this.quoted = this.escaped = false
+    return true
+  }
+
+  #next(from: number): boolean {
     const { octets, limit } = this
-    let at = this.at
+    let at = from
     for (; at < limit; at++) {
       switch (KIND[octets[at]!]) {
         case BLANK:

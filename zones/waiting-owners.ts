@@ -1,26 +1,28 @@
-/** Owners that do not come in canonical order, with their records, until all are there: then in order. A tree whose keys
+/** Owners that do not come in canonical order, with their nodes, until all are there: then in order. A tree whose keys
  *  are put in order is made several times faster than one that gets them at random, and its pages are full.
  *
- *    entry  = keyOctets:u16 spellingOctets:u8 key spelling records      OwnerRecords.save
- *    pair   = entry:u32 head:u32       where the entry is; four octets of its key, big-endian
+ *    entry  = keyOctets:u15 anew:u1 records:u32 nodeOctets:u32 key node place:u48*      a place for each record of the node
+ *    pair   = entry:u32 head:u32       chunk and offset of the entry; four octets of its key, big-endian
  *
  *  I1  Sorted, equal keys are next to each other in the order they came: entries ascend.
  *  I2  No key is a prefix of another followed by 00 (name.ts I2), so a key that has ended may be padded with 00.
- *  I3  What was needed is given back at once by `clear`: buffers shrink in place, and are used for the next zone. */
+ *  I3  Entries are in chunks of ordinary buffers (V8 reads resizable ones two to four times slower), which `clear` gives
+ *      back at once; a small zone needs none but the first, which is used again.
+ *  I4  An entry whose records are not to be taken as they are, because there is something to report of them, is `anew`. */
 
-import type { Steps } from '../base/index.ts'
-import { u16 } from './node.ts'
-import type { OwnerRecords } from './owner-records.ts'
+import { letGo, type Steps } from '../base/index.ts'
+import { KEY_OCTETS_MAX } from './name.ts'
+import { u16, u32 } from './node.ts'
 
-/** References have 32 bits; the space is address space until it is used. The half suffices for one more owner. */
-const ENTRIES_OCTETS_MAX = 2 ** 32
-const FULL_OCTETS: number = ENTRIES_OCTETS_MAX / 2
-const PAIR_OCTETS = 8
-/** The shortest entry has more octets than two pairs. */
-const PAIRS_OCTETS_MAX: number = ENTRIES_OCTETS_MAX / 2
-/** Octets that a buffer keeps for the next zone. */
-const KEPT_OCTETS = 1 << 16
-const HEADER_OCTETS = 3
+/** An entry begins within this many octets of its chunk's start; one that is larger has a chunk of its own. */
+const CHUNK_OCTETS_SHIFT = 20
+const CHUNK_OCTETS: number = 1 << CHUNK_OCTETS_SHIFT
+const FIRST_CHUNK_OCTETS = 1 << 18
+/** References have 32 bits, enough for 4,096 chunks. */
+const FULL_OCTETS = 2 ** 31
+const HEADER_OCTETS = 10
+const ANEW = 0x8000
+export const PLACE_OCTETS = 6
 const OWNERS_A_STEP = 2048
 /** So few are sorted faster by comparing whole keys. */
 const INSERTION_MAX = 12
@@ -28,30 +30,28 @@ const INSERTION_MAX = 12
 const REF: number = new Uint8Array(new Uint32Array([1]).buffer)[0] === 1 ? 0 : 1
 const HEAD: number = 1 - REF
 
-interface Buffers {
-  readonly entries: ArrayBuffer
-  readonly pairs: ArrayBuffer
-}
-
-/** Buffers that are not in use; more than one pair only where zones are read while others are. */
-const spare: Buffers[] = []
-
-function takeBuffers(): Buffers {
-  return (
-    spare.pop() ?? {
-      entries: new ArrayBuffer(KEPT_OCTETS, { maxByteLength: ENTRIES_OCTETS_MAX }),
-      pairs: new ArrayBuffer(KEPT_OCTETS, { maxByteLength: PAIRS_OCTETS_MAX }),
-    }
-  )
-}
+const nothing: Uint8Array = new Uint8Array(0)
+/** First chunks that are not in use; more than one only where zones are read while others are. */
+const spare: Uint8Array[] = []
 
 export class WaitingOwners {
   count = 0
-  #buffers: Buffers | undefined
-  /** Views of fixed length: those that follow a buffer's are read much slower. */
-  #entries = new Uint8Array(0)
-  #pairs = new Uint32Array(0)
+  /** The entry that was opened or loaded last: where it is, its key, node and number of records. */
+  octets: Uint8Array = nothing
+  keyStart = 0
+  keyEnd = 0
+  nodeEnd = 0
+  records = 0
+  anew = false
+  readonly #chunks: Uint8Array[] = []
+  #chunk: Uint8Array = nothing
+  /** How much of each chunk is in use. */
+  readonly #ends: number[] = []
+  /** Octets of the chunks before the last. */
+  #octetsBefore = 0
+  #start = 0
   #end = 0
+  #pairs = new Uint32Array(0)
   readonly #fullOctets: number
 
   /** Is `full` with so many octets. */
@@ -61,46 +61,71 @@ export class WaitingOwners {
 
   /** No more should wait; one more owner can. */
   get full(): boolean {
-    return this.#end >= this.#fullOctets
+    return this.#octetsBefore + this.#end >= this.#fullOctets
   }
 
-  /** Takes key[keyStart..keyEnd), the owner's labels with capitals if it has any, and copies of the records. */
-  add(
-    key: Uint8Array,
-    keyStart: number,
-    keyEnd: number,
-    spelling: Uint8Array,
-    spellingOctets: number,
-    records: OwnerRecords,
-  ): void {
-    const keyOctets = keyEnd - keyStart
-    let at = this.#end
-    const end = at + HEADER_OCTETS + keyOctets + spellingOctets + records.savedOctets
-    this.#makeRoom(end, (this.count + 1) * PAIR_OCTETS)
-    const entries = this.#entries
-    this.#pairs[2 * this.count + REF] = at
-    this.#pairs[2 * this.count++ + HEAD] = headOf(key, keyStart, keyEnd)
-    entries[at++] = keyOctets >>> 8
-    entries[at++] = keyOctets
-    entries[at++] = spellingOctets
-    for (let from = keyStart; from < keyEnd; from++) entries[at++] = key[from]!
-    for (let from = 0; from < spellingOctets; from++) entries[at++] = spelling[from]!
-    this.#end = records.save(entries, at)
+  /** Begins an entry with so much room for its node and places: its key is to be written to `octets` from `keyStart` on,
+   *  `keyEnd` set, its node written from there on, and `close` called; or not, then there is no entry. */
+  open(room: number): void {
+    const most = HEADER_OCTETS + KEY_OCTETS_MAX + room
+    if (this.#end + most > this.#chunk.length) this.#addChunk(most)
+    if (this.octets !== this.#chunk) this.octets = this.#chunk
+    this.#start = this.#end
+    this.keyStart = this.#start + HEADER_OCTETS
   }
 
-  #makeRoom(entriesOctets: number, pairsOctets: number): void {
-    if (entriesOctets <= this.#entries.length && pairsOctets <= this.#pairs.byteLength) return
-    this.#buffers ??= takeBuffers()
-    const { entries, pairs } = this.#buffers
-    grow(entries, entriesOctets)
-    grow(pairs, pairsOctets)
-    this.#entries = new Uint8Array(entries, 0, entries.byteLength)
-    this.#pairs = new Uint32Array(pairs, 0, pairs.byteLength / 4)
+  /** Begins an entry that has the key of the one opened last. */
+  openAgain(room: number): void {
+    const { octets, keyStart, keyEnd } = this
+    this.open(room)
+    this.octets.set(octets.subarray(keyStart, keyEnd), this.keyStart)
+    this.keyEnd = this.keyStart + keyEnd - keyStart
   }
 
-  /** I1. From here on owners have ranks, from 0 to `count`. */
+  /** The node ends at `nodeEnd`; `places` has a number for each of its records. */
+  close(nodeEnd: number, records: number, places: Float64Array, anew: boolean): void {
+    const { octets } = this
+    const at = this.#start
+    const keyField = (this.keyEnd - this.keyStart) | (anew ? ANEW : 0)
+    octets[at] = keyField >>> 8
+    octets[at + 1] = keyField
+    putU32(octets, at + 2, records)
+    putU32(octets, at + 6, nodeEnd - this.keyEnd)
+    let end = nodeEnd
+    for (let record = 0; record < records; record++, end += PLACE_OCTETS) {
+      const place = places[record]!
+      const high = Math.floor(place / 2 ** 32)
+      octets[end] = high >>> 8
+      octets[end + 1] = high
+      putU32(octets, end + 2, place % 2 ** 32)
+    }
+    this.#end = end
+    this.count++
+  }
+
+  #addChunk(octets: number): void {
+    const first = this.#chunks.length === 0
+    if (!first) {
+      this.#ends.push(this.#end)
+      this.#octetsBefore += this.#end
+    }
+    const wanted = Math.max(octets, first ? FIRST_CHUNK_OCTETS : CHUNK_OCTETS)
+    const kept = first && wanted === FIRST_CHUNK_OCTETS ? spare.pop() : undefined
+    this.#chunk = kept ?? new Uint8Array(wanted)
+    this.#chunks.push(this.#chunk)
+    this.#end = 0
+  }
+
+  /** I1. From here on owners have ranks, from 0 to `count`, and none may be added. */
   *sort(): Steps<void> {
-    new BigUint64Array(this.#pairs.buffer, 0, this.count).sort()
+    this.#pairs = new Uint32Array(2 * this.count)
+    this.#ends.push(this.#end)
+    let index = 0
+    for (let chunk = 0; chunk < this.#chunks.length; chunk++) {
+      index = this.#addPairs(chunk, index)
+      yield
+    }
+    new BigUint64Array(this.#pairs.buffer).sort()
     let sorted = 0
     for (let start = 0; start < this.count; ) {
       const end = this.#sortRun(start, this.count, 0)
@@ -112,6 +137,21 @@ export class WaitingOwners {
     }
   }
 
+  #addPairs(chunk: number, first: number): number {
+    const pairs = this.#pairs
+    const octets = this.#chunks[chunk]!
+    const end = this.#ends[chunk]!
+    let index = first
+    for (let at = 0; at < end; index++) {
+      const key = at + HEADER_OCTETS
+      const keyEnd = key + keyOctetsAt(octets, at)
+      pairs[2 * index + REF] = (chunk << CHUNK_OCTETS_SHIFT) | at
+      pairs[2 * index + HEAD] = headOf(octets, key, keyEnd)
+      at = keyEnd + u32(octets, at + 6) + PLACE_OCTETS * u32(octets, at + 2)
+    }
+    return index
+  }
+
   /** Sorts ranks whose keys agree in the first `depth` octets: by the next four, then those that agree in these too. */
   #sort(from: number, to: number, depth: number): void {
     if (to - from <= INSERTION_MAX) {
@@ -120,7 +160,7 @@ export class WaitingOwners {
     }
     const pairs = this.#pairs
     for (let rank = from; rank < to; rank++) pairs[2 * rank + HEAD] = this.#headAt(rank, depth)
-    new BigUint64Array(pairs.buffer, PAIR_OCTETS * from, to - from).sort()
+    new BigUint64Array(pairs.buffer, 8 * from, to - from).sort()
     for (let start = from; start < to; ) start = this.#sortRun(start, to, depth)
   }
 
@@ -131,13 +171,16 @@ export class WaitingOwners {
     let end = start + 1
     while (end < to && pairs[2 * end + HEAD] === head) end++
     // I2: an octet of 00 at the end of all, or behind it, leaves nothing to compare.
-    if (end - start > 1 && this.keyOctets(start) > depth + 4) this.#sort(start, end, depth + 4)
+    if (end - start > 1 && this.#keyOctets(start) > depth + 4) this.#sort(start, end, depth + 4)
     return end
   }
 
   #headAt(rank: number, depth: number): number {
-    const key = this.#entryOf(rank) + HEADER_OCTETS
-    return headOf(this.#entries, key + depth, key + this.keyOctets(rank))
+    const ref = this.#pairs[2 * rank + REF]!
+    const octets = this.#chunks[ref >>> CHUNK_OCTETS_SHIFT]!
+    const at = ref & (CHUNK_OCTETS - 1)
+    const key = at + HEADER_OCTETS
+    return headOf(octets, key + depth, key + keyOctetsAt(octets, at))
   }
 
   #insertionSort(from: number, to: number, depth: number): void {
@@ -153,80 +196,81 @@ export class WaitingOwners {
   }
 
   /** Order of two entries whose keys agree in the first `depth` octets. */
-  #compare(a: number, b: number, depth: number): number {
-    const entries = this.#entries
-    const octetsA = u16(entries, a)
-    const octetsB = u16(entries, b)
+  #compare(refA: number, refB: number, depth: number): number {
+    const a = this.#chunks[refA >>> CHUNK_OCTETS_SHIFT]!
+    const b = this.#chunks[refB >>> CHUNK_OCTETS_SHIFT]!
+    const atA = refA & (CHUNK_OCTETS - 1)
+    const atB = refB & (CHUNK_OCTETS - 1)
+    const octetsA = keyOctetsAt(a, atA)
+    const octetsB = keyOctetsAt(b, atB)
     const shorter = Math.min(octetsA, octetsB)
     for (let at = HEADER_OCTETS + depth; at < HEADER_OCTETS + shorter; at++) {
-      const difference = entries[a + at]! - entries[b + at]!
+      const difference = a[atA + at]! - b[atB + at]!
       if (difference !== 0) return difference
     }
-    return octetsA - octetsB || a - b
+    return octetsA - octetsB || refA - refB
   }
 
-  #entryOf(rank: number): number {
-    return this.#pairs[2 * rank + REF]!
+  #keyOctets(rank: number): number {
+    const ref = this.#pairs[2 * rank + REF]!
+    return keyOctetsAt(this.#chunks[ref >>> CHUNK_OCTETS_SHIFT]!, ref & (CHUNK_OCTETS - 1))
   }
 
-  keyOctets(rank: number): number {
-    return u16(this.#entries, this.#entryOf(rank))
+  /** Goes to the entry of that rank: `octets`, `keyStart` and so on are its. */
+  load(rank: number): void {
+    const ref = this.#pairs[2 * rank + REF]!
+    const octets = this.#chunks[ref >>> CHUNK_OCTETS_SHIFT]!
+    const at = ref & (CHUNK_OCTETS - 1)
+    this.octets = octets
+    this.anew = (octets[at]! & 0x80) !== 0
+    this.records = u32(octets, at + 2)
+    this.keyStart = at + HEADER_OCTETS
+    this.keyEnd = this.keyStart + keyOctetsAt(octets, at)
+    this.nodeEnd = this.keyEnd + u32(octets, at + 6)
   }
 
-  /** Whether the owner is that of the rank before. */
-  isSameAsBefore(rank: number): boolean {
-    if (rank === 0) return false
-    const octets = this.keyOctets(rank)
-    if (octets !== this.keyOctets(rank - 1)) return false
-    const entries = this.#entries
-    const at = this.#entryOf(rank) + HEADER_OCTETS
-    const before = this.#entryOf(rank - 1) + HEADER_OCTETS
+  /** Whether the rank behind the loaded one is there and has the same key. */
+  isSameNext(rank: number): boolean {
+    const next = rank + 1
+    if (next >= this.count) return false
+    const octets = this.keyEnd - this.keyStart
+    const ref = this.#pairs[2 * next + REF]!
+    const other = this.#chunks[ref >>> CHUNK_OCTETS_SHIFT]!
+    const at = ref & (CHUNK_OCTETS - 1)
+    if (keyOctetsAt(other, at) !== octets) return false
     for (let index = octets - 1; index >= 0; index--) {
-      if (entries[at + index] !== entries[before + index]) return false
+      if (this.octets[this.keyStart + index] !== other[at + HEADER_OCTETS + index]) return false
     }
     return true
   }
 
-  /** Writes the key to `out` at `start` and returns the offset behind it. */
-  copyKey(rank: number, out: Uint8Array, start: number): number {
-    const from = this.#entryOf(rank) + HEADER_OCTETS
-    const octets = this.keyOctets(rank)
-    for (let index = 0; index < octets; index++) out[start + index] = this.#entries[from + index]!
-    return start + octets
-  }
-
-  /** Writes the owner's labels as they were spelled, and returns their octets; 0 when there are no capitals. */
-  copySpelling(rank: number, out: Uint8Array): number {
-    const at = this.#entryOf(rank)
-    const octets = this.#entries[at + 2]!
-    const from = at + HEADER_OCTETS + this.keyOctets(rank)
-    for (let index = 0; index < octets; index++) out[index] = this.#entries[from + index]!
-    return octets
-  }
-
-  /** Adds the owner's records to `records`. */
-  loadRecords(rank: number, records: OwnerRecords): void {
-    const at = this.#entryOf(rank)
-    records.load(this.#entries, at + HEADER_OCTETS + this.keyOctets(rank) + this.#entries[at + 2]!)
+  /** Place of the loaded entry's record of that number. */
+  placeOf(record: number): number {
+    const at = this.nodeEnd + PLACE_OCTETS * record
+    return u16(this.octets, at) * 2 ** 32 + u32(this.octets, at + 2)
   }
 
   /** Forgets all (I3). */
   clear(): void {
-    this.#entries = new Uint8Array(0)
+    const [first, ...others] = this.#chunks
+    if (first?.length === FIRST_CHUNK_OCTETS) spare.push(first)
+    letGo(this.#pairs, ...others)
     this.#pairs = new Uint32Array(0)
-    this.count = this.#end = 0
-    if (this.#buffers === undefined) return
-    for (const buffer of [this.#buffers.entries, this.#buffers.pairs]) buffer.resize(KEPT_OCTETS)
-    spare.push(this.#buffers)
-    this.#buffers = undefined
+    this.octets = this.#chunk = nothing
+    this.#chunks.length = this.#ends.length = 0
+    this.count = this.#octetsBefore = this.#end = 0
   }
 }
 
-function grow(buffer: ArrayBuffer, octets: number): void {
-  if (octets <= buffer.byteLength) return
-  const wanted = Math.max(octets, 2 * buffer.byteLength)
-  // Views of 32-bit words end on a word.
-  buffer.resize(Math.min(buffer.maxByteLength, Math.ceil(wanted / PAIR_OCTETS) * PAIR_OCTETS))
+function keyOctetsAt(octets: Uint8Array, entry: number): number {
+  return u16(octets, entry) & ~ANEW
+}
+
+function putU32(out: Uint8Array, at: number, value: number): void {
+  out[at] = value >>> 24
+  out[at + 1] = value >>> 16
+  out[at + 2] = value >>> 8
+  out[at + 3] = value
 }
 
 /** Four octets of the key, from `at` on. */

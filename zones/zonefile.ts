@@ -42,6 +42,11 @@ export interface RecordPlace {
 }
 
 export interface RecordSink {
+  /** For sinks that care where RDATA is read to: called before it is, and says where in `octets`, with
+   *  RDATA_SCRATCH_OCTETS of room; −1: anywhere. Then `newOwner` is told here alone, the owner's octets stay until
+   *  another one is told, and a record follows unless there is a fault. */
+  rdataAt?(owner: Name, newOwner: boolean, type: number): number
+  readonly octets?: Uint8Array
   /** `newOwner`: the owner's octets differ from the record's before. Owner and RDATA are scratch (I2). */
   record(
     owner: Name,
@@ -187,6 +192,9 @@ class ZoneParser implements RecordPlace {
   #owner: Name = rootName
   #scratch = ownerScratch()
   #scratchNext = ownerScratch()
+  /** Where the last owner was read, while the same word means the same name; −1 octets otherwise. */
+  #wordAt = 0
+  #wordOctets = -1
   /** There is a last owner. */
   #owned = false
   /** The last owner could not be read: records without an owner are passed over, with no fault of their own. */
@@ -318,7 +326,22 @@ class ZoneParser implements RecordPlace {
   /** Reads the owner and steps to the token after it. */
   #readOwner(): void {
     const scanner: Scanner = this.#scanner
+    if (!this.#isSameWord()) this.#newWord()
+    if (!scanner.next()) scanner.fault('the end of the line', 'a type')
+  }
+
+  #isSameWord(): boolean {
+    const { octets, start, end, quoted } = this.#scanner
+    if (end - start !== this.#wordOctets || quoted) return false
+    const before = this.#wordAt - start
+    for (let at = start; at < end; at++) if (octets[at] !== octets[at + before]) return false
+    return true
+  }
+
+  #newWord(): void {
+    const scanner: Scanner = this.#scanner
     const { octets, views } = this.#scratchNext
+    this.#wordOctets = -1
     this.#ownerFaulty = true
     this.#owned = true
     if (this.#origin === undefined) this.#requireAbsolute()
@@ -335,7 +358,8 @@ class ZoneParser implements RecordPlace {
     }
     // Without any origin the first owner is that of the zone: its SOA comes first.
     this.#origin ??= asName(this.#owner.slice())
-    if (!scanner.next()) scanner.fault('the end of the line', 'a type')
+    this.#wordAt = scanner.start
+    this.#wordOctets = scanner.quoted || scanner.fixedPlace !== undefined ? -1 : scanner.end - scanner.start
   }
 
   #isOwner(octets: Uint8Array, length: number): boolean {
@@ -379,25 +403,29 @@ class ZoneParser implements RecordPlace {
 
   #data(type: number, ttl: number): void {
     const scanner: Scanner = this.#scanner
+    const sink = this.#sink
+    const at = sink.rdataAt === undefined ? -1 : sink.rdataAt(this.#owner, this.#ownerNew, type)
+    const out = at < 0 ? this.#rdata : sink.octets!
+    const start = Math.max(0, at)
     // SvcParams are words with quotes inside; anywhere else a quote begins a token of its own.
     scanner.keyValues = type === TYPE.SVCB || type === TYPE.HTTPS
-    const end = parseRdata(type, scanner, this.#origin ?? rootName, this.#rdata, 0)
+    const end = parseRdata(type, scanner, this.#origin ?? rootName, out, start)
     scanner.keyValues = false
-    const used = this.#ttl(type, ttl, end)
+    const used = this.#ttl(type, ttl, out, end)
     const newOwner = this.#ownerNew
     this.#ownerNew = false
-    this.#sink.record(this.#owner, newOwner, type, used, this.#rdata, 0, end, this)
+    sink.record(this.#owner, newOwner, type, used, out, start, end, this)
   }
 
   /** I3. `ttl` is −1 when the record gives none. */
-  #ttl(type: number, ttl: number, rdataEnd: number): number {
+  #ttl(type: number, ttl: number, rdata: Uint8Array, rdataEnd: number): number {
     if (ttl >= 0) {
       this.#ttlLast = ttl > TTL_MAX ? this.#bigTtl(ttl, this.place()) : ttl
       return this.#ttlLast
     }
     if (this.#ttlDefault >= 0) return this.#ttlDefault
     if (this.#ttlLast >= 0) return this.#ttlLast
-    if (type === TYPE.SOA) this.#ttlDefault = Math.min(u32(this.#rdata, rdataEnd - 4), TTL_MAX)
+    if (type === TYPE.SOA) this.#ttlDefault = Math.min(u32(rdata, rdataEnd - 4), TTL_MAX)
     else {
       this.#ttlDefault = TTL_DEFAULT
       this.#fault(
@@ -418,6 +446,7 @@ class ZoneParser implements RecordPlace {
   #directive(): void {
     const scanner: Scanner = this.#scanner
     const place = scanner.place()
+    this.#wordOctets = -1
     const word = new TextDecoder().decode(scanner.octets.subarray(scanner.start, scanner.end)).toUpperCase()
     if (word === '$ORIGIN') this.#origin = this.#nameArgument('an origin')
     else if (word === '$TTL') this.#ttlDirective()
@@ -476,6 +505,7 @@ class ZoneParser implements RecordPlace {
     const including = this.#including.pop()
     if (including === undefined) return false
     this.#includes.leave()
+    this.#wordOctets = -1
     this.#scanner.restore(including.state)
     this.#origin = including.origin
     this.#owned = including.owned
