@@ -181,7 +181,7 @@ class Watcher implements SourceWatcher {
     this.#closed = true
     this.#sweep?.cancel()
     this.#tracker.close()
-    await Promise.all([...this.#directories.values()].map(directory => directory.watch.close()))
+    for (const { watch } of this.#directories.values()) watch.close()
   }
 
   #use(path: string, zone: ZoneSource, known?: SourceStamp): void {
@@ -231,7 +231,7 @@ class Watcher implements SourceWatcher {
   #closeUnused({ files, scanned, watch }: WatchedDirectory): void {
     if (files.size > 0 || scanned) return
     this.#directories.delete(watch.path)
-    void watch.close()
+    watch.close()
   }
 
   /** Where a link leads is watched too: a change of the target makes no event beside the link. */
@@ -324,10 +324,11 @@ class Watcher implements SourceWatcher {
       const listing = directory.watch.deaf || this.#sweeps % SWEEPS_PER_LISTING === 0
       if (directory.scanned && listing) this.#list(directory)
     }
-    const untold = [...this.#users.keys()].filter(
-      path => this.#links.has(path) || this.#directories.get(dirname(path))?.watch.deaf !== false,
-    )
-    for (const path of turn(untold, this.#sweeps, SWEEP_LINKS)) this.#tracker.look(path)
+    const untold = new Set(this.#links.keys())
+    for (const { watch, files } of this.#directories.values()) {
+      if (watch.deaf) for (const path of files) untold.add(path)
+    }
+    for (const path of turn([...untold], this.#sweeps, SWEEP_LINKS)) this.#tracker.look(path)
     for (const path of turn([...this.#users.keys()], this.#sweeps, SWEEP_FILES)) this.#tracker.look(path)
   }
 }

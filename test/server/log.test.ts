@@ -57,6 +57,15 @@ test('an error of the system is no bug, and has no stack', t => {
   t.is(typeof second?.error['stack'], 'string')
 })
 
+test('what has no form in JSON is shown, too, and harms nobody', t => {
+  const { stream, lines } = sink()
+  const log = createLogger({ stream })
+  const cycle: unknown[] = []
+  cycle.push(cycle, 1)
+  log.info('odd', { cycle, serial: 7n })
+  t.like(JSON.parse(lines[0] ?? ''), { level: 'info', msg: 'odd', cycle: ',1', serial: '7' })
+})
+
 test('a destination that fails harms nobody', async t => {
   const stream = new Writable({ write: (_part, _encoding, done) => done(new Error('EPIPE')) })
   const log = createLogger({ stream })
