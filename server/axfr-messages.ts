@@ -4,7 +4,7 @@
  *
  *  I1  A message has at most PACKED_OCTETS, beyond which no pointer reaches (RFC 1035 §4.1.4), or one record more.
  *  I2  An owner is written out once a message: later records of it are a pointer, other names end in one to the apex.
- *  I3  A message handed out is a copy: the next one does not change it. */
+ *  I3  A message handed out is a view: it is good until the next one is begun. */
 import {
   encodeBase32Hex,
   findRRset,
@@ -21,6 +21,7 @@ import {
   type ZoneRecord,
 } from '../zones/index.ts'
 import { UDP_OCTETS_DEFAULT } from './answerer.ts'
+import { copyOctets, viewOf } from './octets.ts'
 import { HEADER_OCTETS, OPT_OCTETS, type Query } from './query.ts'
 import { EDE_NONE, RCODE_NOERROR } from './rcode.ts'
 
@@ -39,14 +40,9 @@ const LABELS_OCTETS_MAX = 255
 
 const NO_LABELS: Uint8Array = new Uint8Array(0)
 
-function viewOf(octets: Uint8Array): DataView {
-  return new DataView(octets.buffer, octets.byteOffset, octets.length)
-}
-
 /** A message under construction; used again and again. */
 export class TransferMessage {
-  /** With room for what `#copy` writes behind the end. */
-  readonly #octets = new Uint8Array(MESSAGE_OCTETS_MAX + RECORD_HEADER_OCTETS)
+  readonly #octets = new Uint8Array(MESSAGE_OCTETS_MAX)
   readonly #view = viewOf(this.#octets)
   #at = 0
   #answers = 0
@@ -126,7 +122,8 @@ export class TransferMessage {
   put(apex: Uint8Array, record: Uint8Array): void {
     this.#ownerAt = 0
     this.#putOwner(apex, NO_LABELS, 0)
-    this.#copy(record, viewOf(record), 2, record.length)
+    copyOctets(viewOf(record), 2, this.#view, this.#at, record.length - 2)
+    this.#at += record.length - 2
     this.#answers++
   }
 
@@ -178,35 +175,29 @@ export class TransferMessage {
   /** Stored records go out as they are, but for the pointer that each begins with. */
   #putRecords(apex: Uint8Array, start: number, end: number): void {
     if (start === end) return
-    const out = this.#octets
     const source = this.#source
+    let at = start
     let from = start
-    let answers = 0
     if (this.#ownerAt === 0) {
       this.#putOwner(apex, this.#labels, this.#labelOctets)
       from = start + 2
+      at = start + RECORD_HEADER_OCTETS + u16(source, start + 10)
+      this.#answers++
     }
     const shift = this.#at - from
-    this.#copy(source, this.#sourceView, from, end)
-    for (let at = start; at < end; at += RECORD_HEADER_OCTETS + u16(source, at + 10)) {
+    copyOctets(this.#sourceView, from, this.#view, this.#at, end - from)
+    this.#at = end + shift
+    if (at === end) return
+    const owner = this.#ownerAt
+    if (owner === 0) throw new Error('axfr: an owner beyond the reach of pointers')
+    const out = this.#octets
+    let answers = 0
+    for (; at < end; at += RECORD_HEADER_OCTETS + u16(source, at + 10)) {
       answers++
-      if (at < from) continue
-      if (this.#ownerAt === 0) throw new Error('axfr: an owner beyond the reach of pointers')
-      out[at + shift] = (POINTER | this.#ownerAt) >>> 8
-      out[at + shift + 1] = this.#ownerAt
+      out[at + shift] = (POINTER | owner) >>> 8
+      out[at + shift + 1] = owner
     }
     this.#answers += answers
-  }
-
-  /** By words, which a loop over octets takes three times as long for; up to three octets more than there are. */
-  #copy(octets: Uint8Array, view: DataView, start: number, end: number): void {
-    const out = this.#view
-    let to = this.#at
-    this.#at += end - start
-    let from = start
-    const last = Math.min(end, octets.length - 3)
-    for (; from < last; from += 4, to += 4) out.setUint32(to, view.getUint32(from, true), true)
-    for (; from < end; from++) this.#octets[to++] = octets[from]!
   }
 
   #putOwner(apex: Uint8Array, labels: Uint8Array, labelOctets: number): void {
@@ -232,7 +223,7 @@ export class TransferMessage {
     this.#octets[6] = this.#answers >>> 8
     this.#octets[7] = this.#answers
     if (this.#withOpt) this.#putOpt()
-    return this.#octets.slice(0, this.#at)
+    return this.#octets.subarray(0, this.#at)
   }
 
   /** RFC 6891 §6.1.2; DO is given back (RFC 3225 §3). */

@@ -66,7 +66,8 @@ export interface TransferOptions {
 /** Where the messages go. */
 export interface TransferPeer {
   readonly address: string
-  /** Takes a message; resolves to true when there is room for the next, to false when the connection is gone. */
+  /** Takes a message, of which it keeps a copy; resolves to true when there is room for the next, to false when the
+   *  connection is gone. */
   send(message: Uint8Array): Promise<boolean>
   /** Ends the connection at once: what was sent is not a whole zone. */
   abort(): void

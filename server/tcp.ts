@@ -230,8 +230,9 @@ class Connection {
   readonly #framing = new StreamFraming()
   #gathered = 0
   #transferring = false
-  /** Of the transfer that goes on: what is not written yet, lengths and messages in turn. */
-  readonly #messages: Uint8Array[] = []
+  /** Of the transfer that goes on: what is not written yet, each message behind its length. The system reads it from the
+   *  write until `drain`; nobody does after the transfer's last write. */
+  #messages: Uint8Array | undefined
   #messageOctets = 0
   #blocked = false
   /** The peer has ended its side, or the server closes: end when all is answered. */
@@ -357,6 +358,7 @@ class Connection {
     this.#flush()
     const done = (): void => {
       this.#writeTransfer()
+      this.#messages = undefined
       this.#transferring = false
       this.#proceed()
     }
@@ -368,8 +370,12 @@ class Connection {
 
   /** Takes a message of a transfer; when enough has been gathered, resolves once the system has taken it. */
   #sendMessage(message: Uint8Array): Promise<boolean> {
-    this.#messages.push(Uint8Array.of(message.length >>> 8, message.length), message)
-    this.#messageOctets += 2 + message.length
+    this.#messages ??= new Uint8Array(TRANSFER_WRITE_OCTETS + 2 + MESSAGE_OCTETS_MAX)
+    const at = this.#messageOctets
+    this.#messages[at] = message.length >>> 8
+    this.#messages[at + 1] = message.length
+    this.#messages.set(message, at + 2)
+    this.#messageOctets = at + 2 + message.length
     const room = this.#messageOctets < TRANSFER_WRITE_OCTETS || this.#writeTransfer()
     if (room || this.#socket.destroyed) return Promise.resolve(!this.#socket.destroyed)
     return new Promise(resolve => {
@@ -384,10 +390,11 @@ class Connection {
   }
 
   #writeTransfer(): boolean {
-    if (this.#messages.length === 0) return true
-    const octets = Buffer.concat(this.#messages)
-    this.#messages.length = 0
+    if (this.#messages === undefined || this.#messageOctets === 0) return true
+    const room = this.#write(this.#messages.subarray(0, this.#messageOctets))
     this.#messageOctets = 0
-    return this.#write(octets)
+    // No `drain` will tell when it may be used again.
+    if (room) this.#messages = undefined
+    return room
   }
 }
