@@ -4,32 +4,24 @@
  *                   ├─▶ owners in canonical order ─▶ RRs in canonical form and order ─▶ hash
  *    NSEC3 tree   ──┘
  *
- *  I1  RFC 8976 §3.3.1: every RR once, glue and occluded names too; not the apex's ZONEMD RRset nor the RRSIGs over it.
- *  I2  RRs of an owner go by type, where all RRSIGs are of type 46 whatever they cover; of a type by canonical RDATA.
- *  I3  The hash is fed in parts of HASH_OCTETS, and others get a turn every TURN_PARTS. */
+ *  I1  Owners in canonical order (RFC 8976 §3.3.1), those of hashes among them; zone-digester.ts has the RRs of each.
+ *  I2  Others get a turn every TURN_PARTS of what is hashed. */
 
-import { createHash, type Hash } from 'node:crypto'
+import { createHash } from 'node:crypto'
 import {
   canonicalName,
-  canonicalRdata,
-  compareCanonicalRdata,
-  firstRRsetAt,
-  hasLoweredNames,
   type Name,
   type NodeRRset,
-  nextRRsetAt,
-  RECORD_HEADER_OCTETS,
-  RRSET_HEADER_OCTETS,
   type Store,
   type TreeCursor,
   TYPE,
-  u16,
   u32,
 } from '../zones/index.ts'
-import { soaSerial, writeOwner } from './nsec.ts'
-import { HASH_OCTETS as NSEC3_HASH_OCTETS, writeBase32Hex, writeHashedOwner } from './nsec3.ts'
+import { soaSerial } from './nsec.ts'
+import { HASH_OCTETS, writeBase32Hex } from './nsec3.ts'
 import { rrsetOfType } from './previous.ts'
 import { APEX_KEY } from './ranges.ts'
+import { ZoneDigester } from './zone-digester.ts'
 
 /** RFC 8976 §5.2 and §5.3. */
 export const ZONEMD_SCHEME_SIMPLE = 1
@@ -42,10 +34,8 @@ const HASHES: Readonly<Record<number, { name: string; octets: number }>> = {
 /** Serial, scheme, hash algorithm. */
 const ZONEMD_FIXED_OCTETS = 6
 
-const HASH_OCTETS = 1 << 18
-/** The largest RR: owner, ten octets, RDATA. */
-const RR_OCTETS_MAX = 255 + 10 + 65535
-const TURN_PARTS = 16
+/** Some milliseconds of work. */
+const TURN_PARTS = 4
 
 export interface ZoneRoots {
   readonly namesRoot: number
@@ -62,14 +52,14 @@ export function zonemdRdata(serial: number, algorithm: number, digest: Uint8Arra
   return rdata
 }
 
-/** The digest of a zone (I1). The trees must not change meanwhile. */
+/** The digest of a zone. The trees must not change meanwhile. */
 export async function zoneDigest(
   store: Store,
   { namesRoot, nsec3Root }: ZoneRoots,
   apex: Name,
   algorithm: number,
 ): Promise<Uint8Array> {
-  const digester = new Digester(createHash(HASHES[algorithm]!.name), canonicalName(apex))
+  const digester = new ZoneDigester(createHash(HASHES[algorithm]!.name), canonicalName(apex))
   const names = store.readTree()
   const hashes = store.readTree()
   const hashedKey = new Uint8Array(33)
@@ -96,7 +86,7 @@ export async function zoneDigest(
 /** The tree key that the owner name of the hash at the cursor has. */
 function loadHashedKey(cursor: TreeCursor, out: Uint8Array): void {
   cursor.loadKey()
-  out[writeBase32Hex(cursor.key.subarray(0, NSEC3_HASH_OCTETS), out, 0)] = 0
+  out[writeBase32Hex(cursor.key.subarray(0, HASH_OCTETS), out, 0)] = 0
 }
 
 /** Compares the cursor's key with another. */
@@ -109,131 +99,6 @@ function compareKeyTo(cursor: TreeCursor, other: Uint8Array): number {
   }
   return length - other.length
 }
-
-class Digester {
-  /** Parts hashed since the last turn (I3). */
-  parts = 0
-  readonly #hash: Hash
-  readonly #apex: Uint8Array
-  readonly #out = new Uint8Array(HASH_OCTETS)
-  #at = 0
-  readonly #owner = new Uint8Array(512)
-  #ownerOctets = 0
-
-  constructor(hash: Hash, canonicalApex: Uint8Array) {
-    this.#hash = hash
-    this.#apex = canonicalApex
-  }
-
-  name(cursor: TreeCursor): void {
-    const length = cursor.loadKey()
-    if (cursor.bytes[cursor.valueStart + 2] === 0) return
-    const key = cursor.key.subarray(0, length)
-    this.#ownerOctets = writeOwner(key, this.#apex, this.#owner)
-    this.#node(cursor.bytes, cursor.valueStart, length === 0)
-  }
-
-  hash(cursor: TreeCursor): void {
-    const hash = cursor.key.subarray(0, cursor.loadKey())
-    this.#ownerOctets = writeHashedOwner(hash, this.#apex, this.#owner)
-    this.#node(cursor.bytes, cursor.valueStart, false)
-  }
-
-  end(): Uint8Array {
-    this.#flush()
-    return this.#hash.digest()
-  }
-
-  /** I2: RRsets of types below 46, then every RRset's signatures, which ascend with the type they cover, then the rest. */
-  #node(octets: Uint8Array, start: number, apex: boolean): void {
-    const rrsets = octets[start + 2]!
-    let at = firstRRsetAt(octets, start)
-    let left = rrsets
-    for (; left > 0 && u16(octets, at) < TYPE.RRSIG; left--) {
-      this.#rrset(octets, at)
-      at = nextRRsetAt(octets, at)
-    }
-    const behind = at
-    at = firstRRsetAt(octets, start)
-    for (let index = rrsets; index > 0; index--) {
-      if (!apex || u16(octets, at) !== TYPE.ZONEMD) this.#signatures(octets, at)
-      at = nextRRsetAt(octets, at)
-    }
-    for (at = behind; left > 0; left--) {
-      if (!apex || u16(octets, at) !== TYPE.ZONEMD) this.#rrset(octets, at)
-      at = nextRRsetAt(octets, at)
-    }
-  }
-
-  #rrset(octets: Uint8Array, at: number): void {
-    const count = u16(octets, at + 4)
-    const type = u16(octets, at)
-    // Lower case can change the order of several records.
-    if (count > 1 && hasLoweredNames(type)) this.#sorted(octets, at, count)
-    else this.#records(octets, at + RRSET_HEADER_OCTETS, count, type)
-  }
-
-  #signatures(octets: Uint8Array, at: number): void {
-    const count = octets[at + 3]!
-    const start = at + RRSET_HEADER_OCTETS + u16(octets, at + 6)
-    if (count > 0) this.#records(octets, start, count, TYPE.RRSIG)
-  }
-
-  #records(octets: Uint8Array, start: number, count: number, type: number): void {
-    const lowered = hasLoweredNames(type)
-    let at = start
-    for (let left = count; left > 0; left--) {
-      const end = at + RECORD_HEADER_OCTETS + u16(octets, at + 10)
-      this.#beginRecord(end - at)
-      if (lowered) {
-        this.#copy(octets, at + 2, at + RECORD_HEADER_OCTETS)
-        const rdata = canonicalRdata(type, octets.subarray(at + RECORD_HEADER_OCTETS, end))
-        this.#copy(rdata, 0, rdata.length)
-      } else this.#copy(octets, at + 2, end)
-      at = end
-    }
-  }
-
-  #sorted(octets: Uint8Array, at: number, count: number): void {
-    const start = at + RRSET_HEADER_OCTETS
-    const type = u16(octets, at)
-    const records: Uint8Array[] = []
-    for (let record = start; records.length < count; ) {
-      const end = record + RECORD_HEADER_OCTETS + u16(octets, record + 10)
-      records.push(octets.subarray(record, end))
-      record = end
-    }
-    const rdataOf = (record: Uint8Array): Uint8Array => record.subarray(RECORD_HEADER_OCTETS)
-    records.sort((a, b) => compareCanonicalRdata(type, rdataOf(a), rdataOf(b)))
-    for (const record of records) {
-      const rdata = canonicalRdata(type, rdataOf(record))
-      this.#beginRecord(record.length)
-      this.#copy(record, 2, RECORD_HEADER_OCTETS)
-      this.#copy(rdata, 0, rdata.length)
-    }
-  }
-
-  /** The owner, with room for the record. */
-  #beginRecord(octets: number): void {
-    if (this.#at + this.#ownerOctets + octets > HASH_OCTETS) this.#flush()
-    this.#copy(this.#owner, 0, this.#ownerOctets)
-  }
-
-  #copy(octets: Uint8Array, start: number, end: number): void {
-    const out = this.#out
-    let to = this.#at
-    for (let at = start; at < end; at++) out[to++] = octets[at]!
-    this.#at = to
-  }
-
-  #flush(): void {
-    this.#hash.update(this.#out.subarray(0, this.#at))
-    this.#at = 0
-    this.parts++
-  }
-}
-
-if (HASH_OCTETS < RR_OCTETS_MAX) throw new Error('zonemd: a part must hold any record')
 
 export type ZonemdOutcome =
   | { readonly kind: 'none' }
