@@ -17,10 +17,11 @@
 import { isRenamedOver, type Stamp } from './watch-read.ts'
 
 /** stillSeconds is divided into so many ticks. */
-export const STILL_TICKS = 6
-export const MISSING_TICKS = 20
-/** I4. The first tick may come at once, the second does not: longer than the clock of a file system takes to tick. */
-export const RENAMED_TICKS = 2
+export const STILL_TICKS = 30
+export const MISSING_TICKS = 100
+/** I4. The first tick may come at once, the others do not: by default they take longer than the clock of a file system,
+ *  whose own tick is 10 ms at most on Linux. */
+export const RENAMED_TICKS = 3
 
 export type FilePhase =
   | { readonly kind: 'idle' }
