@@ -17,6 +17,7 @@ import {
   type ZoneOutcome,
 } from '../server/serving.ts'
 import { faultText } from '../zones/index.ts'
+import { freeMemoryAfterVersions } from './free-memory.ts'
 import { usage } from './options.ts'
 import { createOutput, type Output, progressBar } from './output.ts'
 import { type SourceWords, sourcesService } from './serve-sources.ts'
@@ -79,6 +80,7 @@ async function start(service: Service, output: Output): Promise<void> {
   const noteKey = (event: KeyEvent): void => void keys.push(event)
   const noteRefused = (event: RefusedEvent): void => void refused.push(event)
   server.on('key', noteKey).on('refused', noteRefused)
+  freeMemoryAfterVersions(server)
   await addSources(service, output)
   server.off('key', noteKey).off('refused', noteRefused)
   for (const event of refused) tellRefused(event, output)
