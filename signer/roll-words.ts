@@ -33,13 +33,15 @@ export function dangerWords(timeline: ZoneTimeline, danger: Danger): string {
   const { kind, algorithm, ds, dnskey, signatures } = danger
   const keys = (view: ApexView): string => namesOf(timeline, view.published)
   const mnemonic = mnemonicOf(algorithm)
+  // The mnemonics begin with R and E.
+  const one = algorithm < 0 ? `a ${mnemonic}` : `an ${mnemonic}`
   switch (kind) {
     case 'ds-dnskey':
       return `with a DS of ${namesOf(timeline, ds.keys)}, a DNSKEY RRset of ${keys(dnskey)} has no ${mnemonic} key for it; ${endingWords(danger)}`
     case 'dnskey-zone':
-      return `with a DNSKEY RRset of ${keys(dnskey)}, signatures by ${namesOf(timeline, signatures.zoneSigners)} have none by a ${mnemonic} key of it; ${endingWords(danger)}`
+      return `with a DNSKEY RRset of ${keys(dnskey)}, signatures by ${namesOf(timeline, signatures.zoneSigners)} have none by ${one} key of it; ${endingWords(danger)}`
     case 'dnskey-cds':
-      return `with a DNSKEY RRset of ${keys(dnskey)}, CDS signed by ${namesOf(timeline, signatures.keySigners)} has no signature by a ${mnemonic} key of it; ${endingWords(danger)}`
+      return `with a DNSKEY RRset of ${keys(dnskey)}, CDS signed by ${namesOf(timeline, signatures.keySigners)} has no signature by ${one} key of it; ${endingWords(danger)}`
   }
 }
 
