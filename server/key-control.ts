@@ -2,7 +2,7 @@
  *  I1  Without a server, looking and trying take no lock and write nothing; an order takes the directory's lock. */
 
 import { existsSync } from 'node:fs'
-import { join } from 'node:path'
+import { basename, isAbsolute, join } from 'node:path'
 import type { ControlHandler } from '../base/index.ts'
 import { type Clock, ConclaveError, systemClock } from '../base/index.ts'
 import { applyEvent, type KeyInfo, type KeyTiming, type Plan, timingOf } from '../signer/index.ts'
@@ -134,7 +134,15 @@ function notSigned(zone: Name): ConclaveError {
   })
 }
 
-/** As the directory has it; that the keys are where they were is taken for granted. */
+/** Whether a key in a file is there still; of keys in tokens and quorums that is taken for granted, since only a server asks
+ *  them. A state directory that was moved, or restored, has its own keys below itself. */
+function isThere({ where }: KeyInfo, keysDirectory: string): boolean {
+  if (!isAbsolute(where)) return true
+  const places = [where, join(keysDirectory, basename(where))]
+  return places.some(place => existsSync(place.replace(/\.key$/, '.private')))
+}
+
+/** As the directory has it. */
 function situationIn(state: State, zone: Name, now: number): KeySituation | undefined {
   const { keys, served }: ZoneState = state.zone(keyOf(zone))
   const { timeline, policy } = keys
@@ -142,7 +150,7 @@ function situationIn(state: State, zone: Name, now: number): KeySituation | unde
   const infos = keys.infos.map((info): KeyInfo => ({ ...info, zone }))
   const newest = timeline.epochs.at(-1)
   const facts = {
-    held: new Set(infos.map(({ id }) => id)),
+    held: new Set(infos.filter(info => isThere(info, state.keysDirectory)).map(({ id }) => id)),
     zoneTtlSeconds: newest?.zoneTtlSeconds ?? 0,
     serial: served?.serial ?? newest?.serial ?? 0,
   }

@@ -1,5 +1,5 @@
 /** `conclave keys status|plan|roll|retire|ds-seen` and `conclave state`: of a running server and of a stopped one. */
-import { existsSync, readFileSync, statSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import test from 'ava'
 import { conclave, directoryOf, serve, zoneText } from '../support/serve.ts'
@@ -7,7 +7,12 @@ import { conclave, directoryOf, serve, zoneText } from '../support/serve.ts'
 const ZONE = 'life.example.'
 
 interface Report {
-  readonly keys: readonly { readonly role: string; readonly keyTag: number; readonly goal: string }[]
+  readonly keys: readonly {
+    readonly role: string
+    readonly keyTag: number
+    readonly goal: string
+    readonly held: boolean
+  }[]
   readonly ds: { readonly confirmed: readonly string[]; readonly pending: boolean }
 }
 
@@ -65,10 +70,19 @@ test('a running server and a stopped one: status, plan, roll, retire, ds-seen, d
   await server.stop()
 
   t.deepEqual((await statusOf(cwd)).keys.length, 3)
+  t.true((await statusOf(cwd)).keys.every(({ held }) => held))
   const ksk = keys.find(({ role }) => role === 'ksk')!.keyTag
   t.regex((await conclave(['keys', 'retire', ZONE, String(ksk), '--dry-run'], { cwd })).out, /make KSK/)
   t.is((await conclave(['keys', 'retire', ZONE, String(ksk)], { cwd })).code, 0)
   t.is((await statusOf(cwd)).keys.find(({ keyTag }) => keyTag === ksk)?.goal, 'retired')
+  const kept = join(cwd, '.conclave/keys')
+  const lost = readdirSync(kept).find(name => name.includes('ksk'))!
+  rmSync(join(kept, lost))
+  t.deepEqual(
+    (await statusOf(cwd)).keys.filter(({ held }) => !held).map(({ role }) => role),
+    ['ksk'],
+  )
+  t.regex((await conclave(['keys', 'status', ZONE], { cwd })).out, /No key store has KSK \d+ now/)
 
   const restored = await conclave(['state', 'restore', copy, '--state', 'other'], { cwd })
   t.is(restored.code, 0, restored.err)
