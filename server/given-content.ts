@@ -1,8 +1,8 @@
 /** Content that a program gives by itself, as the text of a zone file or as records.
  *  I1  What is not a sound zone is thrown, and leaves nothing in the store. */
-import { ConclaveError } from '../base/index.ts'
+import { ConclaveError, inTurns } from '../base/index.ts'
 import {
-  checkZone,
+  checkSteps,
   contentFromRecords,
   type Fault,
   lintContent,
@@ -15,15 +15,16 @@ import {
 } from '../zones/index.ts'
 import { checkSigner, type RecordText, recordFromText } from './program-zone.ts'
 
-/** @throws ConclaveError ZONE_REFUSED, NAME_SYNTAX */
-export function contentOfText(
+/** In steps, so that others have the event loop meanwhile.
+ *  @throws ConclaveError ZONE_REFUSED, NAME_SYNTAX */
+export async function contentOfText(
   store: Store,
   text: string,
   options: { readonly file: string; readonly origin: string | undefined },
-): ZoneContent {
+): Promise<ZoneContent> {
   const { file } = options
   const origin = options.origin === undefined ? {} : { origin: nameFromText(options.origin, rootName) }
-  const outcome = checkZone(store, new TextEncoder().encode(text), { file, ...origin })
+  const outcome = await inTurns(checkSteps(store, new TextEncoder().encode(text), { file, ...origin }))
   if (outcome.kind === 'faults') throw faultsError(outcome.faults, { file })
   return outcome.content
 }

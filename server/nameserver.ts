@@ -33,6 +33,7 @@ import type {
 import type { NameserverParts } from './open-nameserver.ts'
 import type { RecordText } from './program-zone.ts'
 import { type Refusal, refusalError } from './refusal.ts'
+import { Slots } from './slots.ts'
 import { changeSources, type SourceChange } from './source-changes.ts'
 import { backupState } from './state-backup.ts'
 import { Upkeep } from './upkeep.ts'
@@ -58,6 +59,8 @@ export class Nameserver extends EventEmitter<NameserverEvents> {
   readonly keys: KeyOffice
   readonly #files: FileSources
   readonly #answers: LocalAnswers
+  /** Texts are read one after the other. */
+  readonly #texts = new Slots(1)
   readonly #startedUnix: number
   readonly #listening: Listening
   /** Ends builds that take longer than a closing server waits. */
@@ -230,8 +233,12 @@ export class Nameserver extends EventEmitter<NameserverEvents> {
     this.#checkOpen()
     const settings = this.#usualSettings(options) ?? (await this.#settingsOf(options))
     const { name: file = TEXT, origin } = options
-    const content = contentOfText(this.#store, text, { file, origin })
-    return this.#addContent(content, TEXT, settings)
+    // What is said later holds: a short text does not overtake a long one. Versions of several zones are built at once.
+    const { outcome } = await this.#texts.run(1, async () => {
+      const content = await contentOfText(this.#store, text, { file, origin })
+      return { outcome: this.#addContent(content, TEXT, settings) }
+    })
+    return outcome
   }
 
   /** Serves a zone that this program owns; the records must have a SOA, and should have NS records, at the apex.
@@ -257,6 +264,7 @@ export class Nameserver extends EventEmitter<NameserverEvents> {
   async #addContent(content: ZoneContent, source: string, settings: ZoneSettings): Promise<ZoneOutcome> {
     let life: ZoneLife
     try {
+      this.#checkOpen()
       life = this.#zones.lifeOf(content.apex, source, settings)
     } catch (error) {
       content.tree.discard()

@@ -172,6 +172,31 @@ test('a text again for the same zone takes the place of the one before', async t
   t.is(serialOf(server, 'example.'), 8)
 })
 
+test('a long text lets others have the event loop; one that comes later holds, and a closed server takes none', async t => {
+  const { server } = await testServer(t)
+  const many = Array.from({ length: 30_000 }, (_, index) => `h${index} A 192.0.2.${index % 250}`).join('\n')
+  const order: string[] = []
+  const long = server.addText(`${ZONE}\n${many}\n`, { origin: 'example.' }).then(() => order.push('long'))
+  await Promise.all([long, server.addText(ZONE, { origin: 'example.' }).then(() => order.push('short'))])
+  t.deepEqual(order, ['long', 'short'])
+  t.is(ask(server, 'h1.example.', 'A').rcode, 3)
+  let isRefused = false
+  let turns = 0
+  const faulty = t
+    .throwsAsync(server.addText(`${ZONE}\n${many}\nh A 192.0.2.256\n`, { origin: 'example.' }))
+    .then(() => (isRefused = true))
+  for (; !isRefused; turns++) await new Promise(resolve => setImmediate(resolve))
+  await faulty
+  t.true(turns > 2, 'others had their turns while it was read')
+  const late = t.throwsAsync(server.addText(`${ZONE}\n${many}\n`, { origin: 'example.' }), {
+    code: 'SERVER_CLOSED',
+  })
+  await new Promise(resolve => setImmediate(resolve))
+  await server.close()
+  await late
+  t.is(server.stats().store.openDrafts, 0)
+})
+
 test('a zone is removed at once, also while it is built, and can come back in the same breath', async t => {
   const { server } = await testServer(t)
   const many = Array.from({ length: 2000 }, (_, index) => a(`h${index}`, index % 250))
