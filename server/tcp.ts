@@ -230,8 +230,8 @@ class Connection {
   readonly #framing = new StreamFraming()
   #gathered = 0
   #transferring = false
-  /** Of the transfer that goes on: what is not written yet, each message behind its length. The system reads it from the
-   *  write until `drain`; nobody does after the transfer's last write. */
+  /** Of the transfer that goes on: what is not written yet, each message behind its length. The system reads it until it
+   *  has taken a write; after the last one of a transfer it is not used again. */
   #messages: Uint8Array | undefined
   #messageOctets = 0
   #blocked = false
@@ -346,10 +346,15 @@ class Connection {
     this.#write(octets)
   }
 
-  #write(octets: Uint8Array): boolean {
-    if (this.#socket.destroyed) return false
-    return this.#socket.write(octets, error => {
+  /** Tells `taken` whether the system has taken all of it, when it has, or will not. */
+  #write(octets: Uint8Array, taken?: (whole: boolean) => void): void {
+    if (this.#socket.destroyed) {
+      taken?.(false)
+      return
+    }
+    this.#socket.write(octets, error => {
       if (!error) this.progressAt = this.#server.clock.now()
+      taken?.(!error)
     })
   }
 
@@ -357,7 +362,7 @@ class Connection {
     this.#transferring = true
     this.#flush()
     const done = (): void => {
-      this.#writeTransfer()
+      void this.#writeTransfer()
       this.#messages = undefined
       this.#transferring = false
       this.#proceed()
@@ -376,25 +381,14 @@ class Connection {
     this.#messages[at + 1] = message.length
     this.#messages.set(message, at + 2)
     this.#messageOctets = at + 2 + message.length
-    const room = this.#messageOctets < TRANSFER_WRITE_OCTETS || this.#writeTransfer()
-    if (room || this.#socket.destroyed) return Promise.resolve(!this.#socket.destroyed)
-    return new Promise(resolve => {
-      const settle = (): void => {
-        this.#socket.off('drain', settle)
-        this.#socket.off('close', settle)
-        resolve(!this.#socket.destroyed)
-      }
-      this.#socket.on('drain', settle)
-      this.#socket.on('close', settle)
-    })
+    if (this.#messageOctets < TRANSFER_WRITE_OCTETS) return Promise.resolve(!this.#socket.destroyed)
+    return this.#writeTransfer()
   }
 
-  #writeTransfer(): boolean {
+  async #writeTransfer(): Promise<boolean> {
     if (this.#messages === undefined || this.#messageOctets === 0) return true
-    const room = this.#write(this.#messages.subarray(0, this.#messageOctets))
+    const octets = this.#messages.subarray(0, this.#messageOctets)
     this.#messageOctets = 0
-    // No `drain` will tell when it may be used again.
-    if (room) this.#messages = undefined
-    return room
+    return new Promise(resolve => this.#write(octets, resolve))
   }
 }
