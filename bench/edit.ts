@@ -22,21 +22,28 @@ const QUIET_SECONDS = 0.5
 interface Editable {
   readonly name: string
   readonly program: string | undefined
+  /** Where its figures stand; the peers make no ZONEMD, and stand in both. */
+  readonly in: readonly Digest[]
   start(zone: BenchZone): Promise<Peer>
   /** Tells it of the new file; ours sees for itself. */
   reload(server: Peer): void
 }
 
+const DIGESTS = ['none', 'sha384'] as const
+type Digest = (typeof DIGESTS)[number]
+
 const EDITABLES: readonly Editable[] = [
-  {
+  ...DIGESTS.map(zonemd => ({
     name: OURS,
     program: undefined,
-    start: zone => startOurs([asFile(zone)], { signing: true }),
+    in: [zonemd],
+    start: (zone: BenchZone) => startOurs([asFile(zone)], { signing: true, zonemd }),
     reload: () => undefined,
-  },
+  })),
   {
     name: 'knot',
     program: 'knotd',
+    in: DIGESTS,
     start: zone => startKnot([asFile(zone)], { signing: true }),
     reload: server => {
       spawnSync(toolPath('knotc')!, ['-s', join(server.directory, 'knot.sock'), 'zone-reload'])
@@ -45,6 +52,7 @@ const EDITABLES: readonly Editable[] = [
   {
     name: 'bind',
     program: 'named',
+    in: DIGESTS,
     start: zone => startBind([asFile(zone)]),
     reload: server => {
       process.kill(server.pid, 'SIGHUP')
@@ -56,35 +64,60 @@ function asFile({ apex, text }: BenchZone): { name: string; text: string } {
   return { name: apex, text }
 }
 
+/** Milliseconds from the rename on, and of CPU. */
+interface Edits {
+  readonly wall: Values
+  readonly cpu: Values
+}
+
 export async function benchEdit(bench: Workbench): Promise<Result[]> {
   const zone = benchZone(bench.names, 'hosts')
-  const [wall, cpu] = [new Values(), new Values()]
+  const edits = { none: newEdits(), sha384: newEdits() }
   for (const editable of EDITABLES) {
     if (editable.program !== undefined && !isThere(bench, editable.program)) continue
     bench.tell(`${editable.name} signs ${zone.records} records first`)
-    const server = await editable.start(zone)
-    try {
-      await untilSigned(server, 'ns2.bench.test.', '192.0.2.2')
-      for (let run = 1; run <= bench.runs; run++) {
-        const { wallSeconds, cpuSeconds } = await editFile(server, editable, zone, run)
+    const into = editable.in.map(digest => edits[digest])
+    await editFiles(bench, editable, zone, into)
+  }
+  const api = await apiEdits(zone)
+  const records = `${zone.records.toLocaleString('en')} records`
+  const results = DIGESTS.flatMap(digest => {
+    const what = `zone file of ${records}, ZONEMD ${digest}`
+    return [
+      { quantity: `${what}: renamed until answered`, unit: 'ms', values: edits[digest].wall.all, goal: 0.5 },
+      { quantity: `${what}: CPU`, unit: 'ms', values: edits[digest].cpu.all },
+    ]
+  })
+  return [...results, { quantity: `API, ${records}, ZONEMD none: change`, unit: 'ms', values: api.all }]
+}
+
+function newEdits(): Edits {
+  return { wall: new Values(), cpu: new Values() }
+}
+
+async function editFiles(
+  bench: Workbench,
+  editable: Editable,
+  zone: BenchZone,
+  into: readonly Edits[],
+): Promise<void> {
+  const server = await editable.start(zone)
+  try {
+    await untilSigned(server, 'ns2.bench.test.', '192.0.2.2')
+    for (let run = 1; run <= bench.runs; run++) {
+      const { wallSeconds, cpuSeconds } = await editFile(server, editable, zone, run)
+      for (const { wall, cpu } of into) {
         wall.add(editable.name, wallSeconds * 1000)
         cpu.add(editable.name, cpuSeconds * 1000)
       }
-    } catch (error) {
-      // A peer that does not get there must not cost the figures of the others.
-      if (editable.name === OURS) throw error
-      bench.tell(error instanceof Error ? error.message : String(error))
-    } finally {
-      await server.stop()
     }
+  } catch (error) {
+    // A peer that does not get there must not cost the figures of the others.
+    if (editable.name === OURS) throw error
+    bench.tell(error instanceof Error ? error.message : String(error))
+  } finally {
+    await server.stop()
   }
-  const api = await apiEdits(zone)
-  const what = `zone file of ${zone.records.toLocaleString('en')} records`
-  return [
-    { quantity: `${what}: renamed until answered`, unit: 'ms', values: wall.all, goal: 0.5 },
-    { quantity: `${what}: CPU`, unit: 'ms', values: cpu.all },
-    { quantity: `API, ${zone.records.toLocaleString('en')} records: change`, unit: 'ms', values: api.all },
-  ]
 }
 
 async function editFile(

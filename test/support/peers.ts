@@ -27,6 +27,8 @@ export interface ServerOptions {
   readonly threads?: number
   /** Sign what the files hold, with one new P-256 key a zone, and follow their changes. */
   readonly signing?: boolean
+  /** Of ours, when signing; default sha384. */
+  readonly zonemd?: 'sha384' | 'none'
   /** Of ours: the file of the command, by default `dist/cli/main.js`. */
   readonly program?: string
 }
@@ -186,6 +188,7 @@ export async function startConclave(zones: readonly ZoneFile[], options: ServerO
   ]
   words.push('--state', join(directory, 'state'), '--workers', String(options.threads ?? 1))
   if (options.signing !== true) words.push('--no-sign')
+  else if (options.zonemd !== undefined) words.push('--zonemd', options.zonemd)
   return startServer('Conclave', [...words, directory], directory, port, zones)
 }
 
