@@ -10,8 +10,8 @@
  *      do not pile up in memory.
  *  I5  A file that was forgotten is not followed, nor found again in its directory, until it is added or has gone. */
 import { createHash } from 'node:crypto'
-import { existsSync, readdirSync, statSync } from 'node:fs'
-import { dirname, join, resolve } from 'node:path'
+import { existsSync } from 'node:fs'
+import { dirname, resolve } from 'node:path'
 import { type Clock, ConclaveError, inTurns, type Logger, letGo } from '../base/index.ts'
 import {
   checkSteps,
@@ -29,6 +29,7 @@ import { Slots } from './slots.ts'
 import { type SourceWatcher, watchSources } from './watch.ts'
 
 import { octetsAgain, readSource, type SourceStamp, type StableRead } from './watch-read.ts'
+import { checkDirectory, zoneFilesOf } from './zone-directory.ts'
 import type { ZoneLife } from './zone-life.ts'
 import type { ZoneOutcome, ZoneSettings } from './zone-life-types.ts'
 
@@ -131,12 +132,7 @@ export class FileSources {
    *  @throws ConclaveError SOURCE_NOT_FOUND, SOURCE_UNREADABLE */
   async addDirectory(path: string, settings: ZoneSettings): Promise<ZoneOutcome[]> {
     const directory = resolve(path)
-    if (statSync(directory, { throwIfNoEntry: false })?.isDirectory() !== true) {
-      throw new ConclaveError('SOURCE_NOT_FOUND', 'there is no such directory', {
-        place: { file: directory },
-      })
-    }
-    checkReadable(directory)
+    checkDirectory(directory)
     if (!this.#directories.has(directory)) this.#remember(directory)
     this.#directories.set(directory, settings)
     const before = new Set(this.#files.keys())
@@ -483,24 +479,4 @@ function digestOf(parts: readonly (SourceStamp | string)[]): string {
   const hash = createHash('sha256')
   for (const part of parts) hash.update(typeof part === 'string' ? part : part.digest)
   return hash.digest('hex')
-}
-
-function checkReadable(directory: string): void {
-  try {
-    readdirSync(directory)
-  } catch (cause) {
-    const why = cause instanceof Error ? cause.message : String(cause)
-    throw new ConclaveError('SOURCE_UNREADABLE', `the directory cannot be read: ${why}`, {
-      place: { file: directory },
-      remedy: 'Give the server permission to read it.',
-      cause,
-    })
-  }
-}
-
-function zoneFilesOf(directory: string): string[] {
-  return readdirSync(directory)
-    .filter(name => name.endsWith('.zone') && !name.startsWith('.'))
-    .sort()
-    .map(name => join(directory, name))
 }
