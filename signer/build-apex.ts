@@ -9,11 +9,12 @@ import type { BuildSource } from './build-source.ts'
 import type { Summary } from './build-summary.ts'
 import type { BuildInput, SerialPolicy } from './build-types.ts'
 import { isSignedRRset, soaSerial } from './nsec.ts'
+import { OldSignatures } from './old-signatures.ts'
 import { insertRRset, type PlannedNode } from './planner.ts'
 import { APEX_KEY } from './ranges.ts'
 import { isSerialAfter, nextSerial } from './serial.ts'
 import { type SigningPlan, sameRRset } from './signing-plan.ts'
-import { OldSignatures, type SignedWriter } from './writer.ts'
+import type { SignedWriter } from './writer.ts'
 import { apexNode, zoneDigest, zonemdRdata } from './zonemd.ts'
 
 export interface ApexStep {

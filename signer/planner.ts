@@ -42,9 +42,9 @@ export interface PlannedNode {
   readonly remove: boolean
   readonly flags: number
   readonly cutLabels: number
-  readonly spelling?: Uint8Array
+  readonly spelling?: Uint8Array | undefined
   /** The content node itself, when nothing is added to it or taken from it but flags: a zone that is served as it is. */
-  readonly stored?: Uint8Array
+  readonly stored?: Uint8Array | undefined
   /** Empty beside `stored`. */
   readonly rrsets: NodeRRset[]
 }
@@ -195,8 +195,8 @@ export class NamesPlanner {
       remove: false,
       flags,
       cutLabels: occluded ? labelsOfKey(this.#occluder!) : 0,
-      ...(spelling !== undefined && { spelling }),
-      ...(stored !== undefined && { stored }),
+      spelling,
+      stored,
       rrsets: apex ? apexRRsets(content) : content,
     }
     if (hasNsec(flags)) {

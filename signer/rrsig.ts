@@ -105,7 +105,7 @@ export class ToBeSigned {
     return { key, octets: this.octets, offsets: this.offsets, count: this.count }
   }
 
-  /** Appends the message of an RRset and returns its index. Owner: a wire name at the start of the octets.
+  /** Appends the message of an RRset and returns its index. Owner: a wire name at the start of octets that may go on.
    *  RDATA: uncompressed, in canonical order (node I1). Times: Unix seconds. */
   add(
     signer: RrsigSigner,
@@ -169,10 +169,11 @@ export class ToBeSigned {
 
   /** Writes the RRSIG RDATA of message `index` (I1) and returns its end. */
   writeRrsig(index: number, signature: Uint8Array, out: Uint8Array, outStart: number): number {
+    const { octets } = this
     const start = this.offsets[index]!
     const prefix = this.#prefixOctets(index)
-    for (let at = 0; at < prefix; at++) out[outStart + at] = this.octets[start + at]!
-    for (let at = 0; at < signature.length; at++) out[outStart + prefix + at] = signature[at]!
+    for (let at = 0; at < prefix; at++) out[outStart + at] = octets[start + at]!
+    out.set(signature, outStart + prefix)
     return outStart + prefix + signature.length
   }
 

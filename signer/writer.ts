@@ -1,7 +1,7 @@
 /** From planned nodes to signed ones in a tree: finds old signatures that serve again, has the others made in batches,
  *  verifies them, writes nodes in the order they came.
  *
- *    plan ──▶ chunk ─┬─ reuse                          ┌─▶ verify ─▶ put, in order
+ *    plan ──▶ chunk ─┬─ reuse                          ┌─▶ verify ─▶ compose, put, in order
  *                    └─ ToBeSigned a key ─▶ KeyStore ──┘
  *
  *  I1  At most CHUNKS_AHEAD chunks are in memory; a chunk has at most CHUNK_NODES planned names and what is between.
@@ -12,7 +12,7 @@
 
 import {
   compareOctets,
-  encodeNode,
+  decodeNode,
   NODE_CASE,
   type NodeRRset,
   nameToText,
@@ -22,20 +22,21 @@ import {
 } from '../zones/index.ts'
 import type { BuildInput, BuildResult, TreeKind } from './build-types.ts'
 import type { SignOutcome } from './keystore.ts'
+import { NodeComposer, type SignatureSource, type SignedMessages } from './node-composer.ts'
 import { isSignedRRset, writeOwner } from './nsec.ts'
 import { writeHashedOwner } from './nsec3.ts'
+import { OldSignatures } from './old-signatures.ts'
 import { expirationOf, type PendingBook, type PendingSignature } from './pending.ts'
 import type { PlannedNode } from './planner.ts'
-import { type PreviousTree, rrsetOfType } from './previous.ts'
+import type { PreviousTree } from './previous.ts'
 import { BATCH_MESSAGES, ToBeSigned } from './rrsig.ts'
 import type { CryptoPool } from './sign-pool.ts'
-import { findInPack } from './signature-pack.ts'
-import { isKeyType, madeBy, type Signer, type SigningPlan, sameRRset } from './signing-plan.ts'
+import { isKeyType, type Signer, type SigningPlan } from './signing-plan.ts'
 import { verifySignature } from './verify-signature.ts'
 
 export const CHUNK_NODES = 384
 const CHUNKS_AHEAD = 4
-const SAMPLE_EVERY = 64
+const SAMPLE_EVERY = 512
 /** A name of 255 octets, or a hash and an apex. */
 const OWNER_OCTETS = 512
 
@@ -63,26 +64,31 @@ export interface WriterContext {
   readonly spare: ToBeSigned[]
 }
 
-interface Request {
-  /** Where the RRSIG's RDATA goes. */
-  readonly signatures: Uint8Array[]
-  readonly place: number
-  readonly key: Uint8Array
-  readonly type: number
-}
-
-interface Batch {
+interface Batch extends SignedMessages {
   readonly signer: Signer
-  readonly messages: ToBeSigned
-  readonly requests: Request[]
   /** Of messages that were asked for before, all of the batch: they are resumed. */
-  readonly tickets?: string[]
+  readonly tickets: string[] | undefined
+  /** Of the RRset of each message. */
+  readonly keys: Uint8Array[]
+  readonly types: number[]
+  signatures: readonly Uint8Array[]
 }
 
 interface Chunk {
   readonly nodes: readonly PlannedNode[]
   readonly batches: readonly Batch[]
+  /** The signatures of all RRsets that are signed here, in the order of nodes, RRsets and signers. */
+  readonly sources: readonly SignatureSource[]
+  /** The number of each in its batch. */
+  readonly indexes: readonly number[]
   readonly signed: Promise<unknown>
+}
+
+/** A chunk in the making. */
+interface OpenChunk {
+  readonly batches: Batch[]
+  readonly sources: SignatureSource[]
+  readonly indexes: number[]
 }
 
 export class SignedWriter {
@@ -92,6 +98,7 @@ export class SignedWriter {
   readonly #previous: PreviousTree | undefined
   readonly #queue: Chunk[] = []
   readonly #owner = new Uint8Array(OWNER_OCTETS)
+  readonly #composer = new NodeComposer()
   /** What pending signatures wait for. */
   readonly #needs = new Set<string>()
 
@@ -115,10 +122,12 @@ export class SignedWriter {
    *  else is signed. */
   async signKeys(apex: PlannedNode, plan: SigningPlan): Promise<PlannedNode> {
     const signs = ({ type, signatures }: NodeRRset): boolean => isKeyType(type) && signatures.length === 0
-    const { nodes, batches, signed } = this.#sign([{ ...apex, rrsets: apex.rrsets.filter(signs) }], plan)
-    await signed
-    this.#finish(batches)
-    const done = nodes[0]!.rrsets
+    const node = { ...apex, rrsets: apex.rrsets.filter(signs) }
+    const chunk = this.#sign([node], plan)
+    await chunk.signed
+    this.#compose(node, chunk, 0)
+    this.#release(chunk)
+    const done = decodeNode(this.#composer.octets.slice(0, this.#composer.end)).rrsets
     return {
       ...apex,
       rrsets: apex.rrsets.map(rrset => done.find(({ type }) => type === rrset.type) ?? rrset),
@@ -139,103 +148,126 @@ export class SignedWriter {
     const chunk = this.#queue[0]!
     await chunk.signed
     this.#queue.shift()
-    this.#finish(chunk.batches)
-    for (const node of chunk.nodes) this.#put(node)
+    let slot = 0
+    for (const node of chunk.nodes) {
+      if (node.remove) this.#output.delete(node.key)
+      else if (node.stored !== undefined) {
+        const octets = annotated(node.stored, node)
+        this.#put(node.key, octets, octets.length)
+      } else {
+        slot = this.#compose(node, chunk, slot)
+        this.#put(node.key, this.#composer.octets, this.#composer.end)
+      }
+    }
+    this.#release(chunk)
   }
 
-  #finish(batches: readonly Batch[]): void {
+  #release({ batches }: Chunk): void {
     for (const { messages } of batches) {
       messages.clear()
       this.#context.spare.push(messages)
     }
-    // Several keys answer in any order: sorted when all have (node I1).
-    for (const { requests } of batches) {
-      for (const { signatures } of requests) if (signatures.length > 1) signatures.sort(compareOctets)
-    }
   }
 
-  #put(node: PlannedNode): void {
-    if (node.remove) {
-      this.#output.delete(node.key)
-      return
+  /** Composes a node with its signatures, which start at `slot`; returns where those of the next node do. */
+  #compose(node: PlannedNode, { sources, indexes }: Chunk, start: number): number {
+    const composer = this.#composer
+    const { rrsets } = node
+    let slot = start
+    composer.begin(node)
+    for (let index = 0; index < rrsets.length; index++) {
+      const rrset = rrsets[index]!
+      const count = slot < sources.length ? this.#signersOf(node, rrset).length : 0
+      if (count === 0) composer.rrset(rrset)
+      else composer.signedRRset(rrset, sources, indexes, slot, count)
+      slot += count
     }
-    const octets = node.stored === undefined ? encodeNode(node) : annotated(node.stored, node)
-    const old = this.#previous?.octetsOf(node.key)
-    const same = old !== undefined && compareOctets(old, octets) === 0
-    if (!same || !this.#previous!.isCopiedFrom) this.#output.put(node.key, octets)
+    return slot
+  }
+
+  #put(key: Uint8Array, octets: Uint8Array, end: number): void {
+    const old = this.#previous?.octetsOf(key)
+    const same = old !== undefined && compareOctets(old, octets.subarray(0, end)) === 0
+    if (!same || !this.#previous!.isCopiedFrom) this.#output.putRange(key, 0, key.length, octets, 0, end)
   }
 
   #sign(nodes: readonly PlannedNode[], plan: SigningPlan): Chunk {
-    const batches: Batch[] = []
-    const signed = nodes.map(node => (node.remove ? node : this.#signNode(node, plan, batches)))
-    const done = Promise.all(batches.map(batch => this.#complete(batch))).then(() => this.#checkPending())
+    const open: OpenChunk = { batches: [], sources: [], indexes: [] }
+    for (const node of nodes) if (!node.remove) this.#signNode(node, plan, open)
+    const done = Promise.all(open.batches.map(batch => this.#complete(batch))).then(() =>
+      this.#checkPending(),
+    )
     // Its turn may come late or never; the failure is thrown where the chunk is awaited.
     done.catch(() => {})
-    return { nodes: signed, batches, signed: done }
+    return { nodes, ...open, signed: done }
   }
 
-  #signNode(node: PlannedNode, plan: SigningPlan, batches: Batch[]): PlannedNode {
-    const { key, flags } = node
-    if (!node.rrsets.some(({ type }) => isSignedRRset(flags, type))) return node
-    const names = this.#kind === 'names'
-    const length = names
-      ? writeOwner(key, this.#context.canonicalApex, this.#owner)
-      : writeHashedOwner(key, this.#context.canonicalApex, this.#owner)
-    const owner = this.#owner.subarray(0, length)
-    const old = new OldSignatures(this.#previous?.octetsOf(key), () =>
-      this.#context.input.reuse?.(key, this.#kind),
-    )
-    const rrsets = node.rrsets.map(rrset => {
-      if (!isSignedRRset(flags, rrset.type)) return rrset
-      if (rrset.signatures.length > 0) return this.#takeSigned(rrset)
-      const signers = plan.signersOf(rrset.type, names && key.length === 0)
-      return { ...rrset, signatures: this.#signRRset(key, owner, rrset, signers, plan, old, batches) }
-    })
-    return { ...node, rrsets }
+  /** Those whose signatures an RRset gets here: none when it is not signed, or was signed before. */
+  #signersOf({ key, flags }: PlannedNode, { type, signatures }: NodeRRset): readonly Signer[] {
+    if (signatures.length > 0 || !isSignedRRset(flags, type)) return NO_SIGNERS
+    return this.#context.plan!.signersOf(type, this.#kind === 'names' && key.length === 0)
+  }
+
+  #signNode(node: PlannedNode, plan: SigningPlan, open: OpenChunk): void {
+    const { key, flags, rrsets } = node
+    if (this.#kind === 'names') writeOwner(key, this.#context.canonicalApex, this.#owner)
+    else writeHashedOwner(key, this.#context.canonicalApex, this.#owner)
+    const old = this.#oldSignatures(key)
+    for (let index = 0; index < rrsets.length; index++) {
+      const rrset = rrsets[index]!
+      if (!isSignedRRset(flags, rrset.type)) continue
+      if (rrset.signatures.length > 0) this.#takeSigned(rrset)
+      else this.#signRRset(key, rrset, this.#signersOf(node, rrset), plan, old, open)
+    }
+  }
+
+  #oldSignatures(key: Uint8Array): OldSignatures | undefined {
+    const { reuse } = this.#context.input
+    if (this.#previous === undefined && reuse === undefined) return undefined
+    return new OldSignatures(this.#previous?.octetsOf(key), () => reuse?.(key, this.#kind))
   }
 
   /** An RRset that was signed before: in this build, or elsewhere. */
-  #takeSigned(rrset: NodeRRset): NodeRRset {
+  #takeSigned(rrset: NodeRRset): void {
     for (const rrsig of rrset.signatures) this.#noteExpiration(u32(rrsig, 8))
-    return rrset
   }
 
   #signRRset(
     key: Uint8Array,
-    owner: Uint8Array,
     rrset: NodeRRset,
     signers: readonly Signer[],
     plan: SigningPlan,
-    old: OldSignatures,
-    batches: Batch[],
-  ): Uint8Array[] {
-    const signatures: Uint8Array[] = []
+    old: OldSignatures | undefined,
+    { batches, sources, indexes }: OpenChunk,
+  ): void {
     const { counts } = this.#context
+    const { type, ttl, rdata } = rrset
+    const owner = this.#owner
     for (const signer of signers) {
-      const again = old.find(rrset, signer)
+      const again = old?.find(rrset, signer)
       if (again !== undefined && plan.isFresh(again)) {
-        signatures.push(again)
+        sources.push(again)
+        indexes.push(0)
         counts.reused++
-        this.#noteExpiration(new DataView(again.buffer, again.byteOffset).getUint32(8))
+        this.#noteExpiration(u32(again, 8))
         continue
       }
       counts.made++
       const pending = this.#pendingOf(key, owner, rrset, signer, plan)
-      const expiration =
-        pending === undefined ? plan.expirationUnix(key, rrset.type) : expirationOf(pending.octets)
+      const expiration = pending === undefined ? plan.expirationUnix(key, type) : expirationOf(pending.octets)
       this.#noteExpiration(expiration)
-      const { messages, requests, tickets } = this.#openBatch(batches, signer, pending !== undefined)
+      const batch = this.#openBatch(batches, signer, pending !== undefined)
+      sources.push(batch)
+      indexes.push(batch.messages.count)
       if (pending === undefined) {
-        messages.add(signer, owner, rrset.type, rrset.ttl, plan.inceptionUnix, expiration, rrset.rdata)
+        batch.messages.add(signer, owner, type, ttl, plan.inceptionUnix, expiration, rdata)
       } else {
-        messages.addWhole(pending.octets)
-        tickets!.push(pending.ticket)
+        batch.messages.addWhole(pending.octets)
+        batch.tickets!.push(pending.ticket)
       }
-      requests.push({ signatures, place: signatures.length, key, type: rrset.type })
-      signatures.push(EMPTY)
+      batch.keys.push(key)
+      batch.types.push(type)
     }
-    // Those that wait for others are sorted when all are there.
-    return signatures.includes(EMPTY) ? signatures : signatures.sort(compareOctets)
   }
 
   /** What was asked for in an earlier build, and is wanted now: the same octets (pending.ts I1). */
@@ -276,25 +308,23 @@ export class SignedWriter {
     const open = batches.find(
       batch => batch.signer === signer && !batch.messages.full && resumes === (batch.tickets !== undefined),
     )
-    if (open !== undefined && open.requests.length < batchMax(signer)) return open
+    if (open !== undefined && open.keys.length < batchMax(signer)) return open
     const messages = this.#context.spare.pop() ?? new ToBeSigned()
-    const batch = { signer, messages, requests: [], ...(resumes ? { tickets: [] } : {}) }
+    const tickets = resumes ? [] : undefined
+    const batch: Batch = { signer, tickets, messages, keys: [], types: [], signatures: [] }
     // The newest comes first, so that full ones are not looked at again.
     batches.unshift(batch)
     return batch
   }
 
-  /** Has the batch signed and verified, and puts the signatures where they belong. */
+  /** Has the batch signed and verified. */
   async #complete(batch: Batch): Promise<void> {
-    const { signer, messages, requests } = batch
+    const { signer, messages } = batch
     const { input, counts } = this.#context
-    const signatures = this.#signaturesOf(await this.#outcomesOf(batch), messages, signer.key.info.id)
+    batch.signatures = this.#signaturesOf(await this.#outcomesOf(batch), messages, signer.key.info.id)
     // Nothing of the chunk will be written.
     if (this.#context.pending.length > 0) return
-    await this.#verify(signer, messages, signatures, requests)
-    requests.forEach(({ signatures: target, place }, index) => {
-      target[place] = messages.rrsig(index, signatures[index]!)
-    })
+    await this.#verify(batch)
     input.onProgress?.(counts.made)
   }
 
@@ -329,28 +359,23 @@ export class SignedWriter {
   }
 
   /** I3. */
-  async #verify(
-    signer: Signer,
-    messages: ToBeSigned,
-    signatures: readonly Uint8Array[],
-    requests: readonly Request[],
-  ): Promise<void> {
+  async #verify({ signer, messages, signatures, keys, types }: Batch): Promise<void> {
     const { pool, input } = this.#context
     if (input.gate !== 'keys') {
       const right = await pool.verify(signer.verifying, messages.batch(signer.key.info.id), signatures)
       const wrong = right.indexOf(0)
-      if (wrong >= 0) throw this.#wrongSignature(signer, requests[wrong]!)
+      if (wrong >= 0) throw this.#wrongSignature(signer, keys[wrong]!, types[wrong]!)
       return
     }
     for (let index = 0; index < signatures.length; index += SAMPLE_EVERY) {
-      const message = messages.octets.slice(messages.offsets[index], messages.offsets[index + 1])
+      const message = messages.octets.subarray(messages.offsets[index], messages.offsets[index + 1])
       if (!verifySignature(signer.verifying, message, signatures[index]!)) {
-        throw this.#wrongSignature(signer, requests[index]!)
+        throw this.#wrongSignature(signer, keys[index]!, types[index]!)
       }
     }
   }
 
-  #wrongSignature(signer: Signer, { key, type }: Request): BuildStop {
+  #wrongSignature(signer: Signer, key: Uint8Array, type: number): BuildStop {
     const { canonicalApex } = this.#context
     const owner = new Uint8Array(OWNER_OCTETS)
     if (this.#kind === 'names') writeOwner(key, canonicalApex, owner)
@@ -368,44 +393,16 @@ export class SignedWriter {
 }
 
 const EMPTY = new Uint8Array(0)
+const NO_SIGNERS: readonly Signer[] = []
 /** Of stores that keep what is pending (keystore.ts). */
 const TICKET_UNKNOWN = 'TICKET_UNKNOWN'
 
 function plainChunk(nodes: readonly PlannedNode[]): Chunk {
-  return { nodes, batches: [], signed: Promise.resolve() }
+  return { nodes, batches: [], sources: [], indexes: [], signed: Promise.resolve() }
 }
 
 function batchMax(signer: Signer): number {
   return Math.min(BATCH_MESSAGES, signer.key.store.capabilities().batchMax)
-}
-
-/** Signatures of a name as they were: in the previous version's node, or in a pack from disk. */
-export class OldSignatures {
-  readonly #node: Uint8Array | undefined
-  readonly #load: () => Uint8Array | undefined
-  #pack: Uint8Array | undefined
-  #loaded = false
-
-  constructor(node: Uint8Array | undefined, load: () => Uint8Array | undefined) {
-    this.#node = node
-    this.#load = load
-  }
-
-  find(rrset: NodeRRset, signer: Signer): Uint8Array | undefined {
-    if (!signer.unique) return undefined
-    const old = this.#node === undefined || !signer.reusable ? undefined : rrsetOfType(this.#node, rrset.type)
-    if (old !== undefined && sameRRset(old, rrset)) {
-      const found = old.signatures.find(rrsig => madeBy(rrsig, signer))
-      // A copy: the view may end with the cursor's next move.
-      if (found !== undefined) return found.slice()
-    }
-    if (!this.#loaded) {
-      this.#loaded = true
-      this.#pack = this.#load()
-    }
-    if (this.#pack === undefined) return undefined
-    return findInPack(this.#pack, rrset, signer.fingerprint, signer.algorithm, signer.keyTag)
-  }
 }
 
 function refusal(code: string, by: string): BuildResult {

@@ -53,7 +53,7 @@ export interface NodeContent {
   readonly flags: number
   readonly cutLabels: number
   /** Labels of the owner as spelled, relative to the apex, wire form without the final zero octet. */
-  readonly spelling?: Uint8Array
+  readonly spelling?: Uint8Array | undefined
   readonly rrsets: readonly NodeRRset[]
 }
 
@@ -142,15 +142,17 @@ function rdataViews(octets: Uint8Array, start: number, count: number): Uint8Arra
 /** Octets that `encodeNode` will write. */
 export function nodeOctets(node: NodeContent): number {
   let octets = NODE_HEADER_OCTETS + (node.spelling === undefined ? 0 : 1 + node.spelling.length)
-  for (const rrset of node.rrsets) {
-    octets += RRSET_HEADER_OCTETS + recordOctets(rrset.rdata) + recordOctets(rrset.signatures)
-  }
+  for (const rrset of node.rrsets) octets += rrsetOctets(rrset)
   return octets
+}
+
+export function rrsetOctets({ rdata, signatures }: NodeRRset): number {
+  return RRSET_HEADER_OCTETS + recordOctets(rdata) + recordOctets(signatures)
 }
 
 function recordOctets(rdata: readonly Uint8Array[]): number {
   let octets = 0
-  for (const one of rdata) octets += RECORD_HEADER_OCTETS + one.length
+  for (let index = 0; index < rdata.length; index++) octets += RECORD_HEADER_OCTETS + rdata[index]!.length
   return octets
 }
 
@@ -160,30 +162,48 @@ export function encodeNode(
   node: NodeContent,
   out: Uint8Array = new Uint8Array(nodeOctets(node)),
 ): Uint8Array {
-  out[0] = node.spelling === undefined ? node.flags & ~NODE_CASE : node.flags | NODE_CASE
-  out[1] = node.cutLabels
-  out[2] = node.rrsets.length
-  let at = NODE_HEADER_OCTETS
-  if (node.spelling !== undefined) {
-    out[at] = node.spelling.length
-    out.set(node.spelling, at + 1)
-    at += 1 + node.spelling.length
-  }
+  let at = encodeNodeHead(node, out)
   for (const rrset of node.rrsets) at = encodeRRset(rrset, out, at)
   return out.subarray(0, at)
 }
 
-function encodeRRset(rrset: NodeRRset, out: Uint8Array, start: number): number {
-  putU16(out, start, rrset.type)
-  out[start + 2] = rrset.source
-  out[start + 3] = rrset.signatures.length
-  putU16(out, start + 4, rrset.rdata.length)
+/** Header and spelling (I3: at most 255 octets with its length). */
+export const NODE_HEAD_OCTETS_MAX: number = NODE_HEADER_OCTETS + 256
+
+/** Writes what stands before the RRsets, and returns its length. */
+export function encodeNodeHead({ flags, cutLabels, spelling, rrsets }: NodeContent, out: Uint8Array): number {
+  out[0] = spelling === undefined ? flags & ~NODE_CASE : flags | NODE_CASE
+  out[1] = cutLabels
+  out[2] = rrsets.length
+  if (spelling === undefined) return NODE_HEADER_OCTETS
+  out[NODE_HEADER_OCTETS] = spelling.length
+  out.set(spelling, NODE_HEADER_OCTETS + 1)
+  return NODE_HEADER_OCTETS + 1 + spelling.length
+}
+
+/** Writes an RRset with its signatures and returns its end. */
+export function encodeRRset(rrset: NodeRRset, out: Uint8Array, start: number): number {
+  const { type, source, ttl, rdata, signatures } = rrset
+  putU16(out, start, type)
+  out[start + 2] = source
+  putU16(out, start + 4, rdata.length)
   const data = start + RRSET_HEADER_OCTETS
-  const signatures = encodeRecords(rrset.type, rrset.ttl, rrset.rdata, out, data)
-  const end = encodeRecords(TYPE_RRSIG, rrset.ttl, rrset.signatures, out, signatures)
-  putU16(out, start + 6, signatures - data)
-  putU16(out, start + 8, end - signatures)
+  const dataEnd = encodeRecords(type, ttl, rdata, out, data)
+  putU16(out, start + 6, dataEnd - data)
+  const end = encodeRecords(TYPE_RRSIG, ttl, signatures, out, dataEnd)
+  writeSignatureCounts(out, start, signatures.length, end - dataEnd)
   return end
+}
+
+/** Notes in the RRset at `start` how many signatures were written behind it. */
+export function writeSignatureCounts(
+  out: Uint8Array,
+  start: number,
+  signatures: number,
+  octets: number,
+): void {
+  out[start + 3] = signatures
+  putU16(out, start + 8, octets)
 }
 
 function encodeRecords(
@@ -194,14 +214,27 @@ function encodeRecords(
   start: number,
 ): number {
   let at = start
-  for (const one of rdata) {
-    putU16(out, at, 0xc00c)
-    putU16(out, at + 2, type)
-    putU16(out, at + 4, CLASS_IN)
-    putU32(out, at + 6, ttl)
-    putU16(out, at + 10, one.length)
-    out.set(one, at + RECORD_HEADER_OCTETS)
-    at += RECORD_HEADER_OCTETS + one.length
+  for (let index = 0; index < rdata.length; index++) {
+    const one = rdata[index]!
+    at = writeRecordHeader(type, ttl, one.length, out, at)
+    out.set(one, at)
+    at += one.length
   }
   return at
+}
+
+/** Writes all of a record but its RDATA, and returns where that begins. */
+export function writeRecordHeader(
+  type: number,
+  ttl: number,
+  rdataOctets: number,
+  out: Uint8Array,
+  at: number,
+): number {
+  putU16(out, at, 0xc00c)
+  putU16(out, at + 2, type)
+  putU16(out, at + 4, CLASS_IN)
+  putU32(out, at + 6, ttl)
+  putU16(out, at + 10, rdataOctets)
+  return at + RECORD_HEADER_OCTETS
 }
