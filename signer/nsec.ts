@@ -60,17 +60,39 @@ export function isInBitmap(flags: number, type: number): boolean {
 }
 
 /** Type bit maps of an NSEC from the node's other types. The NSEC and its RRSIG are always there. */
-export function nsecBitmap(flags: number, types: readonly number[]): Uint8Array {
-  const listed = types.filter(type => type !== TYPE.NSEC && isInBitmap(flags, type))
-  return bitmapOf([...listed, TYPE.RRSIG, TYPE.NSEC])
+export function nsecBitmap(flags: number, rrsets: readonly { readonly type: number }[]): Uint8Array {
+  const types: number[] = []
+  for (let index = 0; index < rrsets.length; index++) {
+    const { type } = rrsets[index]!
+    if (type !== TYPE.NSEC && isInBitmap(flags, type)) types.push(type)
+  }
+  types.push(TYPE.RRSIG, TYPE.NSEC)
+  return bitmapOf(types)
 }
 
 /** Few sets of types make up a zone. */
 const BITMAPS_MAX = 1024
 const bitmaps = new Map<string, Uint8Array>()
+/** Most names have the types of the one before. */
+let lastTypes: readonly number[] = []
+let lastBitmap: Uint8Array = encodeTypes([])
 
 /** Type bit maps (RFC 4034 §4.1.2); shared, so not to be written to. */
 export function bitmapOf(types: readonly number[]): Uint8Array {
+  if (!sameTypes(types, lastTypes)) {
+    lastTypes = types.slice()
+    lastBitmap = knownBitmap(types)
+  }
+  return lastBitmap
+}
+
+function sameTypes(a: readonly number[], b: readonly number[]): boolean {
+  if (a.length !== b.length) return false
+  for (let index = 0; index < a.length; index++) if (a[index] !== b[index]) return false
+  return true
+}
+
+function knownBitmap(types: readonly number[]): Uint8Array {
   const known = String.fromCharCode(...types)
   let bitmap = bitmaps.get(known)
   if (bitmap === undefined) {
@@ -81,21 +103,21 @@ export function bitmapOf(types: readonly number[]): Uint8Array {
   return bitmap
 }
 
-const nameScratch = new Uint8Array(2 * NAME_OCTETS_MAX)
+/** All windows of type bit maps (RFC 4034 §4.1.2), of 32 octets and two more each. */
+const BITMAP_OCTETS_MAX = 256 * 34
+const nameScratch = new Uint8Array(2 * NAME_OCTETS_MAX + BITMAP_OCTETS_MAX)
 
 /** RFC 4034 §4.1: next domain name, type bit maps. `canonicalApex` is the apex in lower case. */
 export function nsecRdata(nextKey: Uint8Array, canonicalApex: Uint8Array, bitmap: Uint8Array): Uint8Array {
-  const length = writeOwner(nextKey, canonicalApex, nameScratch)
-  const rdata = new Uint8Array(length + bitmap.length)
-  rdata.set(nameScratch.subarray(0, length))
-  rdata.set(bitmap, length)
-  return rdata
+  let end = writeOwner(nextKey, canonicalApex, nameScratch)
+  for (let at = 0; at < bitmap.length; at++) nameScratch[end++] = bitmap[at]!
+  return nameScratch.slice(0, end)
 }
 
 /** Writes the wire name of a relative key, in lower case, and returns its length. */
 export function writeOwner(key: Uint8Array, canonicalApex: Uint8Array, out: Uint8Array, start = 0): number {
   const labels = writeLabelsOfKey(key, 0, key.length, out, start)
-  out.set(canonicalApex, start + labels)
+  for (let at = 0; at < canonicalApex.length; at++) out[start + labels + at] = canonicalApex[at]!
   return labels + canonicalApex.length
 }
 

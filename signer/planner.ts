@@ -27,8 +27,8 @@ import {
   APEX_KEY,
   authoritativeFrom,
   type ContentTree,
-  currentKey,
   hasContentAtOrBelow,
+  isBelow,
   type KeyRange,
   labelsOfKey,
   startsWith,
@@ -97,7 +97,7 @@ export class NamesPlanner {
     const ahead = { ...this.#ahead, root }
     let placed = cursor.seekCeiling(root, this.#from, 0, this.#from.length)
     while (placed) {
-      const key = currentKey(cursor).slice()
+      const key = cursor.key.slice(0, cursor.loadKey())
       if (this.#end !== undefined && compareOctets(key, this.#end) >= 0) break
       if (!hasContent(rules, key, cursor.bytes, cursor.valueStart)) {
         this.#stale.push(key)
@@ -108,7 +108,7 @@ export class NamesPlanner {
       if (nodes.length >= nodesMax && this.#endChunk(key, occluded, ahead)) return true
       const octets = cursor.bytes.slice(cursor.valueStart, cursor.valueEnd)
       placed = cursor.next()
-      const hasDescendants = placed && startsWith(currentKey(cursor), key)
+      const hasDescendants = placed && isBelow(cursor, key)
       this.#planEmptyNonTerminals(nodes, key, occluded, ahead)
       this.#planName(nodes, key, octets, occluded, hasDescendants, ahead)
       this.#previous = key
@@ -213,8 +213,7 @@ export class NamesPlanner {
     const node = this.#waiting
     this.#waiting = undefined
     if (node === undefined || nsecTtl === undefined) return
-    const types = node.rrsets.map(rrset => rrset.type)
-    const rdata = nsecRdata(next, canonicalApex, nsecBitmap(node.flags, types))
+    const rdata = nsecRdata(next, canonicalApex, nsecBitmap(node.flags, node.rrsets))
     insertRRset(node.rrsets, {
       type: TYPE.NSEC,
       source: SOURCE_SIGNER,

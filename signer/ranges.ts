@@ -147,6 +147,11 @@ export function currentKey(cursor: TreeCursor): Uint8Array {
   return cursor.key.subarray(0, cursor.keyLength)
 }
 
+/** Whether the name at the cursor is at or below that key. */
+export function isBelow(cursor: TreeCursor, key: Uint8Array): boolean {
+  return cursor.loadKey() >= key.length && startsWith(cursor.key, key)
+}
+
 export function startsWith(key: Uint8Array, prefix: Uint8Array): boolean {
   if (key.length < prefix.length) return false
   for (let at = 0; at < prefix.length; at++) if (key[at] !== prefix[at]) return false

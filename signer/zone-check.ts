@@ -36,7 +36,7 @@ import {
 } from '../zones/index.ts'
 import { denialTtl, nodeTypes, writeOwner } from './nsec.ts'
 import { decodeNsec3, FLAG_OPT_OUT, HASH_OCTETS, NSEC3_SHA1, nsec3Hash } from './nsec3.ts'
-import { APEX_KEY, currentKey, type KeyRange, keyAfter, labelsOfKey, startsWith } from './ranges.ts'
+import { APEX_KEY, currentKey, isBelow, type KeyRange, keyAfter, labelsOfKey, startsWith } from './ranges.ts'
 import type { RrsigChecker } from './rrsig-check.ts'
 import { Turns } from './turns.ts'
 import type { ZoneFaults, ZoneSpot } from './zone-faults.ts'
@@ -413,10 +413,6 @@ function listsExactly(
     }
   }
   return next === listed.length && rrsig
-}
-
-function isBelow(cursor: TreeCursor, key: Uint8Array): boolean {
-  return cursor.loadKey() >= key.length && startsWith(cursor.key, key)
 }
 
 function parametersOf(nsec3param: Uint8Array): { iterations: number; salt: Uint8Array } {

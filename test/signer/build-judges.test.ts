@@ -21,8 +21,9 @@ function judge(program: string, words: readonly string[]): string {
     execFileSync(program, words, { stdio: ['ignore', 'pipe', 'pipe'], timeout: JUDGE_MILLISECONDS })
     return ''
   } catch (error) {
-    const { stdout, stderr, signal } = error as { stdout: Buffer; stderr: Buffer; signal: string | null }
-    if (signal === 'SIGTERM') return ''
+    const { stdout, stderr, code } = error as { stdout: Buffer; stderr: Buffer; code?: string }
+    // Whether the signal ended it, or it ended itself when that came.
+    if (code === 'ETIMEDOUT') return ''
     return `${program}: ${stdout}${stderr}`
   }
 }
