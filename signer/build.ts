@@ -101,7 +101,10 @@ class Build {
     if (source.scratch !== undefined) this.#scratch.push(source.scratch)
     const summary = this.#summary(source)
     const apex = await this.#buildNames(source)
-    if (source.adopted) await adoptTree(source.names, (...node) => summary.add(...node))
+    if (source.adopted)
+      await adoptTree(source.names, (key, keyOctets, octets, start) =>
+        summary.add(key, keyOctets, octets, start),
+      )
     else await summary.names(source.names.root, source.ranges)
     const hashes = await this.#buildNsec3(source, summary)
     if (this.#nsec3 !== undefined) await summary.nsec3(this.#nsec3.root, hashes)

@@ -36,6 +36,23 @@ export class Fingerprint {
     return this
   }
 
+  /** Another one than `octets`, for much data: four octets a step, and how many are left over. */
+  words(octets: Uint8Array, start: number, end: number): this {
+    let low = this.low
+    let high = this.high
+    let at = start
+    for (; at + 4 <= end; at += 4) {
+      const word = (octets[at]! << 24) | (octets[at + 1]! << 16) | (octets[at + 2]! << 8) | octets[at + 3]!
+      low = Math.imul(low ^ word, FNV_PRIME)
+      low ^= low >>> 15
+      high = Math.imul(high ^ word, SECOND_FACTOR)
+      high ^= high >>> 13
+    }
+    this.low = low
+    this.high = high
+    return this.octets(octets, at, end).number(end - at)
+  }
+
   number(value: number): this {
     let low = this.low
     let high = this.high
@@ -78,11 +95,12 @@ export class ContentHash {
 
   /** The same for a node below the apex that is all content of a zone that is served as it is. */
   addWhole(key: Uint8Array, keyOctets: number, octets: Uint8Array, start: number): void {
-    const one = this.#one.reset().octets(key, 0, keyOctets)
+    const one = this.#one.reset().words(key, 0, keyOctets)
     let at = firstRRsetAt(octets, start)
     for (let left = octets[start + 2]!; left > 0; left--) {
       const end = nextRRsetAt(octets, at)
-      one.octets(octets, at + RRSET_HEADER_OCTETS, end)
+      one.words(octets, at + RRSET_HEADER_OCTETS, at + RRSET_HEADER_OCTETS + u16(octets, at + 6))
+      one.words(octets, end - u16(octets, at + 8), end)
       at = end
     }
     this.#low = (this.#low + one.low) >>> 0
@@ -97,7 +115,7 @@ export class ContentHash {
 
   /** I1; false when the node has no content. */
   #take(rules: ContentRules, key: Uint8Array, node: Uint8Array): boolean {
-    this.#one.reset().octets(key)
+    this.#one.reset().words(key, 0, key.length)
     let at = firstRRsetAt(node, 0)
     let found = false
     for (let left = node[2]!; left > 0; left--) {
@@ -116,9 +134,9 @@ export class ContentHash {
     const end = start + u16(node, at + 6)
     if (u16(node, at) === TYPE.SOA) {
       const serial = end - SOA_SERIAL_FROM_END
-      this.#one.octets(node, start, serial).octets(node, serial + 4, end)
-    } else this.#one.octets(node, start, end)
-    if (!rules.signs) this.#one.octets(node, end, end + u16(node, at + 8))
+      this.#one.words(node, start, serial).words(node, serial + 4, end)
+    } else this.#one.words(node, start, end)
+    if (!rules.signs) this.#one.words(node, end, end + u16(node, at + 8))
   }
 
   toString(): string {

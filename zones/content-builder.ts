@@ -257,7 +257,9 @@ export class ContentBuilder {
       const inTree = gap.has(octets, keyStart, keyEnd)
       if (inTree || waiting.anew || waiting.isSameNext(rank)) rank = this.#merge(rank, inTree)
       else {
+        const { count } = this.#tree
         this.#tree.putRange(octets, keyStart, keyEnd, octets, keyEnd, waiting.nodeEnd)
+        if (this.#tree.count === count) throw new Error('content: a node was written over')
         this.#recordCount += waiting.records
         rank++
       }

@@ -55,25 +55,43 @@ export class NodeStream {
   /** Takes a record whose RDATA ends at `end` and begins where `rdataAt` said. False: it is not taken (I1). */
   add(type: number, ttl: number, end: number, place: number): boolean {
     const rdata = this.rdataAt(type)
+    const last = this.#rdata
+    const record = this.end
+    let order = 1
     if (type === TYPE.RRSIG) {
-      if (!this.#goesOn(type, ttl, rdata, end, this.#signatures) || u16(this.octets, rdata) !== this.#type)
-        return false
+      if (!this.#goesOn(ttl, end) || u16(this.octets, rdata) !== this.#type) return false
+      if (this.#signatures > 0) order = compareRdata(type, this.octets, rdata, end, last, record)
+      if (order <= 0) return false
       this.#signatures++
     } else if (type === this.#type) {
-      if (this.#signatures > 0 || type === TYPE.SOA || !this.#goesOn(type, ttl, rdata, end, this.#records))
-        return false
+      if (this.#signatures > 0 || type === TYPE.SOA || !this.#goesOn(ttl, end)) return false
+      order = compareRdata(type, this.octets, rdata, end, last, record)
+      // Of two the second may be the first.
+      if (order === 0 || (order < 0 && this.#records > 1)) return false
       this.#records++
     } else if (!this.#open(type, ttl, end)) return false
     this.#writeHeader(type, ttl, rdata, end)
     this.places[this.count++] = place
+    if (order < 0) this.#swap(last - RECORD_HEADER_OCTETS, record)
     return true
   }
 
-  /** Whether a record is the next of the last RRset, which has `before` of its kind. */
-  #goesOn(type: number, ttl: number, rdata: number, end: number, before: number): boolean {
+  /** Whether the last RRset can have one more record with that TTL. */
+  #goesOn(ttl: number, end: number): boolean {
     if (ttl !== this.#ttl || this.#type < 0 || this.count === this.places.length) return false
-    if (end - this.#rrset - RRSET_HEADER_OCTETS > this.#rrsetOctetsMax) return false
-    return before === 0 || compareRdata(type, this.octets, this.#rdata, this.end, rdata, end) < 0
+    return end - this.#rrset - RRSET_HEADER_OCTETS <= this.#rrsetOctetsMax
+  }
+
+  /** Puts the record at `second`, the last one, before the one at `first`. */
+  #swap(first: number, second: number): void {
+    const { octets, places, count, end } = this
+    const moved = octets.slice(second, end)
+    octets.copyWithin(first + moved.length, first, second)
+    octets.set(moved, first)
+    this.#rdata = first + moved.length + RECORD_HEADER_OCTETS
+    const place = places[count - 1]!
+    places[count - 1] = places[count - 2]!
+    places[count - 2] = place
   }
 
   /** A new RRset of that type; false when it would not be the next. */

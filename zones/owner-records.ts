@@ -119,7 +119,9 @@ export class OwnerRecords {
 
   /** Places of the ranks from..to. */
   placesOf(from: number, to: number): Float64Array {
-    return Float64Array.from(this.#order.subarray(from, to), index => this.places[index]!)
+    const places = new Float64Array(to - from)
+    for (let rank = from; rank < to; rank++) places[rank - from] = this.places[this.#order[rank]!]!
+    return places
   }
 
   /** Writes the sorted records of ranks from..to as a node into `out` at `start`, and returns the offset behind it.

@@ -170,8 +170,8 @@ export class WaitingOwners {
     const head = pairs[2 * start + HEAD]!
     let end = start + 1
     while (end < to && pairs[2 * end + HEAD] === head) end++
-    // I2: an octet of 00 at the end of all, or behind it, leaves nothing to compare.
-    if (end - start > 1 && this.#keyOctets(start) > depth + 4) this.#sort(start, end, depth + 4)
+    // I2: keys that end before the head does are equal; one that ends with it may be a prefix of others.
+    if (end - start > 1 && this.#keyOctets(start) >= depth + 4) this.#sort(start, end, depth + 4)
     return end
   }
 

@@ -70,6 +70,22 @@ test('I1: owners come out in canonical order, equal ones as they came, with what
   )
 })
 
+test('I1: owners whose keys end where four octets do stay together when names below them come in between', t => {
+  for (const label of ['abc', 'abcdefg']) {
+    const keys = ['', 'x\0', '', 'a\0', ''].map(below => Buffer.from(`${label}\0${below}`))
+    // Many are sorted another way than few.
+    const many = Array.from({ length: 20 }, () => keys).flat()
+    for (const some of [keys, many]) {
+      const waiting = wait(some)
+      const found = some.map((_, rank) => {
+        waiting.load(rank)
+        return Buffer.from(waiting.octets.slice(waiting.keyStart, waiting.keyEnd)).toString()
+      })
+      t.deepEqual(found, [...found].sort())
+    }
+  }
+})
+
 test('many records of an owner; nothing is left when it is cleared', t => {
   const waiting = new WaitingOwners()
   const records = new OwnerRecords()

@@ -16,6 +16,7 @@ import {
   baseOf,
   comparePrefix,
   insertCell,
+  isBehindLeaf,
   liveOctets,
   loadSlotKey,
   pageCount,
@@ -57,6 +58,10 @@ export class TreeEdit extends DraftPages {
   seek(key: Uint8Array, start: number, end: number): boolean {
     const path = this.path
     if (this.#finger) {
+      if (this.#lastLeaf && isBehindLeaf(path.words, path.octets, path.base, key, start, end)) {
+        path.slots[path.depth] = pageCount(path.words, path.base) - 1
+        return false
+      }
       const found = searchLeaf(path.words, path.octets, path.base, key, start, end)
       const slot = found >> 1
       const last = pageCount(path.words, path.base) - 1
