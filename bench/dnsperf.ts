@@ -17,6 +17,8 @@ export interface QueryLoad {
   readonly perSecond?: number
   /** An answer that takes longer is lost. */
   readonly timeoutSeconds?: number
+  /** Tell the latency of each answer: dnsperf writes a line a query, so not where throughput or its CPU time counts. */
+  readonly latencies?: boolean
 }
 
 export interface LoadFigures {
@@ -27,6 +29,8 @@ export interface LoadFigures {
   readonly perSecond: number
   /** Of the whole process tree of the server. */
   readonly cpuSeconds: number
+  /** Milliseconds, ascending; empty unless asked for. */
+  readonly latencies: readonly number[]
 }
 
 const TIMEOUT_SECONDS = 1
@@ -48,9 +52,10 @@ export async function queryLoad(server: Peer, load: QueryLoad): Promise<LoadFigu
   )
   words.push('-D', '-t', String(load.timeoutSeconds ?? TIMEOUT_SECONDS), '-O', 'suppress=timeout,congestion')
   if (load.perSecond !== undefined) words.push('-Q', String(load.perSecond))
+  if (load.latencies === true) words.push('-v')
   const before = cpuSeconds(server.pid)
   const timeout = (load.seconds + 20) * 1000
-  const { stdout } = await run(toolPath('dnsperf')!, words, { timeout, maxBuffer: 1 << 26 })
+  const { stdout } = await run(toolPath('dnsperf')!, words, { timeout, maxBuffer: 1 << 29 })
   const spent = cpuSeconds(server.pid) - before
   const figure = (label: string): number => Number(new RegExp(`${label}:\\s+([\\d.]+)`).exec(stdout)?.[1])
   return {
@@ -59,7 +64,14 @@ export async function queryLoad(server: Peer, load: QueryLoad): Promise<LoadFigu
     failed: failedAnswers(stdout),
     perSecond: figure('Queries per second'),
     cpuSeconds: spent,
+    latencies: latenciesOf(stdout),
   }
+}
+
+/** Of lines such as `> NOERROR www.example A 0.000123`. */
+function latenciesOf(output: string): number[] {
+  const seconds = output.matchAll(/^> \S+ \S+ \S+ ([\d.]+)$/gm)
+  return Array.from(seconds, ([, text]) => Number(text) * 1000).sort((a, b) => a - b)
 }
 
 /** Of a line such as `Response codes: NOERROR 750 (75.00%), NXDOMAIN 250 (25.00%)`. */

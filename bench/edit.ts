@@ -143,7 +143,7 @@ async function editFile(
 }
 
 /** Asks every few milliseconds until that address and an RRSIG are answered. */
-async function untilSigned(server: Peer, name: string, address: string): Promise<void> {
+export async function untilSigned(server: Peer, name: string, address: string): Promise<void> {
   const query = queryOf(name, 'A', { udpOctets: 1232, dnssecOk: true })
   const deadline = performance.now() + ANSWER_SECONDS_MAX * 1000
   while (performance.now() < deadline) {

@@ -11,6 +11,7 @@ import { benchAxfr } from './axfr.ts'
 import { benchEdit } from './edit.ts'
 import { benchGrowth } from './growth.ts'
 import { benchHsm } from './hsm.ts'
+import { benchLatency } from './latency.ts'
 import { type BenchmarkResults, type Result, resultsText, surroundings, surroundingsText } from './report.ts'
 import { benchSign } from './sign.ts'
 import { benchSignatures } from './signatures.ts'
@@ -22,6 +23,7 @@ import type { Workbench } from './workbench.ts'
 
 const BENCHMARKS: Readonly<Record<string, (bench: Workbench) => Promise<Result[]>>> = {
   udp: benchUdp,
+  latency: benchLatency,
   tcp: benchTcp,
   axfr: benchAxfr,
   load: benchLoad,
