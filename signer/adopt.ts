@@ -16,6 +16,7 @@ import {
   type TreeCursor,
   type TreeDraft,
 } from '../zones/index.ts'
+import { scratchOctets } from '../zones/scratch.ts'
 import { occludes } from './content.ts'
 import { labelsOfKey } from './ranges.ts'
 import { STEPS_A_TURN, Turns } from './turns.ts'
@@ -40,7 +41,7 @@ class Adoption {
   readonly #cursor: TreeCursor
   readonly #visit: VisitNode
   /** The last name walked over; −1: none yet. */
-  readonly #last = new Uint8Array(KEY_OCTETS_MAX)
+  readonly #last = scratchOctets(KEY_OCTETS_MAX)
   #lastOctets = -1
   /** Octets of the last name's key that are the zone cut or DNAME it is at or below; −1: none. */
   #occluderOctets = -1

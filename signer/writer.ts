@@ -20,6 +20,7 @@ import {
   typeToText,
   u32,
 } from '../zones/index.ts'
+import { scratchOctets } from '../zones/scratch.ts'
 import type { BuildInput, BuildResult, TreeKind } from './build-types.ts'
 import type { SignOutcome } from './keystore.ts'
 import { NodeComposer, type SignatureSource, type SignedMessages } from './node-composer.ts'
@@ -97,7 +98,7 @@ export class SignedWriter {
   readonly #output: TreeDraft
   readonly #previous: PreviousTree | undefined
   readonly #queue: Chunk[] = []
-  readonly #owner = new Uint8Array(OWNER_OCTETS)
+  readonly #owner = scratchOctets(OWNER_OCTETS)
   readonly #composer = new NodeComposer()
   /** What pending signatures wait for. */
   readonly #needs = new Set<string>()
@@ -377,7 +378,7 @@ export class SignedWriter {
 
   #wrongSignature(signer: Signer, key: Uint8Array, type: number): BuildStop {
     const { canonicalApex } = this.#context
-    const owner = new Uint8Array(OWNER_OCTETS)
+    const owner = scratchOctets(OWNER_OCTETS)
     if (this.#kind === 'names') writeOwner(key, canonicalApex, owner)
     else writeHashedOwner(key, canonicalApex, owner)
     const { id, where } = signer.key.info

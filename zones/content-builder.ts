@@ -37,6 +37,7 @@ import { NodeStream } from './node-stream.ts'
 import { OwnerRecords, type ReportRecord } from './owner-records.ts'
 import { RDATA_SCRATCH_OCTETS } from './rdata-parse.ts'
 import { faultOf, type RuleCode } from './rules.ts'
+import { scratchOctets } from './scratch.ts'
 import type { TreeDraft } from './store/draft.ts'
 import { TYPE, typeToText } from './types.ts'
 import { PLACE_OCTETS, WaitingOwners } from './waiting-owners.ts'
@@ -64,7 +65,7 @@ export class ContentBuilder {
   /** The owner whose records are being collected. */
   #owner: Uint8Array = new Uint8Array(0)
   /** The greatest key in the tree, relative; none before the first. */
-  readonly #last = new Uint8Array(KEY_OCTETS_MAX)
+  readonly #last = scratchOctets(KEY_OCTETS_MAX)
   #lastOctets = -1
   /** It is not in the zone; whether this was told. */
   #outside = false

@@ -4,6 +4,7 @@
  *  I1  Keys are asked in ascending order; nothing but these is put into the tree, each right after it was asked. */
 
 import { KEY_OCTETS_MAX } from './name.ts'
+import { scratchOctets } from './scratch.ts'
 import type { TreeCursor } from './store/cursor.ts'
 import type { TreeDraft } from './store/draft.ts'
 
@@ -11,7 +12,7 @@ export class KeyGap {
   readonly #tree: TreeDraft
   readonly #cursor: TreeCursor
   /** The key behind the last one asked that the tree had at the start; −1 octets when there is none. */
-  readonly #end = new Uint8Array(KEY_OCTETS_MAX)
+  readonly #end = scratchOctets(KEY_OCTETS_MAX)
   #endOctets = 0
 
   constructor(tree: TreeDraft) {

@@ -8,6 +8,7 @@ import { HAS_ADDRESS, HAS_CNAME, HAS_DNAME, HAS_NS, nodeBits, type ReportType } 
 import { KEY_OCTETS_MAX, keyOf, lowerCase, nameToText, parentKeyLength, writeKey } from './name.ts'
 import { findRRset, RECORD_HEADER_OCTETS, RRSET_HEADER_OCTETS, u16 } from './node.ts'
 import type { RuleCode } from './rules.ts'
+import { scratchOctets } from './scratch.ts'
 import type { TreeCursor } from './store/cursor.ts'
 import { TYPE, typeToText } from './types.ts'
 
@@ -27,6 +28,10 @@ const ELSEWHERE = 3
 type Finding = typeof FINE | typeof ALIAS | typeof MISSING | typeof ELSEWHERE
 
 const CACHE_SLOTS = 1024
+/** Thousands of small zones are linted one after the other, a few at a time. */
+const CACHES_KEPT = 4
+const cachePool: (Uint8Array | undefined)[][] = []
+const emptyCache = (): (Uint8Array | undefined)[] => new Array(CACHE_SLOTS).fill(undefined)
 /** The label `*` in a key. */
 const WILDCARD_KEY = [0x2a, 0x00]
 
@@ -35,17 +40,23 @@ export class TargetLint {
   readonly #zone: LintedZone
   readonly #report: ReportType
   readonly #apexKey: Uint8Array
-  readonly #key = new Uint8Array(KEY_OCTETS_MAX)
-  readonly #wildcard = new Uint8Array(KEY_OCTETS_MAX + WILDCARD_KEY.length)
+  readonly #key = scratchOctets(KEY_OCTETS_MAX)
+  readonly #wildcard = scratchOctets(KEY_OCTETS_MAX + WILDCARD_KEY.length)
   /** Targets seen lately, in wire form with their case, and what was found. */
-  readonly #cached: (Uint8Array | undefined)[] = new Array(CACHE_SLOTS).fill(undefined)
-  readonly #found = new Uint8Array(CACHE_SLOTS)
+  readonly #cached = cachePool.pop() ?? emptyCache()
+  readonly #found = scratchOctets(CACHE_SLOTS)
 
   constructor(cursor: TreeCursor, zone: LintedZone, report: ReportType) {
     this.#cursor = cursor
     this.#zone = zone
     this.#report = report
     this.#apexKey = keyOf(zone.apex)
+  }
+
+  /** Nothing is asked any more. */
+  close(): void {
+    this.#cached.fill(undefined)
+    if (cachePool.length < CACHES_KEPT) cachePool.push(this.#cached)
   }
 
   /** All targets of the node that `walk` is on, whose key is `walk.key` when it is a zone cut. */

@@ -26,6 +26,7 @@ import {
 import { TargetLint } from './lint-target.ts'
 import { type Name, nameOfKey, nameToText } from './name.ts'
 import { faultOf, type RuleCode } from './rules.ts'
+import { scratchOctets } from './scratch.ts'
 import type { TreeCursor } from './store/cursor.ts'
 import { typeToText } from './types.ts'
 
@@ -66,7 +67,7 @@ class ZoneLint {
   readonly #targets: TargetLint
   /** Key of the zone cut or DNAME below which the walk is; −1 when below none. */
   #coverOctets = -1
-  readonly #coverKey = new Uint8Array(512)
+  readonly #coverKey = scratchOctets(512)
   #coverIsCut = false
   /** The first record that only signed zones have, while no RRSIG was seen. */
   #denialAt: Place | undefined = undefined
@@ -95,6 +96,7 @@ class ZoneLint {
       if (this.#coverOctets < 0 || !this.#isCovered()) this.#name(bits)
       else this.#covered(bits)
     }
+    this.#targets.close()
     if (this.#denialAt !== undefined && !this.#signed) {
       const what = 'NSEC, NSEC3 or NSEC3PARAM and no RRSIG; expected none of them in an unsigned zone'
       this.#faults.add(faultOf('dnssec-in-unsigned', what, this.#denialAt))

@@ -26,8 +26,8 @@ import { CLASS, TYPE, typeToText } from './types.ts'
 /** Told of what is wrong with a record: `index` is what `add` returned for it. */
 export type ReportRecord = (rule: RuleCode, what: string, type: number, index: number) => void
 
-const FIRST_RECORDS = 64
-const FIRST_OCTETS = 8192
+const FIRST_RECORDS = 16
+const FIRST_OCTETS = 1024
 /** Below this a loop copies faster than `set` with its view. */
 const LOOP_COPY_OCTETS_MAX = 48
 

@@ -32,6 +32,7 @@ import { parseRdata, RDATA_SCRATCH_OCTETS } from './rdata-parse.ts'
 import { shownToken } from './rdata-tokens.ts'
 import { faultOf, type RuleCode } from './rules.ts'
 import { Scanner, type ScannerState, ZoneSyntaxError } from './scanner.ts'
+import { scratchOctets } from './scratch.ts'
 import { CLASS, classFromOctets, isMetaType, TYPE, typeFromOctets } from './types.ts'
 
 /** Where the record that a sink is given stands. */
@@ -158,7 +159,7 @@ interface OwnerScratch {
 
 function ownerScratch(): OwnerScratch {
   return {
-    octets: new Uint8Array(NAME_SCRATCH_OCTETS),
+    octets: scratchOctets(NAME_SCRATCH_OCTETS),
     views: new Array<Name | undefined>(NAME_OCTETS_MAX + 1).fill(undefined),
   }
 }

@@ -7,6 +7,7 @@
 
 import { KEY_OCTETS_MAX } from '../name.ts'
 import { u32 } from '../node.ts'
+import { scratchOctets, scratchWords } from '../scratch.ts'
 import {
   ARENA_UNITS_SHIFT,
   DEPTH_MAX,
@@ -28,14 +29,14 @@ export class TreeCursor {
   valueStart = 0
   valueEnd = 0
   keyLength = 0
-  readonly key: Uint8Array = new Uint8Array(KEY_OCTETS_MAX)
+  readonly key: Uint8Array = scratchOctets(KEY_OCTETS_MAX)
   positioned = false
   /** After find(): octets that the sought key shares with the floor's. */
   commonOctets = 0
 
   /** The path: page and slot of each level; `depth` is the leaf's. Drafts use it, others must not. */
-  readonly pages: Int32Array = new Int32Array(DEPTH_MAX)
-  readonly slots: Int32Array = new Int32Array(DEPTH_MAX)
+  readonly pages: Int32Array = scratchWords(DEPTH_MAX)
+  readonly slots: Int32Array = scratchWords(DEPTH_MAX)
   depth = -1
   words: Int32Array = noWords
   octets: Uint8Array = nothing

@@ -2,6 +2,7 @@
  *  empty. draft.ts has the operations on keys and values; pages.ts has the invariants. */
 
 import { KEY_OCTETS_MAX } from '../name.ts'
+import { scratchOctets } from '../scratch.ts'
 import { TreeCursor } from './cursor.ts'
 import {
   BRANCH,
@@ -38,12 +39,12 @@ const nothing = new Uint8Array(0)
 
 export class TreeEdit extends DraftPages {
   readonly path: TreeCursor
-  readonly #separator = new Uint8Array(KEY_OCTETS_MAX)
+  readonly #separator = scratchOctets(KEY_OCTETS_MAX)
   #separatorLength = 0
   /** The path leads to the leaf of the last put; whether this is the tree's last leaf, else the key that it ends before. */
   #finger = false
   #lastLeaf = false
-  readonly #bound = new Uint8Array(KEY_OCTETS_MAX)
+  readonly #bound = scratchOctets(KEY_OCTETS_MAX)
   #boundLength = 0
   /** Page and slot of the last put: an ascending run splits pages behind itself and leaves them full. */
   #runPage = 0
