@@ -65,14 +65,14 @@ interface FileSource {
   readonly path: string
   /** For the zone in it. */
   settings: ZoneSettings
-  origin?: Name
-  life?: ZoneLife
+  origin: Name | undefined
+  life: ZoneLife | undefined
   readonly text: FileText
-  newest?: StableRead
-  reading?: Promise<void>
+  newest: StableRead | undefined
+  reading: Promise<void> | undefined
   /** Digest of content that loses more than half of the names, once seen (I3). */
-  doubted?: string
-  lastRefusal?: Refusal
+  doubted: string | undefined
+  lastRefusal: Refusal | undefined
   /** Added by itself, not found in its directory. */
   named: boolean
   /** I5. */
@@ -123,7 +123,7 @@ export class FileSources {
     const outcome = this.#outcome(source)
     if (this.#watcher === undefined) this.#readNow(file)
     // One that its directory's watcher has held on to (I5) is not reported for being added.
-    else if (this.#watcher.files().includes(file)) this.#watcher.reread(file)
+    else if (this.#watcher.has(file)) this.#watcher.reread(file)
     else this.#watcher.addFile(file)
     return outcome
   }
@@ -236,7 +236,7 @@ export class FileSources {
     if (file !== undefined && settings !== undefined && path.endsWith('.zone')) {
       file.named = false
       file.settings = settings
-      delete file.origin
+      file.origin = undefined
       return []
     }
     const released = this.filesOf(path)
@@ -267,7 +267,20 @@ export class FileSources {
     if (known !== undefined) return known
     const settings = this.#directories.get(dirname(path)) ?? this.#options.settings
     const text = new FileText(this.#copies)
-    const file: FileSource = { path, settings, text, named: false, forgotten: false, waiting: [] }
+    const file: FileSource = {
+      path,
+      settings,
+      text,
+      origin: undefined,
+      life: undefined,
+      newest: undefined,
+      reading: undefined,
+      doubted: undefined,
+      lastRefusal: undefined,
+      named: false,
+      forgotten: false,
+      waiting: [],
+    }
     this.#files.set(path, file)
     return file
   }
@@ -306,13 +319,13 @@ export class FileSources {
     }
     if (file.forgotten) file.text.close()
     // In the same turn as the test above, so that what comes next starts another reading.
-    delete file.reading
+    file.reading = undefined
   }
 
   async #readNewest(file: FileSource): Promise<void> {
     const read = file.newest
     if (read === undefined || this.#closed || file.forgotten) return
-    delete file.newest
+    file.newest = undefined
     try {
       const outcome = await this.#read(file, read)
       if (outcome !== undefined && file.newest === undefined) this.#settle(file, outcome)
@@ -366,8 +379,8 @@ export class FileSources {
     if (outcome === undefined) return undefined
     this.#options.log.debug('a zone file was read where it differs', { file: path })
     letGo(read.octets)
-    delete file.doubted
-    delete file.lastRefusal
+    file.doubted = undefined
+    file.lastRefusal = undefined
     return outcome
   }
 
@@ -383,8 +396,8 @@ export class FileSources {
       content.tree.discard()
       return undefined
     }
-    delete file.doubted
-    delete file.lastRefusal
+    file.doubted = undefined
+    file.lastRefusal = undefined
     const reason = life.record === undefined ? 'file read' : 'file changed'
     return life.inTurn(() => life.publishContent(content, reason))
   }
@@ -400,7 +413,7 @@ export class FileSources {
     }
     // The old name was a mistake that nobody has seen.
     if (renamed) this.#options.abandon(life)
-    delete file.life
+    file.life = undefined
     file.life = this.#options.lifeOf(content.apex, file.path, file.settings)
     return file.life
   }

@@ -45,7 +45,7 @@ export async function saveVersion(version: SavedVersion): Promise<void> {
     serial: record.serial,
     sourceSerial: record.sourceSerial,
     sourceDigest,
-    parametersDigest: new Uint8Array(0),
+    parametersDigest: nothing,
     publishedUnix: now,
     newestInceptionUnix: Math.max(inception, served?.newestInceptionUnix ?? 0),
     ...(signatures.empty ? {} : { signatures }),
@@ -104,8 +104,11 @@ async function forgetStale({ state, store, built, signatures }: SavedVersion): P
   }
 }
 
+/** One for all zones that have none. */
+const nothing = new Uint8Array(0)
+
 function digestOf(contentHash: string | undefined): Uint8Array {
-  return new TextEncoder().encode(contentHash ?? '')
+  return contentHash === undefined ? nothing : new TextEncoder().encode(contentHash)
 }
 
 /** The content hash that a version was saved with. */

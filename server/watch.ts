@@ -54,6 +54,8 @@ export interface SourceWatcher {
   removeDirectory(path: string): void
   /** All zone files. */
   files(): string[]
+  /** Whether it is one of them. */
+  has(path: string): boolean
   /** Which files a zone file includes, after each parse, also one that failed. A stamp (from readSource) is what the
    *  parser saw; a path alone, for a file that could not be read, is reported when it can. */
   setDependencies(zoneFile: string, includes: readonly (SourceStamp | string)[]): void
@@ -149,6 +151,10 @@ class Watcher implements SourceWatcher {
 
   files(): string[] {
     return [...this.#zones.keys()]
+  }
+
+  has(path: string): boolean {
+    return this.#zones.has(path)
   }
 
   setDependencies(zoneFile: string, includes: readonly (SourceStamp | string)[]): void {

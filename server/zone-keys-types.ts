@@ -25,7 +25,7 @@ export interface KeysEnvironment {
   keysMade(keys: readonly KeyInfo[]): void
   rollover(step: RolloverStep): void
   /** ZoneKeys I3. */
-  readonly trust: ClockTrust
+  trust(): ClockTrust
 }
 
 /** Since when the clock is trusted again, in Unix seconds. */

@@ -70,7 +70,7 @@ export class ZoneKeys {
     const now = this.#environment.clock.now()
     const { policy, timeline } = this.facts
     if (policy === undefined || timeline === undefined || this.#zone.record === undefined) return undefined
-    const { destroyFromUnix, stepsFromUnix } = this.#environment.trust
+    const { destroyFromUnix, stepsFromUnix } = this.#environment.trust()
     try {
       await this.look()
       if (now < stepsFromUnix) return stepsFromUnix

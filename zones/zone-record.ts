@@ -35,6 +35,7 @@ export interface ZoneRecord {
 }
 
 const FIXED_OCTETS = 30
+const noSalt = new Uint8Array(0)
 
 export function encodeZoneRecord(zone: ZoneRecord): Uint8Array {
   const { salt, iterations } = zone.nsec3
@@ -63,7 +64,10 @@ export function decodeZoneRecord(octets: Uint8Array, start = 0): ZoneRecord {
     sourceSerial: u32(octets, start + 12),
     denial: zoneDenial(octets, start),
     signed: zoneSigned(octets, start),
-    nsec3: { iterations: zoneIterations(octets, start), salt: octets.slice(saltAt, apexAt) },
+    nsec3: {
+      iterations: zoneIterations(octets, start),
+      salt: saltAt === apexAt ? noSalt : octets.slice(saltAt, apexAt),
+    },
     names: u32(octets, start + 16),
     records: u32(octets, start + 20),
     apex: asName(octets.slice(apexAt, apexAt + zoneApexLength(octets, start))),
