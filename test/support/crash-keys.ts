@@ -2,7 +2,8 @@
  *  I1  Key files only come: nothing is destroyed within a day of a start.
  *  I2  A key of the timeline has a file. A file without a place in the timeline is of the one key that was being made, or
  *      of a zone that was never served.
- *  I3  Of each role one key is the first, and no two take over from the same: none was made twice. */
+ *  I3  Of each role one key is the first, and no two take over from the same, but for those that an operator let go before
+ *      they had: none was made twice. */
 import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { isErrno } from '../../base/index.ts'
@@ -76,9 +77,19 @@ export function checkKeys(zone: string, files: readonly string[], { keys }: Zone
   const strange = files.filter(key => !known.includes(key))
   if (strange.length > 1) throw new Error(`${zone}: ${strange.length} keys that nobody uses`)
   for (const role of ['csk', 'ksk', 'zsk']) {
-    const before = timeline.keys.filter(key => key.role === role).map(key => key.predecessor)
+    const before = timeline.keys
+      .filter(key => key.role === role && key.retiredBecause !== 'asked')
+      .map(key => key.predecessor)
     if (new Set(before).size < before.length) throw new Error(`${zone}: the same ${role} was replaced twice`)
   }
+}
+
+/** Keys that were in use when an operator asked for others are not any more.
+ *  @throws Error */
+export function checkRolled(zone: string, { keys }: ZoneState, askedUnix: number): void {
+  const inUse = (keys.timeline?.keys ?? []).filter(({ goal }) => goal === 'in-use')
+  if (inUse.some(({ goalUnix }) => goalUnix < askedUnix))
+    throw new Error(`${zone}: a roll that was answered is not on disk`)
 }
 
 /** Public keys that a version with this serial shows, as the timeline has it. */

@@ -1,13 +1,14 @@
 /** A `conclave serve` that is killed with SIGKILL at random points, and what must hold after each kill:
  *
- *    start ──▶ serving ──▶ edits, new zones, reloads, resigning ──▶ kill ──▶ look at the disk ──▶ start …
+ *    start ──▶ serving ──▶ edits, new zones, reloads, rolls ──▶ kill ──▶ look at the disk ──▶ start …
  *      └──────────── or killed while it starts ────────────────────▲
  *
  *  I1  The serial on disk is not before one that any query has seen, nor is that of the first answer (RFC 1982 §3.2).
  *  I2  A key that was there stays, octet by octet, and none is made twice (crash-keys.ts).
  *  I3  What is served is what the file says, whole, signed and valid, with the keys that the timeline on disk has for its
  *      serial: our `verify` says so after every start, other programs after some.
- *  I4  Zones, edits and the points of the kills follow from the seed; how far the server is then depends on the machine. */
+ *  I4  A roll that an operator asked for, and that the server said it does, is on disk.
+ *  I5  Zones, edits and the points of the kills follow from the seed; how far the server is then depends on the machine. */
 import { createSocket, type Socket } from 'node:dgram'
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -18,6 +19,7 @@ import { seeded } from '../signer/random-zones.ts'
 import {
   checkFilesStay,
   checkKeys,
+  checkRolled,
   type KeyFiles,
   keyFilesIn,
   lookAtState,
@@ -44,6 +46,9 @@ export interface CrashCounts {
   published: number
   refreshed: number
   keysMade: number
+  /** Rolls that an operator asked for, and those that the server had answered before it was killed. */
+  rollsAsked: number
+  rollsAnswered: number
   /** Steps of rolls. */
   keySteps: number
   answers: number
@@ -54,6 +59,7 @@ export interface CrashCounts {
 const KILLED_AT_START = 0.3
 const ZONE_COMES = 0.25
 const RELOADS = 0.5
+const ROLLS = 0.2
 const EDITS_MAX = 4
 const JUDGED_EVERY = 8
 /** A first guess of how long a start, or an edit, takes; what is seen corrects it. */
@@ -71,6 +77,8 @@ export class CrashWorld {
     published: 0,
     refreshed: 0,
     keysMade: 0,
+    rollsAsked: 0,
+    rollsAnswered: 0,
     keySteps: 0,
     answers: 0,
     zonesVerified: 0,
@@ -84,6 +92,8 @@ export class CrashWorld {
   readonly #zones: CrashZones
   /** The newest serial that any answer had, by zone. */
   readonly #seen = new Map<string, number>()
+  /** When the newest roll that was answered was asked for, by zone, in Unix seconds. */
+  readonly #rolled = new Map<string, number>()
   #keys: KeyFiles = {}
   #startMilliseconds = START_MILLISECONDS
   #editMilliseconds = EDIT_MILLISECONDS
@@ -129,6 +139,7 @@ export class CrashWorld {
   /** Edits and new zones in a row, then a moment that ends before, while or after they are published. */
   async #disturb(server: ServeProcess): Promise<void> {
     for (let left = Math.floor(this.#random() * (EDITS_MAX + 1)); left > 0; left--) {
+      if (this.#random() < ROLLS) this.#roll()
       const from = server.log.length
       const begun = performance.now()
       const zone = this.#change()
@@ -143,6 +154,21 @@ export class CrashWorld {
       } else await pause(this.#random() * this.#editMilliseconds)
     }
     await pause(this.#random() * 1.5 * this.#editMilliseconds)
+  }
+
+  /** Keys of a zone are to be replaced; it may be cut off at any point of that. */
+  #roll(): void {
+    const { present } = this.#zones
+    const zone = present[Math.floor(this.#random() * present.length)]!
+    const askedUnix = Date.now() / 1000
+    this.counts.rollsAsked++
+    const answered = (): void => {
+      this.counts.rollsAnswered++
+      this.#rolled.set(zone, askedUnix)
+    }
+    const order = { zone, order: { kind: 'roll' }, trial: false }
+    // A zone that has just come may not be there yet.
+    callControl(controlPath(this.#state).path, 'keys-order', order).then(answered, () => {})
   }
 
   #change(): string {
@@ -163,7 +189,7 @@ export class CrashWorld {
     if (errors.length > 0) throw new Error(`the server logs ${JSON.stringify(errors)}`)
   }
 
-  /** I1 and I2, without a server. */
+  /** I1, I2 and I4, without a server. */
   async #checkDisk(): Promise<void> {
     const files = this.#keyFiles()
     if (this.#seen.size === 0) return
@@ -174,6 +200,7 @@ export class CrashWorld {
           throw new Error(`${zone} was served with ${seen}; the disk knows nothing of it`)
         checkSerial(zone, served.serial, seen, 'on disk')
       }
+      for (const [zone, askedUnix] of this.#rolled) checkRolled(zone, stateOf(zone), askedUnix)
       for (const zone of zonesOf(files)) {
         checkKeys(zone, publicKeysOf(files, zone), stateOf(zone), isCsk(zone) ? 1 : 2)
       }
