@@ -68,7 +68,7 @@ const policyKeys = {
   'ksk-lifetime': optional(
     duration('unlimited'),
     'unlimited',
-    'how long a KSK or CSK signs before a new one takes over',
+    'how long a KSK or CSK signs before a new one takes over, or up to a tenth less, so that zones do not roll together',
   ),
   'zsk-lifetime': optional(duration('unlimited'), '90d', 'the same for a ZSK'),
   denial: optional(

@@ -13,7 +13,8 @@ export interface SigningPolicy {
   readonly splitKeys: boolean
   /** Modulus of new RSA keys. */
   readonly rsaBits: number
-  /** How long a KSK or CSK signs before a new one takes over; null: until somebody asks for it. */
+  /** How long a KSK or CSK signs before a new one takes over, or up to a tenth less, so that zones do not roll together; null:
+   *  until somebody asks for it. */
   readonly kskLifetimeSeconds: number | null
   readonly zskLifetimeSeconds: number | null
   /** TTL of DNSKEY, CDS and CDNSKEY. */

@@ -7,6 +7,7 @@
  *      a key can be read has no say in it.
  *  I2  A key that was let go does all that it did until one in use can do it. */
 
+import { createHash } from 'node:crypto'
 import { algorithmOf } from './algorithms.ts'
 import type { KeyRole } from './keystore.ts'
 import type { SigningPolicy } from './policy.ts'
@@ -159,11 +160,22 @@ function generate(
   }
 }
 
-/** When a key's lifetime ends; nothing when it has none, or has not begun. */
-export function lifetimeEnd(key: KeyLife, policy: SigningPolicy): number | undefined {
+/** When a key's lifetime ends (LIFETIME_SPREAD); nothing when it has none, or has not begun. */
+export function lifetimeEnd(
+  key: Pick<KeyLife, 'id' | 'role' | 'activeUnix'>,
+  policy: Pick<SigningPolicy, 'zskLifetimeSeconds' | 'kskLifetimeSeconds'>,
+): number | undefined {
   const seconds = key.role === 'zsk' ? policy.zskLifetimeSeconds : policy.kskLifetimeSeconds
   if (seconds === null || key.activeUnix === undefined) return undefined
-  return key.activeUnix + seconds
+  return key.activeUnix + seconds - Math.floor(seconds * LIFETIME_SPREAD * fractionOf(key.id))
+}
+
+/** Zones that began together do not roll together: a lifetime is shorter by up to so much, by the key's id. */
+const LIFETIME_SPREAD = 1 / 10
+
+/** From 0 to 1, the same for the same id. */
+function fractionOf(id: string): number {
+  return createHash('sha256').update(id).digest().readUInt32BE() / 2 ** 32
 }
 
 /** RFC 7583 §3.2.1 (3), §3.3.1: Ipub = Dprp + TTLkey, so much before the end of a lifetime the successor is shown. */

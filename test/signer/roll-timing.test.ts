@@ -15,6 +15,7 @@ import {
   signingPolicyOf,
   type ZoneTimeline,
 } from '../../signer/index.ts'
+import { lifetimeEnd } from '../../signer/roll-target.ts'
 import { nameFromText } from '../../zones/index.ts'
 
 const NOW = 1_800_000_000
@@ -88,13 +89,24 @@ function since(made: Plan, name: string, record: KeyRecord, state: Exclude<Recor
   return span.fromUnix
 }
 
+test('lifetimes are spread over a tenth, by key', t => {
+  const policy = { zskLifetimeSeconds: 100 * DAY, kskLifetimeSeconds: null }
+  const end = (id: number): number => lifetimeEnd({ id: `zone${id}`, role: 'zsk', activeUnix: NOW }, policy)!
+  const days = Array.from({ length: 200 }, (_, id) => (end(id) - NOW) / DAY)
+  t.true(days.every(one => one > 90 && one <= 100))
+  t.is(new Set(days.map(one => Math.floor(one))).size, 10, 'every day has some')
+  t.is(end(7), end(7))
+  t.is(lifetimeEnd({ id: 'a', role: 'ksk', activeUnix: NOW }, policy), undefined)
+})
+
 for (const times of TABLE) {
   const about = `TTLs ${times.TTLkey}, ${times.TTLsig}, ${times.TTLds}, delays ${times.Dprp}, ${times.Dreg}`
 
   test(`RFC 7583 §3.2.1: a ZSK is pre-published and retired in time (${about})`, t => {
-    const lifetime = 60 * DAY
-    const made = planOf(times, { splitKeys: true, zskLifetimeSeconds: lifetime })
+    const lifetimes = { zskLifetimeSeconds: 60 * DAY, kskLifetimeSeconds: null }
+    const made = planOf(times, { splitKeys: true, ...lifetimes })
     const [old, next] = ['ZSK new-2', 'ZSK new-3']
+    const lifetime = lifetimeEnd({ id: 'new-2', role: 'zsk', activeUnix: 0 }, lifetimes)!
     // (1) Ipub = Dprp + TTLkey; (2) Trdy = Tpub + Ipub; (3) Tpub(N+1) <= Tact(N) + Lzsk - Ipub.
     const Ipub = times.Dprp + times.TTLkey + times.publishSafety
     const Tact = NOW
