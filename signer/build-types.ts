@@ -1,4 +1,4 @@
-/** What building a zone version takes and gives (DESIGN: the life of a zone). Data only; build.ts does the work.
+/** What building a zone version takes and gives (ARCHITECTURE.md: the life of a zone). Data only; build.ts does the work.
  *  I1  A result of any kind but `built` leaves nothing behind: the drafts are discarded, the old version stays as it was.
  *  I2  What `built` returns is private until the caller commits the drafts and drops `dropped`. */
 

@@ -1,4 +1,4 @@
-/** Building a version of a zone: content in, signed trees out (RFC 4035 §2; DESIGN: the life of a zone).
+/** Building a version of a zone: content in, signed trees out (RFC 4035 §2; ARCHITECTURE.md: the life of a zone).
  *
  *    edits ─▶ ranges ─▶ plan ─▶ sign ─▶ names tree ─▶ NSEC3 ─▶ differs? ─▶ apex: SOA, ZONEMD ─▶ gate
  *

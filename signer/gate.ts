@@ -1,4 +1,4 @@
-/** The gate before publishing (DESIGN: the life of a zone): what was built is whole. Signatures were verified when they
+/** The gate before publishing (ARCHITECTURE.md: the life of a zone): what was built is whole. Signatures were verified when they
  *  were made (writer.ts I3); here every RRset has one, by a key that the version publishes, with the right fields, and
  *  chain and bitmaps are right. From end to end when built whole, else around what changed. */
 

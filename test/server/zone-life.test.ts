@@ -106,7 +106,7 @@ test('an edit neither loses nor exaggerates the headroom', async t => {
   t.true(headroom(life) <= Math.min(...expirations(life.server)) - life.clock.now())
 })
 
-test('DESIGN §10: a clock set back signs nothing and destroys nothing; set right, all goes on', async t => {
+test('ZoneKeys I3, zone-builds I2: a clock set back signs nothing and destroys nothing; set right, all goes on', async t => {
   const { server, clock } = await testServer(t)
   const zone = await server.addZone('example', BASE)
   clock.advance(-2 * DAY)
