@@ -24,6 +24,13 @@ export interface AuditStorage {
   lines(): Iterable<string>
 }
 
+/** As it is in the log; what else is in it depends on what it tells of. */
+export interface AuditLine {
+  readonly number: number
+  readonly before: string
+  readonly [detail: string]: unknown
+}
+
 export interface AuditState {
   /** Lines so far. */
   readonly length: number
@@ -49,9 +56,10 @@ export class AuditLog {
     this.#head = state.head
   }
 
-  /** @throws Error when the chain is broken */
-  static open(storage: AuditStorage): AuditLog {
-    const verdict = verifyAudit(storage.lines())
+  /** `visit` is shown every line there is.
+   *  @throws Error when the chain is broken */
+  static open(storage: AuditStorage, visit: (line: AuditLine) => void = () => {}): AuditLog {
+    const verdict = verifyAudit(storage.lines(), visit)
     if (verdict.kind === 'broken') throw new Error(`line ${verdict.line} of the audit log: ${verdict.what}`)
     return new AuditLog(storage, verdict)
   }
@@ -90,7 +98,10 @@ export class AuditLog {
 }
 
 /** I2. */
-export function verifyAudit(lines: Iterable<string>): AuditVerdict {
+export function verifyAudit(
+  lines: Iterable<string>,
+  visit: (line: AuditLine) => void = () => {},
+): AuditVerdict {
   let head: Uint8Array = new Uint8Array(BEGINNING)
   let length = 0
   for (const text of lines) {
@@ -102,16 +113,17 @@ export function verifyAudit(lines: Iterable<string>): AuditVerdict {
       return { kind: 'broken', line: length, what: 'it does not follow the line before' }
     }
     head = hashOfLine(text)
+    visit(line)
   }
   return { kind: 'whole', length, head }
 }
 
-function parseLine(text: string): { number: number; before: string } | undefined {
+function parseLine(text: string): AuditLine | undefined {
   try {
     const value: unknown = JSON.parse(text)
     if (typeof value !== 'object' || value === null) return undefined
     const { number, before } = value as { number?: unknown; before?: unknown }
-    return typeof number === 'number' && typeof before === 'string' ? { number, before } : undefined
+    return typeof number === 'number' && typeof before === 'string' ? { ...value, number, before } : undefined
   } catch {
     return undefined
   }

@@ -7,7 +7,7 @@ import { promises as fs } from 'node:fs'
 import { decode, encode } from 'cborg'
 import { z } from 'zod'
 import { ConclaveError, isErrno, writeFileWhole } from '../base/index.ts'
-import type { SignedEcho } from './messages.ts'
+import type { ReshareOutcome, SignedEcho } from './messages.ts'
 import type { CoordinatorMemory } from './quorum.ts'
 import { NODES_MAX } from './quorum-size.ts'
 
@@ -16,6 +16,8 @@ export interface Confirmation {
   readonly what: 'keygen' | 'reshare'
   readonly session: Uint8Array
   readonly echoes: readonly SignedEcho[]
+  /** What a reshare came to, for those who were away. */
+  readonly outcome?: ReshareOutcome
   /** Names of nodes that have not confirmed. */
   nodes: readonly string[]
 }
@@ -41,6 +43,7 @@ const schema = z.strictObject({
       echoes: z
         .array(z.strictObject({ index: z.number(), echo: octets(32), signature: octets(64) }))
         .max(NODES_MAX),
+      outcome: z.exactOptional(z.strictObject({ record: octets(64 << 10), dealings: octets(32) })),
       nodes: z.array(name),
     }),
   ),
@@ -98,9 +101,10 @@ export class Memory {
         rolledBackUnix ?? null,
       ]),
       records: [...this.records.values()],
-      confirmations: this.confirmations.map(({ what, session, echoes, nodes }) => ({
+      confirmations: this.confirmations.map(({ what, session, echoes, outcome, nodes }) => ({
         what,
         session,
+        ...(outcome === undefined ? {} : { outcome: { ...outcome } }),
         echoes: echoes.map(({ index, echo, signature }) => ({ index, echo, signature })),
         nodes: [...nodes],
       })),

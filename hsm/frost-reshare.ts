@@ -49,6 +49,18 @@ export class FrostReshare {
     this.#suite = FROST_SUITES[key.suite]
     this.#set = set
     this.#size = size
+    this.#checkSum()
+  }
+
+  /** I1: a record whose verifying shares are those of another key is not dealt on. */
+  #checkSum(): void {
+    const { publicKey, verifiers } = this.#key
+    const points = this.#set.map(index => this.#suite.decode(verifiers[index - 1]!))
+    const factors = this.#set.map(index => this.#lambda(index))
+    const right =
+      points.every(point => point !== undefined) &&
+      Buffer.compare(sumOfProducts(this.#suite, points as EdwardsPoint[], factors).toBytes(), publicKey) === 0
+    if (!right) throw new RangeError('the verifying shares of the record are not of its public key')
   }
 
   /** At holder `share.index`: what it tells everybody, and each new node j in secret at [j − 1]. */

@@ -56,6 +56,12 @@ export interface SignedDealing {
   readonly signature: Uint8Array
 }
 
+/** The record of a new sharing, and the hash of the dealings it came of. */
+export interface ReshareOutcome {
+  readonly record: Uint8Array
+  readonly dealings: Uint8Array
+}
+
 /** Which key, and which sharing of it. */
 export interface KeyEpoch {
   /** Id of a key in the quorum: hash of its first public record, in hex. */
@@ -116,8 +122,14 @@ export type NodeRequest =
       readonly dealings: readonly SignedDealing[]
       readonly parts: readonly SealedPart[]
     }
-  | { readonly kind: 'reshare-confirm'; readonly session: Uint8Array; readonly echoes: readonly SignedEcho[] }
-  /** A session that came to nothing. */
+  /** `outcome`: what the echoes are of, for nodes that were not in the session. */
+  | {
+      readonly kind: 'reshare-confirm'
+      readonly session: Uint8Array
+      readonly echoes: readonly SignedEcho[]
+      readonly outcome?: ReshareOutcome
+    }
+  /** A session that came to nothing: what was prepared in it goes. */
   | { readonly kind: 'abandon'; readonly session: Uint8Array }
   /** The node's share of the key goes, where its policy allows that. */
   | ({ readonly kind: 'erase' } & KeyEpoch)
@@ -149,6 +161,8 @@ export type NodeAnswer =
       readonly version: string
       readonly clockUnix: number
       readonly keys: readonly HeldKey[]
+      /** Sessions that made a share which waits for its confirmation. */
+      readonly prepared: readonly Uint8Array[]
     } & AuditHead)
   | { readonly kind: 'commitments'; readonly commitments: readonly NumberedCommitment[] }
   | ({ readonly kind: 'shares'; readonly results: readonly SignResult[] } & AuditHead)

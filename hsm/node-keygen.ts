@@ -6,6 +6,7 @@
  *  I1  Each step of a session happens once, in order.
  *  I2  What is prepared is durable before it is echoed. */
 
+import { canonicalName, nameFromText, nameToText } from '../zones/index.ts'
 import type { FrostSuiteName } from './edwards.ts'
 import { FrostKeygen, KeygenFault, type KeygenRound1 } from './frost-keygen.ts'
 import { isSignedBy, openFrom, signAs } from './identity.ts'
@@ -26,7 +27,7 @@ interface KeygenSession {
 
 /** How far the coordinator's idea of the time of a key's making may be from ours. */
 const CREATED_SECONDS_OFF = 3600
-const LABEL_ROUND1 = 'keygen round 1'
+export const LABEL_ROUND1 = 'keygen round 1'
 
 export class NodeKeygen {
   readonly #trust: NodeTrust
@@ -42,6 +43,10 @@ export class NodeKeygen {
     this.#trust.checkAllowed('keygen', zone, role)
     const index = this.#trust.checkMembers(members, threshold)
     if (index === 0) throw new NodeRefusal('MEMBERS', 'this node is not among the members')
+    this.#trust.checkThreshold(threshold)
+    if (nameToText(canonicalName(nameFromText(zone))) !== zone) {
+      throw new NodeRefusal('ZONE', 'the name of the zone is not absolute, or not in lower case')
+    }
     if (algorithm !== 15 && algorithm !== 16)
       throw new NodeRefusal('ALGORITHM', 'RSA keys come from a dealer')
     if (Math.abs(request.createdUnix - this.#trust.context.clock.now()) > CREATED_SECONDS_OFF) {
@@ -139,6 +144,7 @@ export class NodeKeygen {
     this.#trust.checkAllowed('deal', parsed.zone, parsed.role)
     const index = this.#trust.checkMembers(parsed.members, key.threshold)
     if (index === 0) throw new NodeRefusal('MEMBERS', 'this node is not among the members')
+    this.#trust.checkThreshold(key.threshold)
     const from = this.#trust.context.dealers.get(dealer)
     if (from === undefined) throw new NodeRefusal('DEALER', `this node knows no dealer ${dealer}`)
     const id = quorumKeyId(parsed)

@@ -1,10 +1,13 @@
 /** The shares a node holds, by key and epoch, as its storage has them.
  *
  *    prepared ──all members echo the same──▶ active ──a new epoch is confirmed──▶ erased
+ *        └──abandoned, or another session of the key is prepared or active──▶ erased
  *
  *  I1  What is answered with was read from, or made durable in, the storage before.
  *  I2  Shares belong to the coordinator under which they were made; another one neither sees nor uses them.
- *  I3  At most one epoch of a key is active. */
+ *  I3  At most one epoch of a key is active: the newest there is. What it supersedes is erased after it is durable, and if a crash
+ *      comes between, at the next start (`tidy`).
+ *  I4  An active share goes for a newer active one only, or when it is erased by name: never for one that is prepared. */
 
 import { FrostQuorum } from './frost.ts'
 import { decodeKeyRecord, dnskeyField, type QuorumKeyRecord, quorumKeyId } from './key-record.ts'
@@ -26,7 +29,7 @@ export interface StoredShare {
 /** Where shares are kept, encrypted at rest. */
 export interface ShareStorage {
   load(): readonly StoredShare[]
-  /** Resolves when it is durable, in place of one with the same key, epoch and coordinator. */
+  /** Resolves when it is durable, in place of one with the same session and coordinator. */
   save(share: StoredShare): Promise<void>
   /** Resolves when it is gone. */
   remove(share: StoredShare): Promise<void>
@@ -61,7 +64,8 @@ export class NodeKeys {
   }
 
   active(coordinator: string, id: string): HeldShare | undefined {
-    return this.all(coordinator).find(held => held.id === id && held.state === 'active')
+    const active = this.all(coordinator).filter(held => held.id === id && held.state === 'active')
+    return active.sort((a, b) => b.parsed.epoch - a.parsed.epoch)[0]
   }
 
   /** One that waits for its confirmation. */
@@ -73,12 +77,20 @@ export class NodeKeys {
     return [...this.#held.values()].filter(held => held.coordinator === coordinator)
   }
 
-  /** I1. */
+  /** I1. A coordinator begins a session of a key only when there is none that it will confirm: an earlier one is over.
+   *  @throws RangeError for a record that is none */
   async prepare(stored: StoredShare): Promise<HeldShare> {
     const held = heldShare(stored)
     await this.#storage.save(stored)
     this.#held.set(nameOf(held), held)
+    for (const other of this.#others(held)) if (other.state === 'prepared') await this.erase(other)
     return held
+  }
+
+  /** What was prepared in that session will not be confirmed. */
+  async abandon(coordinator: string, session: string): Promise<void> {
+    const held = this.prepared(coordinator, session)
+    if (held?.state === 'prepared') await this.erase(held)
   }
 
   /** Makes it the active epoch, and erases the one before (I3). */
@@ -86,9 +98,25 @@ export class NodeKeys {
     const stored: StoredShare = { ...storedOf(held), state: 'active' }
     await this.#storage.save(stored)
     this.#held.set(nameOf(held), { ...held, state: 'active' })
-    for (const other of this.all(held.coordinator)) {
-      if (other.id === held.id && other.parsed.epoch < held.parsed.epoch) await this.erase(other)
+    await this.#eraseSuperseded(held)
+  }
+
+  /** I3. */
+  async tidy(): Promise<void> {
+    for (const held of [...this.#held.values()]) {
+      if (held === this.active(held.coordinator, held.id)) await this.#eraseSuperseded(held)
     }
+  }
+
+  async #eraseSuperseded(active: HeldShare): Promise<void> {
+    for (const other of this.#others(active)) {
+      if (other.parsed.epoch <= active.parsed.epoch) await this.erase(other)
+    }
+  }
+
+  /** Of the same key, by other sessions. */
+  #others({ coordinator, id, session }: HeldShare): HeldShare[] {
+    return this.all(coordinator).filter(other => other.id === id && other.session !== session)
   }
 
   async erase(held: HeldShare): Promise<void> {
@@ -101,8 +129,9 @@ function storedOf({ coordinator, state, session, echo, record, index, share }: H
   return { coordinator, state, session, echo, record, index, share }
 }
 
-function nameOf({ coordinator, id, parsed }: HeldShare): string {
-  return `${id} ${parsed.epoch} ${coordinator}`
+/** A session makes one share. */
+function nameOf({ coordinator, session }: StoredShare): string {
+  return `${session} ${coordinator}`
 }
 
 /** @throws RangeError for a record that is none */

@@ -3,8 +3,8 @@
  *  I1  Nothing is signed for a zone that has no rule, with a key of another zone, role or algorithm, or without a place in
  *      every limit. A KSK signs DNSKEY, CDS and CDNSKEY only; a ZSK never does.
  *  I2  Times are judged by the node's own clock: inception not long ago and hardly ahead, expiration not too far.
- *  I3  Every DNSKEY in a DNSKEY RRset, and every key in CDS and CDNSKEY, must be one that the rule approves: a key slipped
- *      in there could sign the whole zone elsewhere.
+ *  I3  Unless the rule takes any: every DNSKEY in a DNSKEY RRset, and every key in CDS and CDNSKEY, must be one that the rule approves: a key slipped
+ *      in there could sign the whole zone elsewhere, and without its DS the zone is anybody's.
  *  I4  The judgement depends on rule, key, message, approvals, clock and the keys held, on nothing the asker says besides. */
 
 import { createHash } from 'node:crypto'
@@ -20,7 +20,7 @@ export interface ZoneRule {
   readonly roles: readonly KeyRole[]
   /** Types a ZSK or CSK may sign besides; `any` of them. */
   readonly types: 'any' | readonly number[]
-  /** From inception to expiration, and from now to expiration. */
+  /** From now to expiration. */
   readonly validitySecondsMax: number
   readonly inceptionPastSecondsMax: number
   readonly inceptionFutureSecondsMax: number
@@ -29,6 +29,8 @@ export interface ZoneRule {
   readonly messagesPerMinuteMax: number
   /** Which DNSKEYs may be in the zone: any; those that this quorum holds; or those and a list (RDATA). */
   readonly dnskeys: 'any' | 'quorum' | readonly Uint8Array[]
+  /** Whether CDS and CDNSKEY may ask for the DS to go (RFC 8078 §4), where `dnskeys` is not `any`: it ends the zone's security. */
+  readonly cdsDelete?: boolean
   readonly approvals?: ApprovalRule
 }
 
@@ -47,6 +49,8 @@ export interface NodePolicy {
   readonly deal: boolean
   readonly reshare: boolean
   readonly erase: boolean
+  /** How many nodes must be needed for a key that is made, dealt or shared anew; without it, no fewer than before. */
+  readonly thresholdMin?: number
 }
 
 export interface JudgedKey {
@@ -132,8 +136,8 @@ function timeFault(
   if (past > rule.inceptionPastSecondsMax) return refused('POLICY_INCEPTION', `it begins ${past} s ago`)
   if (-past > rule.inceptionFutureSecondsMax) return refused('POLICY_INCEPTION', `it begins in ${-past} s`)
   if (left <= 0) return refused('POLICY_VALIDITY', 'it ends before now')
-  const validity = since(inceptionUnix, expirationUnix)
-  if (left > rule.validitySecondsMax || validity > rule.validitySecondsMax + rule.inceptionPastSecondsMax) {
+  if (since(inceptionUnix, expirationUnix) <= 0) return refused('POLICY_VALIDITY', 'it ends before it begins')
+  if (left > rule.validitySecondsMax) {
     return refused('POLICY_VALIDITY', `it lasts ${left} s; ${rule.validitySecondsMax} s at most`)
   }
   return undefined
@@ -152,18 +156,20 @@ function contentFault(toSign: ToSign, { rule, held, key }: JudgedBy): Judgement 
   if (!sameName(owner, key.zone)) return refused('POLICY_OWNER', `${typeToText(type)} belongs at the apex`)
   if (rule.dnskeys === 'any') return undefined
   const approved = rule.dnskeys === 'quorum' ? held : [...held, ...rule.dnskeys]
-  const unknown = rdata.find(one => !isApproved(type, one, approved, key.zone))
+  const unknown = rdata.find(one => {
+    if (type !== TYPE.DNSKEY && isDelete(type, one)) return rule.cdsDelete !== true
+    return !isApproved(type, one, approved, key.zone)
+  })
   if (unknown === undefined) return undefined
   return refused('POLICY_DNSKEY', `a ${typeToText(type)} names a key that is not approved`)
 }
 
 function isApproved(type: number, rdata: Uint8Array, approved: readonly Uint8Array[], zone: Name): boolean {
-  // RFC 8078 §4: the records that ask for the DS to go name no key.
-  if (type !== TYPE.DNSKEY && isDelete(type, rdata)) return true
   if (type === TYPE.CDS) return approved.some(dnskey => isDsOf(rdata, dnskey, zone))
   return approved.some(dnskey => Buffer.compare(dnskey, rdata) === 0)
 }
 
+/** RFC 8078 §4: the records that ask for the DS to go name no key. */
 function isDelete(type: number, rdata: Uint8Array): boolean {
   const text = Buffer.from(rdata).toString('hex')
   return text === (type === TYPE.CDS ? '0000000000' : '0000030000')

@@ -2,37 +2,33 @@
  *
  *    reshare   ─▶ dealing and parts (holders in the set) ─▶ prepared, echo (new members)
  *    confirm   ─▶ new members: the new epoch is active, the old share erased (node-sessions.ts)
- *              ─▶ holders that are none: the old share is erased
+ *              ─▶ holders that are none, also when they were away before: the old share is erased
  *
- *  I1  Old shares go only when every new member has shown the same echo.
- *  I2  A dealing is by a member of the record, signed over everything it depends on, and proven to be of its share. */
+ *  I1  Old shares go only when every new member has shown the same echo, of a record of the same key and a later epoch.
+ *  I2  A dealing is by a member of the record, signed over everything it depends on, and proven to be of its share.
+ *  I3  A node gives one echo a session. One whose own share is of an earlier epoch than the record is as one without. */
 
 import { FrostReshare } from './frost-reshare.ts'
 import { isSignedBy, signAs } from './identity.ts'
 import { integerOf, octetsOf, signedInteger, signedOctets } from './integers.ts'
-import {
-  decodeKeyRecord,
-  encodeKeyRecord,
-  type QuorumKeyRecord,
-  type QuorumScheme,
-  quorumKeyId,
-} from './key-record.ts'
+import { decodeKeyRecord, type QuorumKeyRecord, quorumKeyId } from './key-record.ts'
 import type { NodeAnswer, SignedDealing } from './messages.ts'
 import type { HeldShare } from './node-keys.ts'
 import { SessionTable } from './node-sessions.ts'
 import { hex, NodeRefusal, type NodeTrust, type RequestOf, refusing } from './node-trust.ts'
-import { RsaReshare } from './rsa-reshare.ts'
-import { hashOf } from './transcript.ts'
+import { outcomeOf, type ReshareWork, reshareEcho, reshareWork } from './reshare-outcome.ts'
 
 interface ReshareSession {
   readonly request: RequestOf<'reshare'>
   readonly old: QuorumKeyRecord
-  readonly work: FrostReshare | RsaReshare
+  readonly work: ReshareWork
   /** Among the new members; 0: none. */
   readonly index: number
+  /** I3. */
+  hasEchoed: boolean
 }
 
-const LABEL_DEALING = 'reshare dealing'
+export const LABEL_DEALING = 'reshare dealing'
 
 export class NodeReshare {
   readonly #trust: NodeTrust
@@ -50,35 +46,35 @@ export class NodeReshare {
       throw new NodeRefusal('RECORD', 'the record is not that of the key and epoch')
     }
     this.#trust.checkAllowed('reshare', old.zone, old.role)
-    const held = this.#trust.context.keys.active(coordinator, key)
-    if (held !== undefined && Buffer.compare(held.record, record) !== 0) {
-      throw new NodeRefusal('RECORD', 'the record is not the one this node has')
-    }
+    const held = this.#holder(coordinator, request, old)
     const index = this.#trust.checkMembers(members, threshold)
     for (const name of old.members) this.#trust.node(name)
-    const size = { threshold, nodes: members.length }
-    const { scheme } = old
-    const work = refusing('SET', () =>
-      scheme.kind === 'frost'
-        ? new FrostReshare(scheme.key, set, size)
-        : new RsaReshare(scheme.key, set, size),
-    )
-    this.#sessions.begin(coordinator, session, { request, old, work, index })
+    this.#trust.checkThreshold(threshold, old.scheme.key.threshold)
+    if (held === undefined) this.#trust.checkThreshold(old.scheme.key.threshold)
+    const work = refusing('SET', () => reshareWork(old, set, { threshold, nodes: members.length }))
+    this.#sessions.begin(coordinator, session, { request, old, work, index, hasEchoed: false })
     await this.#trust.note(coordinator, 'reshare', { key, epoch: old.epoch, session: hex(session) })
     if (held === undefined || !set.includes(held.index)) return { kind: 'done' }
     return this.#deal(session, request, held, work)
   }
 
-  #deal(
-    session: Uint8Array,
-    request: RequestOf<'reshare'>,
-    held: HeldShare,
-    work: FrostReshare | RsaReshare,
-  ): NodeAnswer {
+  /** This node's share of that epoch, if it has one (I3). */
+  #holder(
+    coordinator: string,
+    { key, record }: RequestOf<'reshare'>,
+    old: QuorumKeyRecord,
+  ): HeldShare | undefined {
+    const held = this.#trust.context.keys.active(coordinator, key)
+    if (held === undefined || held.parsed.epoch < old.epoch) return undefined
+    if (Buffer.compare(held.record, record) === 0) return held
+    throw new NodeRefusal('RECORD', 'the record is not the one this node has')
+  }
+
+  #deal(session: Uint8Array, request: RequestOf<'reshare'>, held: HeldShare, work: ReshareWork): NodeAnswer {
     const own = { index: held.index, value: held.share }
     const { commitments, secrets } = dealtOctets(work, own)
     const from = held.index
-    const bound = [session, request.record, from, ...request.members, request.threshold, ...commitments]
+    const bound = dealingBound(request, from, commitments)
     const signature = signAs(this.#trust.context.identity, LABEL_DEALING, ...bound)
     const parts = new Map(secrets.map((secret, at) => [at + 1, secret]))
     return {
@@ -93,19 +89,22 @@ export class NodeReshare {
     { session, dealings, parts }: RequestOf<'reshare-parts'>,
   ): Promise<NodeAnswer> {
     const state = this.#sessions.get(coordinator, session)
-    const { request, old, index } = state
+    const { request, old, work, index } = state
+    if (state.hasEchoed) throw new NodeRefusal('SESSION', 'this step of the session was done')
     if (index === 0) throw new NodeRefusal('MEMBERS', 'this node is not among the new members')
     if (dealings.length !== request.set.length) throw new NodeRefusal('DEALINGS', 'a dealing is missing')
     for (const dealing of dealings) this.#checkDealing(state, dealing)
     const received = this.#trust.opened(session, 'reshare', index, old.members, parts)
-    const { share, scheme } = combined(state, dealings, received)
-    const record = encodeKeyRecord({ ...old, epoch: old.epoch + 1, members: request.members, scheme })
-    const echo = hashOf(
-      'reshare echo',
-      session,
-      record,
-      ...dealings.flatMap(({ commitments }) => commitments),
-    )
+    const share = combined(state, dealings, received)
+    // A session begun before another one was confirmed is over.
+    this.#holder(coordinator, request, old)
+    state.hasEchoed = true
+    const outcome = outcomeOf(old, work, request.members, dealings)
+    const { record } = outcome
+    if (decodeKeyRecord(record) === undefined) {
+      throw new NodeRefusal('RECORD', 'the key was shared anew too often; roll it')
+    }
+    const echo = reshareEcho(session, outcome)
     await this.#trust.note(coordinator, 'reshare prepared', { key: request.key, epoch: old.epoch + 1 })
     await this.#trust.context.keys.prepare({
       coordinator,
@@ -124,15 +123,7 @@ export class NodeReshare {
     { from, commitments, signature }: SignedDealing,
   ): void {
     const node = this.#trust.member(old.members, from)
-    const bound = [
-      request.session,
-      request.record,
-      from,
-      ...request.members,
-      request.threshold,
-      ...commitments,
-    ]
-    if (!isSignedBy(node, signature, LABEL_DEALING, ...bound)) {
+    if (!isSignedBy(node, signature, LABEL_DEALING, ...dealingBound(request, from, commitments))) {
       throw new NodeRefusal('SIGNATURE', `the dealing of node ${node.name} is not signed by it`)
     }
     if (!isSoundDealing(work, from, commitments)) {
@@ -140,16 +131,28 @@ export class NodeReshare {
     }
   }
 
-  /** What is confirmed to a holder that is no new member: its share goes (I1). */
+  /** What is confirmed to a holder that is no new member: its share goes (I1). It need not have been in the session. */
   async leave(coordinator: string, request: RequestOf<'reshare-confirm'>): Promise<NodeAnswer> {
-    const { session, echoes } = request
-    const state = this.#sessions.get(coordinator, session)
-    this.#trust.checkEchoes(session, state.request.members, echoes, echoes[0]?.echo ?? new Uint8Array())
-    const held = this.#trust.context.keys.active(coordinator, state.request.key)
-    await this.#trust.note(coordinator, 'reshare left', { key: state.request.key, epoch: state.old.epoch })
-    if (held !== undefined && held.parsed.epoch === state.old.epoch)
-      await this.#trust.context.keys.erase(held)
+    const { session, echoes, outcome } = request
+    const anew = outcome === undefined ? undefined : decodeKeyRecord(outcome.record)
+    if (outcome === undefined || anew === undefined) {
+      throw new NodeRefusal(
+        'SESSION',
+        'nothing was prepared in that session, or it is not said what it was of',
+      )
+    }
+    const key = quorumKeyId(anew)
+    this.#trust.checkAllowed('reshare', anew.zone, anew.role)
+    if (this.#trust.checkMembers(anew.members, anew.scheme.key.threshold) !== 0) {
+      throw new NodeRefusal('SESSION', 'this node is a member, and has prepared nothing in that session')
+    }
+    this.#trust.checkEchoes(session, anew.members, echoes, reshareEcho(session, outcome))
     this.#sessions.forget(coordinator, session)
+    const held = this.#trust.context.keys.active(coordinator, key)
+    if (held === undefined || held.parsed.epoch >= anew.epoch) return { kind: 'done' }
+    this.#trust.checkThreshold(anew.scheme.key.threshold, held.parsed.scheme.key.threshold)
+    await this.#trust.note(coordinator, 'reshare left', { key, epoch: held.parsed.epoch })
+    await this.#trust.context.keys.erase(held)
     return { kind: 'done' }
   }
 
@@ -158,8 +161,17 @@ export class NodeReshare {
   }
 }
 
+/** I2: what a dealing is signed over. */
+export function dealingBound(
+  { session, record, members, threshold }: RequestOf<'reshare'>,
+  from: number,
+  commitments: readonly Uint8Array[],
+): (Uint8Array | string | number)[] {
+  return [session, record, from, ...members, threshold, ...commitments]
+}
+
 function dealtOctets(
-  work: FrostReshare | RsaReshare,
+  work: ReshareWork,
   own: { readonly index: number; readonly value: bigint },
 ): { commitments: readonly Uint8Array[]; secrets: readonly Uint8Array[] } {
   if (work instanceof FrostReshare) {
@@ -173,22 +185,18 @@ function dealtOctets(
   }
 }
 
-function isSoundDealing(
-  work: FrostReshare | RsaReshare,
-  from: number,
-  commitments: readonly Uint8Array[],
-): boolean {
+function isSoundDealing(work: ReshareWork, from: number, commitments: readonly Uint8Array[]): boolean {
   if (work instanceof FrostReshare) return work.isDealing({ from, commitments })
   return work.isDealing({ from, commitments: commitments.map(integerOf) })
 }
 
-/** This node's new share and the key's new public part, from dealings that were checked.
+/** This node's new share, from dealings that were checked.
  *  @throws NodeRefusal naming the holder whose part does not fit */
 function combined(
   { work, request, old, index }: ReshareSession,
   dealings: readonly SignedDealing[],
   parts: readonly { readonly from: number; readonly secret: Uint8Array }[],
-): { share: bigint; scheme: QuorumScheme } {
+): bigint {
   const secrets = request.set.map(from => {
     const dealing = dealings.filter(one => one.from === from)
     const part = parts.filter(one => one.from === from)
@@ -197,18 +205,13 @@ function combined(
     }
     throw new NodeRefusal('PART', `the part of node ${old.members[from - 1]} does not fit its dealing`, from)
   })
-  if (work instanceof FrostReshare) {
-    return { share: work.share(index, secrets).value, scheme: { kind: 'frost', key: work.newKey(dealings) } }
-  }
+  if (work instanceof FrostReshare) return work.share(index, secrets).value
   const values = secrets.map(secret => signedInteger(secret)!)
-  const key = work.newKey(
-    dealings.map(({ from, commitments }) => ({ from, commitments: commitments.map(integerOf) })),
-  )
-  return { share: work.share(index, values).value, scheme: { kind: 'rsa', key } }
+  return work.share(index, values).value
 }
 
 function fits(
-  work: FrostReshare | RsaReshare,
+  work: ReshareWork,
   { from, commitments }: SignedDealing,
   index: number,
   secret: Uint8Array,

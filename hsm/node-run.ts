@@ -45,6 +45,7 @@ export async function runNode(
       onDropped: (coordinator, why) => log.debug('a message was dropped', { coordinator, why }),
       onBug: error => log.error('a request met a bug', { error }),
     })
+    await node.tidy()
     const doors = configuration.coordinators.map(({ name, curve: publicKey, listen }) => ({
       name,
       publicKey,

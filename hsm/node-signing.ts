@@ -11,6 +11,7 @@ import type { Clock } from '../base/index.ts'
 import { nameFromText, nameToText, typeToText } from '../zones/index.ts'
 import type { AuditEvent, AuditLog } from './audit.ts'
 import type { FrostCommitment, FrostNonces } from './frost.ts'
+import type { Inceptions } from './inceptions.ts'
 import { octetsOf, signedOctets } from './integers.ts'
 import type { NodeAnswer, NodeRequest, NumberedCommitment, SignResult } from './messages.ts'
 import type { HeldShare, NodeKeys } from './node-keys.ts'
@@ -41,13 +42,15 @@ interface Judged {
 
 export class NodeSigning {
   readonly #context: SigningContext
-  readonly #nonces = new Map<string, Map<number, FrostNonces>>()
+  readonly #nonces = new Map<string, { readonly epoch: number; readonly pool: Map<number, FrostNonces> }>()
   readonly #signed = new LRUCache<string, true>({ max: SIGNED_MAX })
   readonly #minutes = new Map<string, { startUnix: number; messages: number }>()
+  readonly #inceptions: Inceptions
   #nonceNumber = 0
 
-  constructor(context: SigningContext) {
+  constructor(context: SigningContext, inceptions: Inceptions) {
     this.#context = context
+    this.#inceptions = inceptions
   }
 
   commit(coordinator: string, { key, epoch, count }: Of<'commit'>): NodeAnswer {
@@ -121,10 +124,13 @@ export class NodeSigning {
     return { code: 'EPOCH', what: `the share here is of epoch ${held.parsed.epoch}, not ${epoch}` }
   }
 
-  #pool(held: HeldShare): Map<number, FrostNonces> {
-    const name = `${held.coordinator} ${held.id} ${held.parsed.epoch}`
-    const pool = this.#nonces.get(name) ?? new Map<number, FrostNonces>()
-    this.#nonces.set(name, pool)
+  /** Nonces for another epoch go: nobody can ask for them any more. */
+  #pool({ coordinator, id, parsed }: HeldShare): Map<number, FrostNonces> {
+    const name = `${coordinator} ${id}`
+    const known = this.#nonces.get(name)
+    if (known?.epoch === parsed.epoch) return known.pool
+    const pool = new Map<number, FrostNonces>()
+    this.#nonces.set(name, { epoch: parsed.epoch, pool })
     return pool
   }
 
@@ -153,7 +159,13 @@ export class NodeSigning {
       return { toSign, judgement: { kind: 'refused', code: 'POLICY_ZONE', what } }
     }
     const nowUnix = clock.now()
-    const ofZone = keys.all(held.coordinator).filter(other => other.parsed.zone === held.parsed.zone)
+    if (this.#inceptions.isSetBack(held.parsed.zone, nowUnix + rule.inceptionFutureSecondsMax)) {
+      const what = 'the clock of this node was set back: it has signed for later times'
+      return { toSign, judgement: { kind: 'refused', code: 'CLOCK', what } }
+    }
+    const ofZone = keys
+      .all(held.coordinator)
+      .filter(other => other.state === 'active' && other.parsed.zone === held.parsed.zone)
     const judgement = judge(toSign, {
       rule,
       key: {
@@ -167,10 +179,9 @@ export class NodeSigning {
       nowUnix,
       held: ofZone.map(({ dnskey }) => dnskey),
     })
-    if (
-      judgement.kind !== 'allowed' ||
-      this.#isInRate(held.parsed.zone, rule.messagesPerMinuteMax, nowUnix)
-    ) {
+    if (judgement.kind !== 'allowed') return { toSign, judgement }
+    if (this.#isInRate(held.parsed.zone, rule.messagesPerMinuteMax, nowUnix)) {
+      this.#inceptions.note(held.parsed.zone, toSign.inceptionUnix)
       return { toSign, judgement }
     }
     const what = `more than ${rule.messagesPerMinuteMax} messages a minute`

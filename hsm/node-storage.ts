@@ -8,10 +8,10 @@
 
 import { readFileSync } from 'node:fs'
 import { open } from 'node:fs/promises'
-import { join, resolve } from 'node:path'
+import { dirname, join, resolve } from 'node:path'
 import { decode, encode } from 'cborg'
 import { z } from 'zod'
-import { ConclaveError, isErrno, lockFile } from '../base/index.ts'
+import { ConclaveError, isErrno, lockFile, syncDirectory } from '../base/index.ts'
 import type { AuditStorage } from './audit.ts'
 import { signedInteger, signedOctets } from './integers.ts'
 import type { ShareStorage, StoredShare } from './node-keys.ts'
@@ -45,8 +45,12 @@ export class VaultShares implements ShareStorage {
       .map(name => this.#decode(name))
   }
 
-  save(share: StoredShare): Promise<void> {
-    return this.#vault.write(nameOf(share), encodeShare(share))
+  async save(share: StoredShare): Promise<void> {
+    const encoded = encodeShare(share)
+    const written = this.#vault.write(nameOf(share), encoded)
+    // It was encrypted when `write` was called.
+    encoded.fill(0)
+    await written
   }
 
   remove(share: StoredShare): Promise<void> {
@@ -54,7 +58,9 @@ export class VaultShares implements ShareStorage {
   }
 
   #decode(name: string): StoredShare {
-    const stored = decodeShare(this.#vault.read(name))
+    const octets = this.#vault.read(name)
+    const stored = decodeShare(octets)
+    octets.fill(0)
     if (stored !== undefined && nameOf(stored) === name) return stored
     throw new ConclaveError('VAULT_DAMAGED', 'what is in the file is no share of that name', {
       place: { file: join(this.#vault.directory, name) },
@@ -110,7 +116,8 @@ export class AuditFile implements AuditStorage {
     }
   }
 
-  /** Cuts off a last line that has no end, so that the next one begins on its own. */
+  /** Makes the file where there is none, its name durable; cuts off a last line that has no end, so that the next one begins on
+   *  its own. */
   async mend(): Promise<void> {
     const whole = this.lines().map(line => `${line}\n`)
     const octets = Buffer.byteLength(whole.join(''))
@@ -121,6 +128,7 @@ export class AuditFile implements AuditStorage {
     } finally {
       await file.close()
     }
+    await syncDirectory(dirname(this.#path))
   }
 }
 

@@ -3,7 +3,9 @@
  *
  *  I1  Members are nodes whose identities this node has pinned; a name it does not know has no part.
  *  I2  What is for all is signed by the node it is from; what is for one is sealed to it, too. Both are bound to the session.
- *  I3  Every member must have shown the same echo before a share is used: nobody was told another story. */
+ *  I3  Every member must have shown the same echo before a share is used: nobody was told another story.
+ *  I4  A key never comes to need fewer nodes than the policy says, or without its word fewer than before: else a coordinator and
+ *      a few false nodes could have the key shared among themselves. */
 
 import type { Clock } from '../base/index.ts'
 import { nameFromText } from '../zones/index.ts'
@@ -28,7 +30,9 @@ export interface SessionContext {
 /** The request of a kind. */
 export type RequestOf<K extends NodeRequest['kind']> = Extract<NodeRequest, { kind: K }>
 
-const LABEL_ECHO = 'echo'
+export const LABEL_ECHO = 'echo'
+/** More than half of two (quorum-size.ts). */
+const THRESHOLD_MIN = 2
 
 /** A request that cannot be done; its text goes to the coordinator. */
 export class NodeRefusal extends Error {
@@ -57,7 +61,17 @@ export class NodeTrust {
     }
   }
 
-  /** I3. This node's index among them; 0 when it is none of them. */
+  /** I4. `before`: how many suffice now, where there is a sharing already. */
+  checkThreshold(threshold: number, before: number = THRESHOLD_MIN): void {
+    const least = this.context.policy().thresholdMin ?? before
+    if (threshold >= least) return
+    throw new NodeRefusal(
+      'POLICY',
+      `${threshold} nodes would suffice for the key; ${least} at least must be needed`,
+    )
+  }
+
+  /** I1. This node's index among them; 0 when it is none of them. */
   checkMembers(members: readonly string[], threshold: number): number {
     refusing('MEMBERS', () => checkQuorumSize({ threshold, nodes: members.length }))
     if (new Set(members).size !== members.length) throw new NodeRefusal('MEMBERS', 'a member stands twice')
@@ -77,6 +91,7 @@ export class NodeTrust {
     return node
   }
 
+  /** The secrets are overwritten. */
   sealed(
     session: Uint8Array,
     what: string,
@@ -89,6 +104,7 @@ export class NodeTrust {
     return [...parts].flatMap(([to, secret]) => {
       if (to === from && !own) return []
       const sealed = sealTo(identity, this.member(members, to), partContext(what, session, from, to), secret)
+      secret.fill(0)
       return [{ from, to, sealed }]
     })
   }
@@ -143,7 +159,7 @@ export class NodeTrust {
   }
 }
 
-function partContext(what: string, session: Uint8Array, from: number, to: number): string {
+export function partContext(what: string, session: Uint8Array, from: number, to: number): string {
   return `${what} ${hex(session)} ${from} to ${to}`
 }
 

@@ -3,12 +3,13 @@
  *  I1  Whatever comes, the node goes on, and only a message that its coordinator signed, in turn and well formed, moves its
  *      state. Everything else is counted.
  *  I2  Coordinators have conversations, keys and sessions apart.
- *  I3  Requests of one coordinator are answered one after the other, in order. */
+ *  I3  Requests of one coordinator are answered one after the other, in order; so many wait, and more are dropped. */
 
 import type { Clock } from '../base/index.ts'
 import { AuditLog, type AuditStorage } from './audit.ts'
 import { Conversation, newBoot } from './envelope.ts'
 import type { Identity, PublicIdentity } from './identity.ts'
+import { Inceptions } from './inceptions.ts'
 import { readRequest } from './message-schema.ts'
 import type { NodeAnswer, NodeRequest } from './messages.ts'
 import { NodeKeygen } from './node-keygen.ts'
@@ -17,7 +18,7 @@ import type { NodePolicy } from './node-policy.ts'
 import { NodeReshare } from './node-reshare.ts'
 import { confirmPrepared, erase } from './node-sessions.ts'
 import { NodeSigning } from './node-signing.ts'
-import { NodeRefusal, NodeTrust, type RequestOf } from './node-trust.ts'
+import { hex, NodeRefusal, NodeTrust, type RequestOf } from './node-trust.ts'
 
 export interface ShareNodeOptions {
   readonly identity: Identity
@@ -38,9 +39,12 @@ export interface ShareNodeOptions {
 interface Peer {
   readonly conversation: Conversation
   last: Promise<unknown>
+  waiting: number
 }
 
 const AUDIT_LINES_MAX = 1000
+/** I3. Batches for as many zones at once, and some; with the longest messages, 2 GiB. */
+const WAITING_MAX = 256
 
 export class ShareNode {
   /** Messages that were answered, and those that changed nothing. */
@@ -61,9 +65,10 @@ export class ShareNode {
     this.#options = options
     this.#policy = options.policy
     this.#keys = new NodeKeys(options.shares)
-    this.#log = AuditLog.open(options.audit)
+    const inceptions = new Inceptions()
+    this.#log = AuditLog.open(options.audit, line => inceptions.read(line))
     const common = { keys: this.#keys, policy: () => this.#policy, log: this.#log, clock }
-    this.#signing = new NodeSigning(common)
+    this.#signing = new NodeSigning(common, inceptions)
     const known = [...nodes, identity.publicIdentity]
     this.#trust = new NodeTrust({ ...common, identity, nodes: byName(known), dealers: byName(dealers) })
     this.#keygen = new NodeKeygen(this.#trust)
@@ -71,8 +76,13 @@ export class ShareNode {
     const boot = newBoot(clock.now())
     for (const coordinator of coordinators) {
       const conversation = new Conversation(identity, coordinator, boot)
-      this.#peers.set(coordinator.name, { conversation, last: Promise.resolve() })
+      this.#peers.set(coordinator.name, { conversation, last: Promise.resolve(), waiting: 0 })
     }
+  }
+
+  /** Ends what a crash has interrupted; before anything is received. */
+  tidy(): Promise<void> {
+    return this.#keys.tidy()
   }
 
   /** Rules that were changed; keys and sessions stay. */
@@ -90,10 +100,13 @@ export class ShareNode {
     if (peer === undefined) return Promise.resolve(this.#drop(coordinator, 'there is no such coordinator'))
     const receipt = peer.conversation.read(octets, isHello)
     if (receipt.kind === 'dropped') return Promise.resolve(this.#drop(coordinator, receipt.why))
+    if (peer.waiting >= WAITING_MAX) return Promise.resolve(this.#drop(coordinator, 'too many requests wait'))
     const { sequence, body } = receipt.message
     const asker = peer.conversation.peerBoot
+    peer.waiting++
     const answered = peer.last.then(async () => {
       const answer = await this.#answer(coordinator, body)
+      peer.waiting--
       this.counters.answered++
       // The coordinator began anew meanwhile: this number would name another request of it.
       if (Buffer.compare(asker!, peer.conversation.peerBoot!) !== 0) return undefined
@@ -165,23 +178,26 @@ export class ShareNode {
   ): Promise<NodeAnswer> {
     const active = await confirmPrepared(this.#trust, coordinator, request)
     if (active !== undefined) {
-      this.#abandon(coordinator, request.session)
+      await this.#abandon(coordinator, request.session)
       return active
     }
     if (request.kind === 'reshare-confirm') return this.#reshare.leave(coordinator, request)
     throw new NodeRefusal('SESSION', 'nothing was prepared in that session')
   }
 
-  #abandon(coordinator: string, session: Uint8Array): NodeAnswer {
+  async #abandon(coordinator: string, session: Uint8Array): Promise<NodeAnswer> {
     this.#keygen.abandon(coordinator, session)
     this.#reshare.abandon(coordinator, session)
+    await this.#keys.abandon(coordinator, hex(session))
     return { kind: 'done' }
   }
 
   #state(coordinator: string): NodeAnswer {
     const { clock, version } = this.#options
     const { length, head } = this.#log.state
-    const active = this.#keys.all(coordinator).filter(held => held.state === 'active')
+    const held = this.#keys.all(coordinator)
+    const active = held.filter(one => one === this.#keys.active(coordinator, one.id))
+    const prepared = held.filter(({ state }) => state === 'prepared')
     return {
       kind: 'state',
       version,
@@ -189,6 +205,7 @@ export class ShareNode {
       auditLength: length,
       auditHead: head,
       keys: active.map(({ id, parsed, index, record }) => ({ key: id, epoch: parsed.epoch, index, record })),
+      prepared: prepared.map(({ session }) => new Uint8Array(Buffer.from(session, 'hex'))),
     }
   }
 

@@ -53,7 +53,18 @@ export function readPartySecrets(
 
 /** @throws ConclaveError VAULT_OPEN, VAULT_SECRET */
 export function openVault({ vault, opener }: VaultPlace): Vault {
-  return Vault.open(vault, vaultSecret(opener))
+  const secret = vaultSecret(opener)
+  try {
+    return Vault.open(vault, secret)
+  } finally {
+    wipe(secret)
+  }
+}
+
+/** What opened a vault is not needed any more: the vault has a key made of it. */
+function wipe(secret: VaultSecret): void {
+  const octets = secret.kind === 'key' ? secret.octets : secret.passphrase
+  octets.fill(0)
 }
 
 /** @throws ConclaveError VAULT_SECRET */
@@ -82,7 +93,12 @@ export async function openOrCreateVault(place: VaultPlace): Promise<Vault> {
     const octets = new Uint8Array(randomBytes(KEY_FILE_OCTETS))
     await writeFileWhole(opener.file, octets, { mode: 0o600, exclusive: true })
   }
-  return Vault.create(place.vault, vaultSecret(opener))
+  const secret = vaultSecret(opener)
+  try {
+    return await Vault.create(place.vault, secret)
+  } finally {
+    wipe(secret)
+  }
 }
 
 function readSecret(file: string): Buffer {

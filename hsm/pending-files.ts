@@ -12,7 +12,7 @@
 import { promises as fs } from 'node:fs'
 import { join } from 'node:path'
 import { z } from 'zod'
-import { isErrno, writeFileWhole } from '../base/index.ts'
+import { isErrno, makeDirectory, writeFileWhole } from '../base/index.ts'
 import { readApproval, rrsetHash } from './approval.ts'
 import type { Approval } from './messages.ts'
 import { readToSign } from './to-be-signed.ts'
@@ -69,7 +69,7 @@ export class PendingFiles {
 
   /** Resolves when it is durable. */
   async add(message: PendingMessage): Promise<void> {
-    await fs.mkdir(this.directory, { recursive: true, mode: 0o700 })
+    await makeDirectory(this.directory, 0o700)
     const { octets, ...rest } = message
     const text = JSON.stringify({ version: VERSION, ...rest, octets: Buffer.from(octets).toString('base64') })
     await writeFileWhole(this.#path(message.ticket), `${text}\n`, { mode: 0o600 })
@@ -119,7 +119,7 @@ export class ApprovalFiles {
   async add(approval: Approval): Promise<string> {
     const says = readApproval(approval)
     if (says === undefined) throw new RangeError('that is no approval')
-    await fs.mkdir(this.directory, { recursive: true, mode: 0o700 })
+    await makeDirectory(this.directory, 0o700)
     const [operator, statement, signature] = [approval.operator, approval.statement, approval.signature].map(
       octets => Buffer.from(octets).toString('base64'),
     )

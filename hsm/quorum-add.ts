@@ -2,13 +2,13 @@
  *  are reshared with it.
  *  I1  Everything is read and found sound before anything is written; comments of the files stay. */
 
-import { mkdirSync, readFileSync } from 'node:fs'
+import { readFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { type Document, parseDocument } from 'yaml'
 import { ConclaveError, writeFileWhole } from '../base/index.ts'
 import { createParty, openVault, readParty } from './party.ts'
 import { type PinnedParty, type QuorumConfiguration, VAULT_DEALER, VAULT_IDENTITY } from './quorum-files.ts'
-import { checkEmpty, firstPolicy, makeVault, nodeText, partyText } from './quorum-init.ts'
+import { firstPolicy, makeEmpty, makeVault, nodeText, partyText } from './quorum-init.ts'
 import { fileError, readNodeFile } from './quorum-read.ts'
 
 export interface NodeAddition {
@@ -40,11 +40,10 @@ export async function addNode(configuration: QuorumConfiguration, addition: Node
   const coordinator = pinned(readParty(vault, VAULT_IDENTITY))
   const dealer = pinned(readParty(vault, VAULT_DEALER))
   const directory = resolve(addition.directory)
-  checkEmpty(directory)
-  mkdirSync(directory, { recursive: true, mode: 0o700 })
+  await makeEmpty(directory)
   const party = await createParty(await makeVault(directory, {}), VAULT_IDENTITY, name)
   const nodes = [...configuration.nodes, party]
-  const policy = others[1]?.document.toJS().policy ?? firstPolicy([])
+  const policy = others[1]?.document.toJS().policy ?? firstPolicy([], configuration.threshold)
   const file = join(directory, 'node.yaml')
   const text = nodeText({ name, listen, coordinator, dealer, nodes, policy })
   await writeFileWhole(file, text, { mode: 0o600, exclusive: true })

@@ -8,10 +8,10 @@
  *  I1  Nothing that is there is replaced. Secrets of a party are in its own directory only, mode 0600. */
 
 import { randomBytes } from 'node:crypto'
-import { mkdirSync, readdirSync } from 'node:fs'
+import { readdirSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { stringify } from 'yaml'
-import { ConclaveError, isErrno, writeFileWhole } from '../base/index.ts'
+import { ConclaveError, isErrno, makeDirectory, writeFileWhole } from '../base/index.ts'
 import { createParty, vaultSecret } from './party.ts'
 import { type PinnedParty, VAULT_DEALER, VAULT_IDENTITY } from './quorum-files.ts'
 import { checkQuorumSize, type QuorumSize } from './quorum-size.ts'
@@ -46,7 +46,7 @@ export async function initQuorum(init: QuorumInit): Promise<InitializedQuorum> {
     })
   }
   const directory = resolve(init.directory)
-  checkEmpty(directory)
+  await makeEmpty(directory)
   const coordinatorVault = await makeVault(join(directory, 'coordinator'), init)
   const coordinator = await createParty(coordinatorVault, VAULT_IDENTITY, 'coordinator')
   const dealer = await createParty(coordinatorVault, VAULT_DEALER, 'dealer')
@@ -56,7 +56,7 @@ export async function initQuorum(init: QuorumInit): Promise<InitializedQuorum> {
     nodes.push(await createParty(await makeVault(join(directory, name), init), VAULT_IDENTITY, name))
   }
   const { passphraseVariable } = init
-  const policy = firstPolicy(init.zones)
+  const policy = firstPolicy(init.zones, init.threshold)
   for (const [at, name] of names.entries()) {
     const listen = addressOf(init, at)
     const text = nodeText({ name, listen, coordinator, dealer, nodes, passphraseVariable, policy })
@@ -73,11 +73,11 @@ function addressOf({ address, firstPort }: QuorumInit, at: number): string {
 }
 
 /** @throws ConclaveError QUORUM_EXISTS */
-export function checkEmpty(directory: string): void {
+export async function makeEmpty(directory: string): Promise<void> {
   try {
     if (readdirSync(directory).length === 0) return
   } catch (error) {
-    if (isErrno(error, 'ENOENT')) return void mkdirSync(directory, { recursive: true, mode: 0o700 })
+    if (isErrno(error, 'ENOENT')) return makeDirectory(directory, 0o700)
     throw error
   }
   throw new ConclaveError('QUORUM_EXISTS', 'there is something in the directory already', {
@@ -91,7 +91,7 @@ export async function makeVault(
   directory: string,
   { passphraseVariable }: Pick<QuorumInit, 'passphraseVariable'>,
 ): Promise<Vault> {
-  mkdirSync(directory, { recursive: true, mode: 0o700 })
+  await makeDirectory(directory, 0o700)
   if (passphraseVariable !== undefined) {
     const opener = { kind: 'passphrase-variable', variable: passphraseVariable } as const
     return Vault.create(join(directory, 'vault'), vaultSecret(opener))
@@ -124,7 +124,7 @@ function openerText(keyFile: string, passphraseVariable: string | undefined): Re
 }
 
 /** The rules a node begins with: wide, so that everything works at once. */
-export function firstPolicy(zones: readonly string[]): Record<string, unknown> {
+export function firstPolicy(zones: readonly string[], threshold: number): Record<string, unknown> {
   const rule = {
     roles: ['csk', 'ksk', 'zsk'],
     types: 'any',
@@ -137,7 +137,7 @@ export function firstPolicy(zones: readonly string[]): Record<string, unknown> {
     dnskeys: 'any',
   }
   const rules = zones.length === 0 ? [{ zone: '*', ...rule }] : zones.map(zone => ({ zone, ...rule }))
-  return { keygen: true, deal: true, reshare: true, erase: false, zones: rules }
+  return { keygen: true, deal: true, reshare: true, erase: false, 'threshold-min': threshold, zones: rules }
 }
 
 export function nodeText(node: NodeText): string {

@@ -5,10 +5,16 @@
  *
  *  I1  One process at a time talks to the nodes: nodes know one talk of a coordinator, and its memory has one writer. */
 
-import { mkdirSync } from 'node:fs'
 import { availableParallelism } from 'node:os'
 import { join } from 'node:path'
-import { type Clock, ConclaveError, controlPath, type Logger, lockFile } from '../base/index.ts'
+import {
+  type Clock,
+  ConclaveError,
+  controlPath,
+  type Logger,
+  lockFile,
+  makeDirectory,
+} from '../base/index.ts'
 import { CombinerPool } from './combiner-pool.ts'
 import { Coordinator } from './coordinator.ts'
 import { fileMemory } from './coordinator-memory.ts'
@@ -49,7 +55,7 @@ export async function openQuorum(
   options: OpenQuorumOptions,
 ): Promise<Quorum> {
   const { state } = configuration
-  mkdirSync(state, { recursive: true, mode: 0o700 })
+  await makeDirectory(state, 0o700)
   const { path } = controlPath(state)
   for (let tries = 1; ; tries++) {
     const release = lockState(state)

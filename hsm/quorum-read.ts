@@ -200,7 +200,15 @@ function nodePolicy(shape: NodeShape['policy'], report: Report): NodePolicy {
     index => ['policy', 'zones', index, 'zone'],
     'rule for',
   )
-  return { keygen, deal, reshare, erase, zones: zones.map((rule, index) => zoneRule(rule, index, report)) }
+  const thresholdMin = shape['threshold-min']
+  return {
+    keygen,
+    deal,
+    reshare,
+    erase,
+    ...(thresholdMin === undefined ? {} : { thresholdMin }),
+    zones: zones.map((rule, index) => zoneRule(rule, index, report)),
+  }
 }
 
 const DAY_SECONDS = 86_400
@@ -222,6 +230,7 @@ function zoneRule(shape: RuleShape, index: number, report: Report): ZoneRule {
     recordsMax: shape['records-max'] ?? 1000,
     messagesPerMinuteMax: shape['messages-per-minute-max'] ?? 1_000_000,
     dnskeys,
+    cdsDelete: shape['cds-delete'] ?? false,
     ...(approvals === undefined
       ? {}
       : { approvals: { ...approvals, types: approvals.types ?? APPROVED_TYPES } }),

@@ -47,6 +47,7 @@ export interface RuleShape {
   readonly 'records-max'?: number | undefined
   readonly 'messages-per-minute-max'?: number | undefined
   readonly dnskeys?: ZoneRule['dnskeys'] | undefined
+  readonly 'cds-delete'?: boolean | undefined
   readonly approvals?: ApprovalsShape | undefined
 }
 
@@ -61,6 +62,7 @@ export interface PolicyShape {
   readonly deal?: boolean | undefined
   readonly reshare?: boolean | undefined
   readonly erase?: boolean | undefined
+  readonly 'threshold-min'?: number | undefined
   readonly zones: readonly RuleShape[]
 }
 
@@ -206,11 +208,7 @@ const rule: z.ZodType<RuleShape> = z.strictObject({
     'any',
     'types of RRsets that a ZSK or CSK signs; DNSKEY, CDS and CDNSKEY need not be named',
   ),
-  'validity-max': optional(
-    duration(),
-    '31d',
-    'from a signature’s inception, and from now, to its expiration',
-  ),
+  'validity-max': optional(duration(), '31d', 'from now to a signature’s expiration'),
   'inception-past-max': optional(
     duration(),
     '2h',
@@ -229,6 +227,11 @@ const rule: z.ZodType<RuleShape> = z.strictObject({
     'quorum',
     'DNSKEYs that DNSKEY, CDS and CDNSKEY may name: any; those the quorum holds; or these and a list of `FLAGS 3 ALGORITHM KEY`',
   ),
+  'cds-delete': optional(
+    yesOrNo(),
+    'false',
+    'CDS and CDNSKEY may ask for the DS to go, so that the zone ends to be signed; with `any` above they always may',
+  ),
   approvals: optional(approvals, 'none are needed', 'people who must approve of what is signed'),
 })
 
@@ -237,6 +240,11 @@ const policy = z.strictObject({
   deal: optional(yesOrNo(), 'false', 'shares of RSA keys are taken from a dealer'),
   reshare: optional(yesOrNo(), 'false', 'shares may be refreshed, and given to other members'),
   erase: optional(yesOrNo(), 'false', 'a coordinator may have keys erased'),
+  'threshold-min': optional(
+    wholeNumber(2, NODES_MAX),
+    'no fewer than before',
+    'how many nodes must be needed at least for a key that is made, dealt or shared anew',
+  ),
   zones: required(z.array(rule), 'a rule for each zone that is signed for'),
 })
 

@@ -4,7 +4,7 @@
  *    holder i of a set S     a_i = λ_i s_i,  Σ a_i = Δ c d        deals g_i with g_i(0) = Δ′ a_i, commits to coefficients
  *    new node j              s′_j = Σ_i g_i(j)                    interpolates to c′ d, c′ = Δ′ Δ c
  *
- *  I1  A dealing is taken when v^(g_i(0)) is what v_i says it must be, it has threshold′ commitments, and the part of
+ *  I1  The verifiers of the record are of its public key. A dealing is taken when v^(g_i(0)) is what v_i says it must be, it has threshold′ commitments, and the part of
  *      node j fits the commitments: one false holder is named, and cannot make a wrong share.
  *  I2  Coefficients are longer than what they hide by 128 bits; shares grow by some 150 bits with each reshare, and the
  *      time to sign with them. Rolling the key makes them short again.
@@ -53,6 +53,24 @@ export class RsaReshare {
     this.#modulus = new Modulus(key.modulus)
     this.#oldDelta = factorial(key.nodes)
     this.#newDelta = factorial(size.nodes)
+    this.#checkProduct()
+  }
+
+  /** I1: ∏ v_i^(λ_i) is v^(Δ c d), and to the power of e it is v^(Δ c). */
+  #checkProduct(): void {
+    const { base, verifiers, multiplier, publicExponent } = this.#key
+    const modulus = this.#modulus
+    const product = this.#set.reduce(
+      (one, index) =>
+        modulus.multiply(
+          one,
+          modulus.power(verifiers[index - 1]!, lagrangeTimes(this.#oldDelta, index, this.#set)),
+        ),
+      1n,
+    )
+    if (modulus.power(product, publicExponent) !== modulus.power(base, this.#oldDelta * multiplier)) {
+      throw new RangeError('the verifiers of the record are not of its public key')
+    }
   }
 
   /** At holder `share.index`. */

@@ -10,10 +10,10 @@
  *      are what tells (node-keys.ts). */
 
 import { createCipheriv, createDecipheriv, hkdfSync, randomBytes, scryptSync } from 'node:crypto'
-import { mkdirSync, readdirSync, readFileSync } from 'node:fs'
+import { readdirSync, readFileSync } from 'node:fs'
 import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
-import { ConclaveError, syncDirectory, writeFileWhole } from '../base/index.ts'
+import { ConclaveError, makeDirectory, syncDirectory, writeFileWhole } from '../base/index.ts'
 
 /** What opens a vault. */
 export type VaultSecret =
@@ -51,7 +51,7 @@ export class Vault {
 
   /** @throws ConclaveError VAULT_EXISTS */
   static async create(directory: string, secret: VaultSecret): Promise<Vault> {
-    mkdirSync(directory, { recursive: true, mode: 0o700 })
+    await makeDirectory(directory, 0o700)
     if (readdirSync(directory).includes(VAULT)) {
       throw new ConclaveError('VAULT_EXISTS', 'there is a vault already', { place: { file: directory } })
     }

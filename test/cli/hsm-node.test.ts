@@ -63,7 +63,7 @@ test.serial(
       node.log.flatMap(({ fault }) =>
         typeof fault === 'string' ? [fault.replace(/^.*?:(\d+:\d+): .*\[/, '$1 ')] : [],
       ),
-      ['31:11 CONFIG_VALUE]', '42:7 CONFIG_UNKNOWN_KEY]'],
+      ['31:11 CONFIG_VALUE]', '43:7 CONFIG_UNKNOWN_KEY]'],
     )
     writeFileSync(file, before.replace('ttl-max: 7d', 'ttl-max: 1d'))
     node.kill('SIGHUP')
@@ -92,7 +92,7 @@ test.serial('one node in a directory, one on an address; faults of the file have
   appendFileSync(second, 'polcy: {}\n')
   const faulty = await conclave(['hsm', 'node', second])
   t.is(faulty.code, 1)
-  t.regex(faulty.err, /node\.yaml:49:1: error: unknown key "polcy"; did you mean policy\?/)
+  t.regex(faulty.err, /node\.yaml:50:1: error: unknown key "polcy"; did you mean policy\?/)
 })
 
 test.serial(

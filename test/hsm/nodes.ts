@@ -38,20 +38,34 @@ export const openPolicy: NodePolicy = {
 /** What a disk keeps over a restart. */
 export class Disk implements ShareStorage {
   readonly shares: Map<string, StoredShare> = new Map()
+  /** Records of all shares that were ever on it. */
+  readonly everSaved: Set<string> = new Set()
+  /** Directories list files in any order. */
+  isReversed = false
+  /** Of writing and removing shares; after them it fails. */
+  stepsLeft: number = Number.POSITIVE_INFINITY
   log = ''
   saves = 0
 
   load(): StoredShare[] {
-    return [...this.shares.values()]
+    const shares = [...this.shares.values()]
+    return this.isReversed ? shares.reverse() : shares
   }
 
   async save(share: StoredShare): Promise<void> {
+    this.#step()
     this.saves++
+    this.everSaved.add(Buffer.from(share.record).toString('latin1'))
     this.shares.set(nameOf(share), share)
   }
 
   async remove(share: StoredShare): Promise<void> {
+    this.#step()
     this.shares.delete(nameOf(share))
+  }
+
+  #step(): void {
+    if (this.stepsLeft-- <= 0) throw new Error('the disk has gone')
   }
 
   get audit(): AuditStorage {

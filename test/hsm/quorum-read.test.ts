@@ -63,7 +63,7 @@ test('what init writes is read as it was meant', async t => {
     t.is(configuration.coordinators[0]!.listen, nodes[at]!.address)
     t.deepEqual(configuration.nodes[at]!.signing, nodes[at]!.signing)
     const { zones: rules, ...sessions } = configuration.policy
-    t.deepEqual(sessions, { keygen: true, deal: true, reshare: true, erase: false })
+    t.deepEqual(sessions, { keygen: true, deal: true, reshare: true, erase: false, thresholdMin: 3 })
     t.deepEqual(rules, [
       {
         zone: nameFromText('example.com.'),
@@ -76,6 +76,7 @@ test('what init writes is read as it was meant', async t => {
         recordsMax: 1000,
         messagesPerMinuteMax: 1_000_000,
         dnskeys: 'any',
+        cdsDelete: false,
       },
     ])
   }

@@ -94,14 +94,16 @@ export class QuorumRig {
     this.threshold = threshold
   }
 
-  /** Starts a coordinator; again, from what it remembers. */
-  async start(combiner?: Combiner): Promise<Coordinator> {
+  /** Starts a coordinator; again, from what it remembers. `names`: nodes that it knows. */
+  async start(combiner?: Combiner, names: readonly string[] = this.quorum.members): Promise<Coordinator> {
     this.coordinator = await Coordinator.open({
       identity: this.quorum.coordinator,
-      nodes: this.quorum.nodes.map(node => ({
-        node: node.identity.publicIdentity,
-        link: new DirectLink(this, node),
-      })),
+      nodes: names
+        .map(name => this.quorum.named(name))
+        .map(node => ({
+          node: node.identity.publicIdentity,
+          link: new DirectLink(this, node),
+        })),
       threshold: this.threshold,
       clock: this.quorum.clock,
       memory: this.memory,
