@@ -1,4 +1,4 @@
-/** What a node signs: its own rules, judged by itself on every message (DESIGN: nodes know what they sign).
+/** What a node signs: its own rules, judged by itself on every message.
  *
  *  I1  Nothing is signed for a zone that has no rule, with a key of another zone, role or algorithm, or without a place in
  *      every limit. A KSK signs DNSKEY, CDS and CDNSKEY only; a ZSK never does.

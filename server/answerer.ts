@@ -1,4 +1,4 @@
-/** The answering state of one thread: what every transport calls (DESIGN: the answer path).
+/** The answering state of one thread: what every transport calls.
  *
  *    const answerer = createAnswerer(new StoreReader(handle), { counters: countersOf(block) })
  *    answerer.begin()                                            once per batch: pins the newest version

@@ -11,7 +11,7 @@
  *      have changed the order, and then the RRs are sorted again. */
 
 import { compareOctets, lowerCase, NAME_OCTETS_MAX, type Name, nameLengthAt } from '../zones/name.ts'
-import { RECORD_HEADER_OCTETS, RRSET_HEADER_OCTETS, u16, u32 } from '../zones/node.ts'
+import { u16, u32 } from '../zones/node.ts'
 import { canonicalizeInPlace } from '../zones/rdata-canonical.ts'
 import type { SignBatch } from './keystore.ts'
 
@@ -127,27 +127,6 @@ export class ToBeSigned {
     this.#room(message.length)
     this.#copy(message, 0, message.length)
     return this.#close()
-  }
-
-  /** The same for the RRset that a node stores at `rrsetAt` (zones/node.ts). Allocates nothing. */
-  addStored(
-    signer: RrsigSigner,
-    owner: Uint8Array,
-    node: Uint8Array,
-    rrsetAt: number,
-    inceptionUnix: number,
-    expirationUnix: number,
-  ): number {
-    const type = u16(node, rrsetAt)
-    let at = rrsetAt + RRSET_HEADER_OCTETS
-    const ttl = u32(node, at + 6)
-    this.#begin(signer, type, rrsigLabels(owner), ttl, inceptionUnix, expirationUnix)
-    for (let left = u16(node, rrsetAt + 4); left > 0; left--) {
-      const start = at + RECORD_HEADER_OCTETS
-      at = start + u16(node, start - 2)
-      this.#record(owner, type, ttl, node, start, at)
-    }
-    return this.#end(owner)
   }
 
   /** Appends the message that an RRSIG claims to sign (RFC 4035 §5.3.2): with the original TTL and, when the RRSIG has

@@ -26,8 +26,8 @@ const QUESTION_TYPE_CLASS_OCTETS = 4
 export const RRSETS_PER_NAME_MAX = 255
 export const SIGNATURES_PER_RRSET_MAX = 255
 
-/** Octets that the records of an RRset may take in a message whose question is their owner: DESIGN's "an RRset that
- *  cannot fit 65,535 octets". Each record has a pointer to the question instead of its owner. */
+/** Octets that the records of an RRset may take in a message whose question is their owner, beyond which it could never be
+ *  answered. Each record has a pointer to the question instead of its owner. */
 export function rrsetOctetsMax(ownerOctets: number): number {
   return MESSAGE_OCTETS_MAX - HEADER_OCTETS - QUESTION_TYPE_CLASS_OCTETS - ownerOctets
 }

@@ -5,8 +5,6 @@ import {
   canonicalRdata,
   compareCanonicalRdata,
   compareOctets,
-  encodeNode,
-  firstRRsetAt,
   nameFromText,
   TYPE,
 } from '../../zones/index.ts'
@@ -123,7 +121,7 @@ test('a batch grows, is full by number or by size, and one message more is a bug
 const letters = fc.constantFrom('a', 'A', 'b', 'B')
 const target = fc.array(letters, { minLength: 1, maxLength: 3 }).map(parts => name(`${parts.join('.')}.`))
 
-test('property: messages of nodes and of values are the same, and their RRs are those of the definition', t => {
+test('property: the RRs of a message are those of the definition', t => {
   fc.assert(
     fc.property(
       fc.constantFrom(TYPE.NS, TYPE.TXT),
@@ -131,15 +129,9 @@ test('property: messages of nodes and of values are the same, and their RRs are 
       (type, targets) => {
         const octetOrder = [...targets].sort(compareOctets)
         const rdata = octetOrder.filter((one, i) => i === 0 || compareOctets(one, octetOrder[i - 1]!) !== 0)
-        const node = encodeNode({
-          flags: 0,
-          cutLabels: 0,
-          rrsets: [{ type, source: 0, ttl: 7, rdata, signatures: [] }],
-        })
         const owner = name('O.example.')
         const batch = new ToBeSigned()
         batch.add(signer, owner, type, 7, 2, 3, rdata)
-        batch.addStored(signer, owner, node, firstRRsetAt(node, 0), 2, 3)
         const canonical = rdata.map(one => canonicalRdata(type, one)).sort(compareOctets)
         const once = canonical.filter(
           (one, i) => i === 0 || compareCanonicalRdata(type, one, canonical[i - 1]!) !== 0,
@@ -149,7 +141,6 @@ test('property: messages of nodes and of values are the same, and their RRs are 
           return `${head}${one.length.toString(16).padStart(4, '0')}${hex(one)}`
         })
         t.is(hex(message(batch, 0).subarray(PREFIX)), rrs.join(''))
-        t.is(hex(message(batch, 1)), hex(message(batch, 0)))
       },
     ),
     { seed: SEED, numRuns: 300 },
