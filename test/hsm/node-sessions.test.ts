@@ -1,7 +1,10 @@
 import { verify } from 'node:crypto'
 import test from 'ava'
+import { sealTo } from '../../hsm/identity.ts'
+import { signedOctets } from '../../hsm/integers.ts'
 import { encodeKeyRecord, type QuorumKeyRecord, quorumKeyId } from '../../hsm/key-record.ts'
-import type { NodeRequest, SignedEcho, SignedRound1 } from '../../hsm/messages.ts'
+import type { NodeRequest, SignedDealing, SignedEcho, SignedRound1 } from '../../hsm/messages.ts'
+import { dealContext } from '../../hsm/node-keygen.ts'
 import type { StoredShare } from '../../hsm/node-keys.ts'
 import type { NodePolicy } from '../../hsm/node-policy.ts'
 import { writeToSign } from '../../hsm/to-be-signed.ts'
@@ -10,6 +13,7 @@ import {
   deal,
   heldKey,
   keygen,
+  keygenToEchoes,
   publicKeyOf,
   reshareToEchoes,
   session,
@@ -181,6 +185,40 @@ test('what was prepared goes with its session, or with the next one; what is act
   t.is((await quorum.ask(n1!, { kind: 'abandon', session: third.session })).kind, 'done')
   t.deepEqual(states(), ['active'])
   t.is((await heldKey(quorum)).record.epoch, 2)
+})
+
+test('what is dealt fits its record, once; dealings are signed, and of all who deal; a key is finished once', async t => {
+  const quorum = new TestQuorum(3)
+  const made = await deal(quorum, 2)
+  const [n1, n2] = quorum.nodes
+  const { octets: record } = made
+  const sealed = sealTo(quorum.dealer, n1!.identity.publicIdentity, dealContext(record), signedOctets(5n))
+  const share: NodeRequest = { kind: 'deal', record, share: sealed, dealer: 'dealer' }
+  t.like(await quorum.ask(n1!, share), { kind: 'refused', code: 'SHARE' })
+  await t.throwsAsync(deal(quorum, 2), { message: /KEY_EXISTS/ })
+  const name = session()
+  const begin: NodeRequest = {
+    kind: 'reshare',
+    session: name,
+    key: made.id,
+    epoch: 1,
+    record,
+    set: [1, 2],
+    members: quorum.members,
+    threshold: 2,
+  }
+  const dealings: SignedDealing[] = []
+  for (const node of [n1!, n2!]) dealings.push((await quorum.expect(node, begin, 'dealt')).dealing)
+  const ask = (list: readonly SignedDealing[]): NodeRequest => {
+    return { kind: 'reshare-parts', session: name, dealings: list, parts: [] }
+  }
+  const forged = { ...dealings[1]!, signature: dealings[0]!.signature }
+  t.like(await quorum.ask(n1!, ask([dealings[0]!, forged])), { kind: 'refused', code: 'SIGNATURE' })
+  t.like(await quorum.ask(n1!, ask(dealings.slice(1))), { kind: 'refused', code: 'DEALINGS' })
+  const confirm = await keygenToEchoes(quorum, 2)
+  if (confirm.kind !== 'keygen-confirm') return t.fail()
+  const again: NodeRequest = { kind: 'keygen-finish', session: confirm.session, parts: [] }
+  t.like(await quorum.ask(n1!, again), { kind: 'refused', code: 'SESSION' })
 })
 
 test('I1 of node-sessions: a name begins one session; one that another has overtaken gives no echo', async t => {

@@ -91,3 +91,10 @@ test('I1: any changed octet is refused or means something else', t => {
   )
   t.pass()
 })
+
+test('RFC 1035 §3.4.1: RDATA that its type cannot have is refused', t => {
+  const outcome = readToSign(samples[0]!)
+  if (outcome.kind !== 'read') return t.fail(outcome.what)
+  const short = { ...outcome.toSign, rdata: [Uint8Array.of(192, 0, 2)] }
+  t.like(readToSign(writeToSign(short)), { kind: 'malformed' })
+})
