@@ -16,7 +16,7 @@ type Fail = (what: string) => void
 const run = promisify(execFile)
 
 const QUERY_SLICE_SECONDS = 10
-const PER_SECOND = { udp: 1500, tcp: 150 } as const
+const PER_SECOND = { udp: 1000, tcp: 100 } as const
 /** An edit, a transfer and a reload that need longer are errors. */
 const SECONDS_MAX = 60
 

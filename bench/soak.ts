@@ -45,7 +45,7 @@ export interface SoakScene {
 }
 
 const LARGE_NAMES = 10_000
-const SMALL_ZONES = 300
+const SMALL_ZONES = 100
 const SHORT_LARGE_NAMES = 300
 const SHORT_SMALL_ZONES = 5
 

@@ -1,10 +1,10 @@
-/** What package.json names is the bundle (tools/bundle.ts); the other tests take dist/ file by file. */
+/** What package.json names is the bundle (bundle.ts); the other tests take dist/ file by file. */
 import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import test from 'ava'
+import { bundle, ENTRIES } from '../bundle.ts'
 import type { createNameserver } from '../server/index.ts'
-import { bundle, ENTRIES } from '../tools/bundle.ts'
 import { askUdp, projectRoot, run, temporaryDirectory, zoneText } from './support/serve.ts'
 
 const NAME = 'bundle-of-test'

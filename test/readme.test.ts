@@ -1,11 +1,11 @@
 /** README's commands are run as they stand, so far as a test can. What differs is said beside each: ports are free ones
- *  instead of 5300 and 5301, `npx conclave` is the file from which tools/bundle.ts makes the one that package.json's `bin` names,
+ *  instead of 5300 and 5301, `npx conclave` is the file from which bundle.ts makes the one that package.json's `bin` names,
  *  `npm start` is the words of that script after its build, and `npm test` runs one file, since running all of them would run this one again. A command
  *  that is not listed here fails the test. */
 import { cpSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import test, { type ExecutionContext } from 'ava'
-import { ENTRIES } from '../tools/bundle.ts'
+import { ENTRIES } from '../bundle.ts'
 import {
   commandFile,
   conclave,

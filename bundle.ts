@@ -10,7 +10,7 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { build } from 'esbuild'
 
-const root = fileURLToPath(new URL('../..', import.meta.url))
+const root = fileURLToPath(new URL('..', import.meta.url))
 
 /** Faces of package.json, commands, and what threads and child processes run: name in the bundle → source. */
 export const ENTRIES: Readonly<Record<string, string>> = {
