@@ -407,7 +407,7 @@ function batchMax(signer: Signer): number {
 }
 
 function refusal(code: string, by: string): BuildResult {
-  const what = `the key store refuses to sign (${by})`
+  const what = `the key store refuses to sign: ${code} (${by})`
   return { kind: 'refused', code, faults: [{ place: {}, what, severity: 'error', rule: 'sign-refused' }] }
 }
 

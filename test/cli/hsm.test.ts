@@ -72,34 +72,88 @@ async function status(): Promise<{
 
 const RSA_SECONDS_MAX = 400
 
-test.serial('keys of each algorithm are made, and the zones they sign are accepted by others', async t => {
-  if (!needs(t, ...ZONE_JUDGES.map(({ program }) => program))) return
-  const { privateKey } = generateKeyPairSync('rsa', { modulusLength: 2048 })
-  writeFileSync(join(cwd, 'old.pem'), privateKey.export({ format: 'pem', type: 'pkcs8' }))
-  const keys = [
-    ['ed25519', []],
-    ['ed448', []],
-    ['rsasha512', ['--import', 'old.pem']],
-    ['rsasha256', []],
-  ] as const
-  for (const [algorithm, words] of keys) {
-    const origin = `${algorithm}.example.`
-    const made = await hsm(t, ['keygen', origin, '--algorithm', algorithm, ...words], {
-      secondsMax: RSA_SECONDS_MAX,
-    })
-    t.regex(
-      made.out,
-      new RegExp(`^${algorithm}\\.example\\. csk ${algorithm.toUpperCase()} tag \\d+: epoch 1, 3 of 5`),
-    )
-    if (algorithm.startsWith('rsa')) t.regex(made.err, /has the whole key/)
-    const signed = `${origin}signed`
-    const signing = await conclave(['sign', writeZone(origin), '--hsm', quorum.file, '-o', signed], { cwd })
-    t.is(signing.code, 0, signing.err)
-    for (const judge of ZONE_JUDGES) {
-      t.is(judgement(judge, { file: join(cwd, signed), origin, csk: true, zonemd: true }), '', algorithm)
-    }
+/** Signs a zone file with the quorum, and shows it to the judges of whole zones. */
+async function signAndJudge(t: ExecutionContext, origin: string, csk: boolean): Promise<void> {
+  const signed = `${origin}signed`
+  const words = ['sign', writeZone(origin), '--hsm', quorum.file, '-o', signed]
+  const signing = await conclave([...words, ...(csk ? [] : ['--ksk-only', '--keys', 'local'])], { cwd })
+  t.is(signing.code, 0, signing.err)
+  for (const judge of ZONE_JUDGES) {
+    t.is(judgement(judge, { file: join(cwd, signed), origin, csk, zonemd: true }), '', origin)
   }
-})
+}
+
+/** That delv, which knows the DS of a key of the quorum, finds what is served secure. */
+async function servedSecure(t: ExecutionContext, server: ServeProcess, origin: string): Promise<void> {
+  const shown = await conclave(['keys', 'ds', origin, '--hsm', quorum.file], { cwd })
+  t.is(shown.code, 0, shown.err)
+  const delv = delvOf(server.port, shown.out.split('\n').find(line => / DS \d+ \d+ 2 /.test(line))!)
+  for (const [name, type] of [
+    [`ns1.${origin}`, 'A'],
+    [origin, 'DNSKEY'],
+    [`none.${origin}`, 'A'],
+  ] as const) {
+    const { verdict, text } = await delv.ask(name, type)
+    t.is(verdict, 'secure', `${name} ${type}: ${text}`)
+  }
+  delv.stop()
+}
+
+test.serial(
+  'RFC 5702, RFC 8080: keys of each algorithm are made, and others accept what they sign',
+  async t => {
+    if (!needs(t, 'delv', ...ZONE_JUDGES.map(({ program }) => program))) return
+    const { privateKey } = generateKeyPairSync('rsa', { modulusLength: 2048 })
+    writeFileSync(join(cwd, 'old.pem'), privateKey.export({ format: 'pem', type: 'pkcs8' }))
+    const keys = [
+      ['ed25519', 'csk', []],
+      ['ed448', 'csk', []],
+      ['rsasha512', 'csk', ['--import', 'old.pem']],
+      ['rsasha256', 'csk', ['--import', 'old.pem']],
+    ] as const
+    for (const [algorithm, role, words] of keys) {
+      const origin = `${algorithm}.example.`
+      const made = await hsm(t, ['keygen', origin, '--algorithm', algorithm, '--role', role, ...words])
+      const heading = `^${algorithm}\\.example\\. csk ${algorithm.toUpperCase()} tag \\d+: epoch 1, 3 of 5`
+      t.regex(made.out, new RegExp(heading))
+      if (algorithm.startsWith('rsa')) t.regex(made.err, /has the whole key/)
+      await signAndJudge(t, origin, true)
+    }
+    const origins = keys.map(([algorithm]) => `${algorithm}.example.`)
+    const files = origins.map(origin => `${origin}zone`)
+    const server = await serve(t, cwd, [...files, '--hsm', quorum.file, '--state', 'algorithms'])
+    for (const origin of origins) await servedSecure(t, server, origin)
+    t.is(await server.stop(), 0)
+  },
+)
+
+test.serial(
+  'an RSA key that the dealer makes is a KSK; serve --ksk-only has local ZSKs beside it',
+  async t => {
+    if (!needs(t, 'delv', ...ZONE_JUDGES.map(({ program }) => program))) return
+    const origin = 'dealt.example.'
+    const words = ['keygen', origin, '--algorithm', 'rsasha256', '--role', 'ksk']
+    const made = await hsm(t, words, { secondsMax: RSA_SECONDS_MAX })
+    t.regex(made.out, /^dealt\.example\. ksk RSASHA256 tag \d+: epoch 1, 3 of 5/)
+    t.regex(made.err, /Looking for two safe primes of 1024 bits/)
+    t.regex(made.err, /a safe prime was found: 2 of 2/)
+    await signAndJudge(t, origin, false)
+    const mixed = ['--hsm', quorum.file, '--ksk-only', '--algorithm', 'rsasha256', '--state', 'dealt']
+    const server = await serve(t, cwd, [`${origin}zone`, ...mixed])
+    t.deepEqual(
+      server
+        .zone(origin)!
+        .keys.map(({ role, algorithm }) => [role, algorithm])
+        .sort(),
+      [
+        ['ksk', 8],
+        ['zsk', 8],
+      ],
+    )
+    await servedSecure(t, server, origin)
+    t.is(await server.stop(), 0)
+  },
+)
 
 /** Edits the zone, and gives the serial that is served when the edit is out. */
 async function edit(server: ServeProcess, zone: string, host: string): Promise<LogLine> {
