@@ -12,6 +12,7 @@ import { benchEdit } from './edit.ts'
 import { benchGrowth } from './growth.ts'
 import { benchHsm } from './hsm.ts'
 import { benchLatency } from './latency.ts'
+import { benchHsmFaults } from './hsm-faults.ts'
 import { type BenchmarkResults, type Result, resultsText, surroundings, surroundingsText } from './report.ts'
 import { benchSign } from './sign.ts'
 import { benchSignatures } from './signatures.ts'
@@ -33,12 +34,13 @@ const BENCHMARKS: Readonly<Record<string, (bench: Workbench) => Promise<Result[]
   signatures: benchSignatures,
   edit: benchEdit,
   hsm: benchHsm,
+  'hsm-faults': benchHsmFaults,
   growth: benchGrowth,
   soak: benchSoak,
 }
 
 /** Run only when they are named, or in short. */
-const BY_HAND: readonly string[] = ['growth', 'soak']
+const BY_HAND: readonly string[] = ['growth', 'hsm-faults', 'soak']
 
 const SHORT_SECONDS = 0.3
 

@@ -15,6 +15,7 @@ const JUDGES: Readonly<Record<string, string>> = {
   'bind9-dnsutils': 'delv',
   'bind9-utils': 'dnssec-verify',
   dnsperf: 'dnsperf',
+  iproute2: 'ip',
   knot: 'knotd',
   'knot-dnsutils': 'kdig',
   'knot-dnssecutils': 'kzonecheck',

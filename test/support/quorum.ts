@@ -2,7 +2,9 @@
  *  I1  Every node that a test starts is ended by its own id, stopped ones too. */
 import { createServer } from 'node:net'
 import { join } from 'node:path'
-import { conclave, type Scope, ServeProcess, temporaryDirectory } from './serve.ts'
+import type { Lie } from './false-node.ts'
+import { moveNode, type TestNetwork } from './network.ts'
+import { conclave, projectRoot, type Scope, ServeProcess, temporaryDirectory } from './serve.ts'
 
 /** Below what systems take for outgoing connections, so that a port stays free until its node has it. */
 const PORT_FIRST = 20_000
@@ -31,16 +33,27 @@ export interface QuorumOptions {
   readonly threshold?: number
   /** Of `conclave hsm init`. */
   readonly words?: readonly string[]
+  /** Nodes that run in a network of their own, by name. */
+  readonly networks?: ReadonlyMap<string, TestNetwork>
 }
+
+const FALSE_NODE = join(projectRoot, 'dist/test/support/false-node.js')
 
 export class TestQuorum {
   readonly directory: string
   readonly firstPort: number
   readonly names: readonly string[]
   readonly #running = new Map<string, ServeProcess>()
+  readonly #networks: ReadonlyMap<string, TestNetwork>
 
-  private constructor(directory: string, firstPort: number, nodes: number) {
+  private constructor(
+    directory: string,
+    firstPort: number,
+    nodes: number,
+    networks: ReadonlyMap<string, TestNetwork>,
+  ) {
     this.directory = directory
+    this.#networks = networks
     this.firstPort = firstPort
     this.names = Array.from({ length: nodes }, (_, at) => `node${at + 1}`)
   }
@@ -48,15 +61,18 @@ export class TestQuorum {
   /** Made, not started. */
   static async create(
     t: Scope,
-    { nodes = 5, threshold = 3, words = [] }: QuorumOptions = {},
+    { nodes = 5, threshold = 3, words = [], networks = new Map() }: QuorumOptions = {},
   ): Promise<TestQuorum> {
     const directory = join(temporaryDirectory(t), 'quorum')
     const firstPort = await freePorts(nodes)
     const size = ['--nodes', `${nodes}`, '--threshold', `${threshold}`, '--first-port', `${firstPort}`]
     const { code, err } = await conclave(['hsm', 'init', '--dir', directory, ...size, ...words])
     if (code !== 0) throw new Error(err)
-    const quorum = new TestQuorum(directory, firstPort, nodes)
+    const quorum = new TestQuorum(directory, firstPort, nodes, networks)
     t.teardown(() => quorum.stop())
+    for (const [name, { address }] of networks) {
+      moveNode([quorum.file, quorum.nodeFile(name)], firstPort + quorum.names.indexOf(name), address)
+    }
     return quorum
   }
 
@@ -76,12 +92,23 @@ export class TestQuorum {
   async start(names: readonly string[] = this.names): Promise<this> {
     await Promise.all(
       names.map(async name => {
-        const node = new ServeProcess(['hsm', 'node', '--json', this.nodeFile(name)], this.directory)
-        this.#running.set(name, node)
-        await node.until('listening', () => node.events().find(event => event['event'] === 'listening'))
+        const inside = this.#networks.get(name)?.inside ?? []
+        const words = ['hsm', 'node', '--json', this.nodeFile(name)]
+        await this.#run(name, new ServeProcess(words, this.directory, inside))
       }),
     )
     return this
+  }
+
+  /** Starts a liar in the place of a node that does not run. */
+  startFalse(name: string, lie: Lie): Promise<void> {
+    const words = [lie, this.nodeFile(name)]
+    return this.#run(name, new ServeProcess(words, this.directory, [], FALSE_NODE))
+  }
+
+  async #run(name: string, node: ServeProcess): Promise<void> {
+    this.#running.set(name, node)
+    await node.until('listening', () => node.events().find(event => event['event'] === 'listening'))
   }
 
   /** Ends nodes as a crash does. */

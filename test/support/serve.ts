@@ -139,9 +139,14 @@ export class ServeProcess {
   readonly #watchers = new Set<() => void>()
   #ended = false
 
-  /** `tracer`: words in front of the command. */
-  constructor(words: readonly string[], cwd: string, tracer: readonly string[] = []) {
-    const [program, ...rest] = [...tracer, process.execPath, commandFile, ...words]
+  /** `tracer`: words in front of the command; `file`: another program than `conclave`. */
+  constructor(
+    words: readonly string[],
+    cwd: string,
+    tracer: readonly string[] = [],
+    file: string = commandFile,
+  ) {
+    const [program, ...rest] = [...tracer, process.execPath, file, ...words]
     this.child = spawn(program!, rest, { cwd, stdio: 'pipe' })
     createInterface({ input: this.child.stdout! }).on('line', line => {
       this.out += `${line}\n`
