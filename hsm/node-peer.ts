@@ -8,7 +8,8 @@
  *  I2  The first hello after trouble goes on in the talk there is; later ones begin a new one, in case the node has forgotten
  *      ours, or took up another with a second process of ours.
  *  I3  Answers under way are lost at once when the node or we begin anew: nobody waits for them.
- *  I4  A culprit stays out until a person forgives it. */
+ *  I4  A culprit stays out until a person forgives it.
+ *  I5  Of a link that breaks nothing is waited for; one that opens is greeted at once. */
 
 import { LRUCache } from 'lru-cache'
 import type { Clock, Timer } from '../base/index.ts'
@@ -64,6 +65,8 @@ export class NodePeer {
   #culprit: string | undefined
   #probes = 0
   #probeTimer: Timer | undefined
+  /** The newest probe. */
+  #greeting: Promise<Asked> | undefined
   #greeted: () => void = () => {}
   #failures = 0
   #suspectUntil = 0
@@ -82,6 +85,7 @@ export class NodePeer {
     this.#listener = listener
     this.#talk = this.#newTalk()
     connection.link.onMessage(octets => this.#receive(octets))
+    connection.link.onChange?.(state => this.#linkChanged(state))
   }
 
   /** Resolves when the first hello is answered, or was not in time. */
@@ -232,11 +236,26 @@ export class NodePeer {
 
   #late(sequence: number): void {
     this.#settle(sequence, { kind: 'lost', why: 'it does not answer' })
-    if (this.#condition !== 'up') return
+    if (this.#condition === 'up') this.#recover('it does not answer')
+  }
+
+  #recover(why: string): void {
     this.setBack()
-    this.#fail('recovering', 'it does not answer')
+    this.#fail('recovering', why)
     this.#probes = 0
     this.#probe()
+  }
+
+  /** I5. */
+  #linkChanged(state: 'open' | 'broken'): void {
+    if (state === 'broken' && this.#condition === 'up') {
+      // Before the hello is under way.
+      this.#loseAll('the connection broke')
+      this.#recover('the connection broke')
+    } else if (state === 'open' && this.#condition === 'down') {
+      this.#probeTimer?.cancel()
+      this.#probe()
+    }
   }
 
   #fail(condition: 'recovering' | 'down' | 'closed', why: string): void {
@@ -253,8 +272,10 @@ export class NodePeer {
     }
     const seconds = Math.min(PROBE_SECONDS_MAX, PROBE_SECONDS_MIN * 2 ** Math.min(this.#probes++, 16))
     const sentUnix = this.#clock.now()
-    void this.#send({ kind: 'hello' }, seconds).then(asked => {
-      if (this.#condition === 'closed' || this.#condition === 'up') return
+    const greeting = this.#send({ kind: 'hello' }, seconds)
+    this.#greeting = greeting
+    void greeting.then(asked => {
+      if (this.#condition === 'closed' || this.#condition === 'up' || this.#greeting !== greeting) return
       if (asked.kind === 'answer' && asked.answer.kind === 'state') {
         this.#cameUp(asked.answer, sentUnix)
         return

@@ -16,6 +16,8 @@ export interface NodeLink {
   send(octets: Uint8Array): void
   /** Called once, before anything is sent. */
   onMessage(call: (octets: Uint8Array) => void): void
+  /** For links that notice: the way is open, or has broken, and what was sent is not answered. Called once, like onMessage. */
+  onChange?(call: (state: 'open' | 'broken') => void): void
   close(): void
 }
 

@@ -135,6 +135,7 @@ export class ZmqLink {
   readonly #waiting: Uint8Array[] = []
   #sending = false
   #call: (octets: Uint8Array) => void = () => {}
+  #changed: (state: 'open' | 'broken') => void = () => {}
 
   constructor(
     own: CurveKeys,
@@ -154,6 +155,8 @@ export class ZmqLink {
       reconnectMaxInterval: RECONNECT_MILLISECONDS_MAX,
       heartbeatInterval: HEARTBEAT_MILLISECONDS,
     })
+    this.#socket.events.on('handshake', () => this.#changed('open'))
+    this.#socket.events.on('disconnect', () => this.#changed('broken'))
     this.#socket.connect(node.address)
     void this.#receive()
   }
@@ -168,7 +171,12 @@ export class ZmqLink {
     this.#call = call
   }
 
+  onChange(call: (state: 'open' | 'broken') => void): void {
+    this.#changed = call
+  }
+
   close(): void {
+    this.#changed = () => {}
     this.#socket.close()
   }
 

@@ -4,7 +4,7 @@ import type { MessageOutcome, QuorumKey } from '../../hsm/quorum.ts'
 import { writeToSign } from '../../hsm/to-be-signed.ts'
 import { TYPE } from '../../zones/index.ts'
 import { openPolicy, openRule } from './nodes.ts'
-import { dealtKey, isSignature, messagesFor, QuorumRig, toSign } from './quorum-support.ts'
+import { dealtKey, isSignature, messagesFor, QuorumRig, quiet, toSign } from './quorum-support.ts'
 
 const FOREVER = { deadlineUnix: Number.POSITIVE_INFINITY }
 
@@ -91,6 +91,28 @@ test('I3: a hung node costs one batch a moment, and the next ones nothing', asyn
     quorum.dead.clear()
     await quorum.pass(60)
   }
+})
+
+test('I5 of peers: of links that break nothing is waited for, and a node is greeted when its link opens', async t => {
+  const quorum = await rig(3, 2)
+  const key = await rsaKey(quorum)
+  await assertSigns(t, quorum, key)
+  const start = quorum.quorum.clock.now()
+  const [one, two] = ['n1', 'n2'] as const
+  for (const name of [one, two]) quorum.dead.add(name)
+  const signing = sign(quorum, key, messagesFor(key, start, 1))
+  for (const name of [one, two]) quorum.links.get(name)!('broken')
+  const [outcome] = await signing
+  t.is(outcome!.kind === 'unavailable' && outcome!.code, 'QUORUM_SHORT')
+  // One hello is waited for; nodes that are only silent take seconds.
+  t.true(quorum.quorum.clock.now() - start < 1.2, `${quorum.quorum.clock.now() - start} s`)
+  await quorum.pass(20)
+  quorum.dead.clear()
+  const back = quorum.quorum.clock.now()
+  quorum.links.get(one)!('open')
+  await quiet()
+  await assertSigns(t, quorum, key)
+  t.true(quorum.quorum.clock.now() - back < 0.5, `${quorum.quorum.clock.now() - back} s`)
 })
 
 test('a node that was started anew is greeted again, and its nonces of before are not asked for', async t => {

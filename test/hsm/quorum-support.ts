@@ -67,6 +67,10 @@ export class DirectLink implements NodeLink {
     this.#call = call
   }
 
+  onChange(call: (state: 'open' | 'broken') => void): void {
+    this.#rig.links.set(this.#node.identity.publicIdentity.name, call)
+  }
+
   close(): void {
     this.#call = () => {}
   }
@@ -79,6 +83,8 @@ export class QuorumRig {
   readonly events: QuorumEvent[] = []
   readonly dead: Set<string> = new Set()
   readonly delaySeconds: Map<string, number> = new Map()
+  /** What links tell the coordinator, by node. */
+  readonly links: Map<string, (state: 'open' | 'broken') => void> = new Map()
   /** Names of nodes that something was sent to, in order. */
   requests: string[] = []
   coordinator!: Coordinator

@@ -59,16 +59,28 @@ test('a link outlives its node: what is sent when it is back arrives', async t =
   const opened = await doors(t)
   const address = opened.addresses.get('one')!
   const link = linkTo(t, one, address)
+  let hear: (state: string) => void = () => {}
+  const heard = (wanted: string): Promise<void> =>
+    new Promise(resolve => {
+      hear = state => state === wanted && resolve()
+    })
+  link.onChange(state => hear(state))
+  const open = heard('open')
   const first = answers(link, 1)
   link.send(octets('before'))
   t.deepEqual(await first, ['one: before'])
+  await open
+  const broken = heard('broken')
   await opened.close()
+  await broken
+  const openAgain = heard('open')
   const again = await openDoors(
     node,
     [{ name: 'one', publicKey: one.publicKey, listen: address }],
     async message => octets(message),
   )
   t.teardown(() => again.close())
+  await openAgain
   const second = answers(link, 1)
   link.send(octets('after'))
   t.deepEqual(await second, ['one'])
