@@ -6,6 +6,7 @@ import { ConclaveError, systemClock } from '../base/index.ts'
 import {
   acceptsFreeTag,
   dealKey,
+  followThreshold,
   type KeyStatus,
   keyTagOfRecord,
   type NodeStatus,
@@ -15,6 +16,7 @@ import {
   type QuorumConfiguration,
   type QuorumKey,
   type QuorumStatus,
+  type ThresholdChange,
 } from '../hsm/index.ts'
 import { algorithmOf } from '../signer/index.ts'
 import { canonicalName, nameToText } from '../zones/index.ts'
@@ -232,7 +234,22 @@ export function reshareCommand(
     for (const { id } of await chosenKeys(quorum, zone, words.key)) {
       tellKey(await quorum.reshare({ key: id, members, threshold }), output)
     }
+    tellThreshold(await followThreshold(quorum, configuration, threshold), threshold, configuration, output)
   })
+}
+
+function tellThreshold(
+  change: ThresholdChange,
+  threshold: number,
+  { file, threshold: before }: QuorumConfiguration,
+  output: Output,
+): void {
+  if (change.kind === 'written') output.note(`${file}: \`threshold\` is ${threshold} now; it was ${before}.`)
+  if (change.kind !== 'mixed') return
+  output.note(
+    `${file} keeps \`threshold: ${before}\`: keys of ${change.zones.join(', ')} have another than ${threshold}.`,
+  )
+  output.note('Reshare them, too, and it follows.')
 }
 
 async function chosenKeys(

@@ -31,7 +31,7 @@ import { checkQuorumSize } from './quorum-size.ts'
 
 export interface SessionsContext {
   readonly peers: ReadonlyMap<string, NodePeer>
-  readonly threshold: number
+  readonly threshold: () => number
   readonly clock: Clock
   readonly memory: Memory
   readonly key: (id: string) => QuorumKey | undefined
@@ -56,7 +56,11 @@ export class QuorumSessions {
   }
 
   async keygen(spec: KeygenSpec): Promise<QuorumKey> {
-    const { algorithm, members = [...this.#context.peers.keys()], threshold = this.#context.threshold } = spec
+    const {
+      algorithm,
+      members = [...this.#context.peers.keys()],
+      threshold = this.#context.threshold(),
+    } = spec
     if (algorithm !== 15 && algorithm !== 16) {
       throw new ConclaveError('KEY_NEEDS_DEALER', 'nodes cannot make an RSA key among themselves', {
         place: { zone: spec.zone },

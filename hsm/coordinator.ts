@@ -76,7 +76,7 @@ export class Coordinator implements Quorum {
     }
     this.#sessions = new QuorumSessions({
       peers: this.#peers,
-      threshold,
+      threshold: () => this.threshold,
       clock,
       memory,
       key: id => this.#view.get(id),
@@ -96,7 +96,16 @@ export class Coordinator implements Quorum {
   }
 
   get threshold(): number {
-    return this.#options.threshold
+    return this.#view.threshold
+  }
+
+  /** @throws RangeError */
+  setThreshold(threshold: number): Promise<void> {
+    if (!Number.isInteger(threshold) || threshold < 1 || threshold > this.#peers.size)
+      return Promise.reject(new RangeError(`a threshold of ${threshold} with ${this.#peers.size} nodes`))
+    this.#view.threshold = threshold
+    this.#takeKeys()
+    return Promise.resolve()
   }
 
   async start(): Promise<void> {
@@ -159,7 +168,7 @@ export class Coordinator implements Quorum {
   /** Too few nodes answer to know, or there is no such key. */
   #noKey(): MessageOutcome {
     const up = [...this.#peers.values()].filter(peer => peer.isUp)
-    if (this.#closed || up.length < this.#options.threshold) {
+    if (this.#closed || up.length < this.threshold) {
       const what = `${up.length} of ${this.#peers.size} nodes are up`
       return { kind: 'unavailable', code: 'QUORUM_SHORT', what, retryAfterSeconds: RETRY_SECONDS }
     }

@@ -19,4 +19,5 @@ export { type InitializedQuorum, initQuorum, type QuorumInit } from './quorum-in
 export { type OpenQuorumOptions, openQuorum, openQuorumFile } from './quorum-open.ts'
 export { type FileOutcome, fileError, readNodeFile, readQuorumFile } from './quorum-read.ts'
 export { nodeFileKeys, quorumFileKeys } from './quorum-schema.ts'
+export { followThreshold, type ThresholdChange } from './quorum-threshold.ts'
 export { readToSign, type ToSign, writeToSign } from './to-be-signed.ts'

@@ -23,13 +23,13 @@ interface Shown {
 const RECORDS_MAX = 20_000
 
 export class KeyView {
-  readonly #threshold: number
+  threshold: number
   readonly #known: Map<string, QuorumKey>
   readonly #read = new Map<string, QuorumKeyRecord | undefined>()
 
   /** `known`: records believed earlier, by id. */
   constructor(threshold: number, known: ReadonlyMap<string, Uint8Array>) {
-    this.#threshold = threshold
+    this.threshold = threshold
     this.#known = new Map(
       [...known].map(([id, octets]) => [id, { id, record: decodeKeyRecord(octets)!, octets, holders: [] }]),
     )
@@ -61,7 +61,7 @@ export class KeyView {
       const isKnown = known !== undefined && Buffer.compare(known.octets, one.octets) === 0
       const rises = known === undefined || one.record.epoch > known.record.epoch
       if (isKnown) continue
-      if (!rises || one.holders.length < this.#threshold) doubtful.push(one)
+      if (!rises || one.holders.length < this.threshold) doubtful.push(one)
       else {
         this.#known.set(one.id, one)
         changed.push(one)

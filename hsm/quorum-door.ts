@@ -42,6 +42,7 @@ const schemas = {
   }),
   reshare: z.strictObject({ key: z.string(), members, threshold: z.number() }),
   key: z.strictObject({ key: z.string() }),
+  threshold: z.strictObject({ threshold: z.number() }),
   prepare: z.strictObject({ key: z.string(), signatures: z.number() }),
   node: z.strictObject({ node: z.string() }),
 } as const
@@ -81,6 +82,7 @@ export function openQuorumDoor(quorum: Quorum, path: string, log: Logger): Promi
       },
       reshare: async args => pack(wire(await quorum.reshare(unpack(schemas.reshare, args)))),
       refresh: async args => pack(wire(await quorum.refresh(unpack(schemas.key, args).key))),
+      threshold: args => quorum.setThreshold(unpack(schemas.threshold, args).threshold),
       erase: args => quorum.erase(unpack(schemas.key, args).key),
       prepare: args => {
         const { key, signatures } = unpack(schemas.prepare, args)

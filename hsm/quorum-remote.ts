@@ -21,7 +21,7 @@ const CALL_SECONDS = 600
 const RETRY_SECONDS = 5
 
 export class RemoteQuorum implements Quorum {
-  readonly threshold: number
+  threshold: number
   readonly #path: string
   #keys: QuorumKey[] = []
 
@@ -93,6 +93,11 @@ export class RemoteQuorum implements Quorum {
     const { status, keys } = (await this.#ask('status')) as { status: QuorumStatus; keys: WireKey[] }
     this.#keys = keys.map(keyOf)
     return status
+  }
+
+  async setThreshold(threshold: number): Promise<void> {
+    await this.#ask('threshold', { threshold })
+    this.threshold = threshold
   }
 
   forgive(node: string): void {

@@ -155,6 +155,8 @@ export interface QuorumStatus {
 export interface Quorum {
   /** How many nodes suffice. */
   readonly threshold: number
+  /** From now on. @throws RangeError when there are not so many */
+  setThreshold(threshold: number): Promise<void>
   /** Greets the nodes; resolves when all have answered, or after a while. */
   start(): Promise<void>
   /** Keys that can be believed (I3), of nodes that are up. */
