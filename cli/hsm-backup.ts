@@ -47,7 +47,8 @@ export async function restoreCommand(
   const vault = await openOrCreateVault(node)
   const release = lockNode(node.vault)
   try {
-    const shares = await restoreBackup(node.name, vault, readBackup(words.from), passphraseOf(words))
+    const backup = readBackup(words.from)
+    const shares = await withPlace(words.from, restoreBackup(node.name, vault, backup, passphraseOf(words)))
     if (output.json) return output.value({ restored: node.name, shares })
     for (const { zone, epoch, restored } of shares) {
       output.line(
@@ -68,11 +69,27 @@ function nodeOf(file: string): NodeConfiguration {
   return outcome.configuration
 }
 
+/** Says which backup was not taken. */
+async function withPlace<T>(file: string, work: Promise<T>): Promise<T> {
+  try {
+    return await work
+  } catch (error) {
+    if (!(error instanceof ConclaveError)) throw error
+    const { code, message, remedy, place, cause } = error
+    // The code is the error's own: docs/errors.md has it.
+    throw new ConclaveError(code, message, {
+      place: { file, ...place },
+      ...(remedy === undefined ? {} : { remedy }),
+      cause,
+    })
+  }
+}
+
 function readBackup(path: string): Uint8Array {
   try {
     return readFileSync(path)
   } catch (cause) {
-    throw new ConclaveError('FILE_READ', 'the backup cannot be read', { place: { file: path }, cause })
+    throw new ConclaveError('FILE_READ', 'the file cannot be read', { place: { file: path }, cause })
   }
 }
 

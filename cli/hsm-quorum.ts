@@ -42,7 +42,7 @@ async function withQuorum(
   } catch (cause) {
     if (!(cause instanceof RangeError)) throw cause
     throw new ConclaveError('QUORUM_SIZE', cause.message, {
-      remedy: 'Name members that fit with --members.',
+      remedy: 'Give --members and --threshold that fit together.',
       cause,
     })
   } finally {
@@ -68,7 +68,7 @@ export function keygenCommand(zone: string, words: KeygenWords, command: Command
   if (words.import !== undefined && !isRsa)
     throw usage('--import of another algorithm', 'Only RSA keys can be shared.')
   return withQuorum(words, command, async (quorum, output, configuration) => {
-    const members = words.members ?? configuration.nodes.map(node => node.name)
+    const members = membersOf(words, configuration)
     const spec = { zone: name, role: words.role, algorithm, members }
     if (!isRsa) {
       const accepts = acceptsFreeTag(quorum, name)
@@ -84,6 +84,20 @@ export function keygenCommand(zone: string, words: KeygenWords, command: Command
       output.note(`Looking for two safe primes of ${bits / 2} bits; that takes a while.`)
     tellKey(await dealKey(quorum, configuration, { ...spec, work, clock: systemClock, onPrime }), output)
   })
+}
+
+/** @throws ConclaveError USAGE */
+function membersOf(
+  { members }: { readonly members?: readonly string[] },
+  { nodes, file }: QuorumConfiguration,
+): readonly string[] {
+  const names = nodes.map(({ name }) => name)
+  const unknown = members?.filter(member => !names.includes(member)) ?? []
+  if (unknown.length === 0) return members ?? names
+  throw usage(
+    `${file} has no node ${unknown.join(', ')}`,
+    `Its nodes are ${names.join(', ')}; add-node makes one more.`,
+  )
 }
 
 function quorumAlgorithm(text: string): QuorumAlgorithm {
@@ -229,7 +243,7 @@ export function reshareCommand(
   command: Command,
 ): Promise<void> {
   return withQuorum(words, command, async (quorum, output, configuration) => {
-    const members = words.members ?? configuration.nodes.map(({ name }) => name)
+    const members = membersOf(words, configuration)
     const threshold = wholeNumber('--threshold', words.threshold ?? `${quorum.threshold}`, members.length)
     for (const { id } of await chosenKeys(quorum, zone, words.key)) {
       tellKey(await quorum.reshare({ key: id, members, threshold }), output)

@@ -99,13 +99,14 @@ export function auditVerifyCommand(file: string, words: AuditWords, command: Com
 function linesOf(file: string): string[] {
   try {
     accessSync(file, constants.R_OK)
+    return new AuditFile(file).lines()
   } catch (cause) {
     throw new ConclaveError('FILE_READ', 'there is no audit log that could be read', {
       place: { file },
+      remedy: 'Give the file that `audit` of node.yaml names, usually audit.log beside it.',
       cause,
     })
   }
-  return new AuditFile(file).lines()
 }
 
 function checkHead(lines: readonly string[], text: string, file: string): void {

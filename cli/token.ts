@@ -25,10 +25,10 @@ export function openToken(uri: string, output: Output): Promise<Pkcs11KeyStore> 
 export function warnings(output: Output): Logger {
   return {
     ...silentLogger,
-    warn: (message, fields) =>
-      output.note(
-        `warning: ${message}: ${fields?.['why'] ?? fields?.['file'] ?? fields?.['what'] ?? fields?.['node']}`,
-      ),
+    warn: (message, { node, why, file, what } = {}) => {
+      const words = [message, node, why ?? file ?? what].filter(word => word !== undefined)
+      output.note(`warning: ${words.join(': ')}`)
+    },
   }
 }
 

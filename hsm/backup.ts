@@ -85,7 +85,7 @@ function openBackup(sealed: Uint8Array, passphrase: Uint8Array): z.infer<typeof 
   const fail = (cause?: unknown): ConclaveError =>
     new ConclaveError('BACKUP_PASSPHRASE', 'the passphrase does not open it, or it is not a whole backup', {
       ...(cause === undefined ? {} : { cause }),
-      remedy: 'Nothing was changed.',
+      remedy: 'Nothing was changed: take the passphrase that it was made with, or another backup.',
     })
   const start = HEAD.length + SALT_OCTETS + NONCE_OCTETS
   const end = sealed.length - TAG_OCTETS

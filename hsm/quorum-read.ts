@@ -43,9 +43,13 @@ export function readQuorumFile(path: string): FileOutcome<QuorumConfiguration> {
 export function fileError(faults: readonly Fault[]): ConclaveError {
   const [first] = faults
   const more = faults.length > 1 ? `, and ${faults.length - 1} more` : ''
-  return new ConclaveError('CONFIG_REFUSED', `the file is refused: ${first?.what}${more}`, {
+  const unread = first?.rule === 'CONFIG_READ'
+  const what = unread ? 'the file cannot be read' : 'the file is refused'
+  return new ConclaveError('CONFIG_REFUSED', `${what}: ${first?.what}${more}`, {
     place: first?.place ?? {},
-    remedy: 'docs/hsm.md explains each key.',
+    remedy: unread
+      ? 'Give the path of quorum.yaml, or of node.yaml for a node; `conclave hsm init` makes them.'
+      : 'docs/hsm.md explains each key.',
   })
 }
 

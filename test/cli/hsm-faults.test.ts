@@ -100,8 +100,10 @@ test.serial(
     t.like(await world.nodes(), { node3: 'culprit', node4: 'up', node5: 'up' })
 
     // The true node3 stays out until somebody has looked.
+    const from = server.log.length
     await quorum.kill('node3')
     await quorum.start(['node3'])
+    await server.logged('a node is up', { node: 'node3' }, from)
     t.is((await world.nodes())['node3'], 'culprit')
     t.is((await conclave(['hsm', 'forgive', 'node3', '--hsm', quorum.file])).code, 0)
     const reloaded = await server.control('reload')
