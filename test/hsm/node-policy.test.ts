@@ -168,6 +168,18 @@ test('a clock that was set back behind what was signed for signs nothing, also a
   }
 })
 
+test('policy: so many messages a minute, and again in the next', async t => {
+  const quorum = new TestQuorum(3)
+  const made = await deal(quorum, 2)
+  quorum.nodes[0]!.node.setPolicy({ ...openPolicy, zones: [{ ...openRule, messagesPerMinuteMax: 2 }] })
+  const message = writeToSign(toSign(made))
+  for (let minute = 0; minute < 2; minute++) {
+    for (const kind of ['share', 'share', 'refused'] as const)
+      t.is((await outcome(quorum, made, message)).kind, kind)
+    quorum.clock.advance(60)
+  }
+})
+
 test('policy: a KSK signs keys only', async t => {
   const quorum = new TestQuorum(3)
   const made = await keygen(quorum, 2, { role: 'ksk' })
