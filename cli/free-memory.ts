@@ -1,43 +1,59 @@
-/** Memory that versions needed while they were made goes back to the system (malloc_trim(3)). Without, glibc keeps what lies
- *  between small allocations that are still in use: hundreds of megabytes after an hour of edits and signing (bench/soak.ts).
+/** Memory that versions needed while they were made goes back to the system: what JavaScript's collector would keep until it
+ *  needs room again, and what glibc keeps between small allocations that are still in use (malloc_trim(3)). Without, a loaded
+ *  zone costs several times its size, and an hour of edits and signing keeps hundreds of megabytes (bench/soak.ts).
  *  A command's affair, since it concerns the whole process; programs that embed a nameserver do as they like.
- *  I1  One call within `EVERY_SECONDS`, whatever is published: it takes some ten milliseconds of the main thread.
- *  I2  Where there is no such function (musl, macOS), nothing is done. */
+ *  I1  One turn within `EVERY_SECONDS`, whatever is published: it holds up the main thread for some tens of milliseconds, but
+ *      not the threads that answer.
+ *  I2  Where there is no such function (malloc_trim with musl, macOS), nothing is done. */
+import { setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
 import { libc } from '../base/index.ts'
 import type { Nameserver } from '../server/index.ts'
 
 /** After the first version, when a starting server has come to rest. */
 const FIRST_SECONDS = 1
 const EVERY_SECONDS = 60
+/** mallopt(3): what is larger is mapped by itself and unmapped when it is freed, and so much free memory at an arena's end is
+ *  given back. Both are glibc's defaults, until it raises them by itself after the first large allocation. */
+const OWN_MAPPING_OCTETS = 128 * 1024
+const M_TRIM_THRESHOLD = -1
+const M_MMAP_THRESHOLD = -3
 
+/** From now on, until the process ends. */
 export function freeMemoryAfterVersions(server: Nameserver): void {
+  const mallopt = glibc('int mallopt(int, int)')
+  mallopt?.(M_MMAP_THRESHOLD, OWN_MAPPING_OCTETS)
+  mallopt?.(M_TRIM_THRESHOLD, OWN_MAPPING_OCTETS)
+  const trim = glibc('int malloc_trim(size_t)')
   let wait = FIRST_SECONDS
   let planned = false
   server.on('published', () => {
     if (planned) return
     planned = true
-    const trim = (): void => {
+    const free = (): void => {
       planned = false
-      trimFunction()?.(0)
+      collect()
+      trim?.(0)
     }
-    setTimeout(trim, wait * 1000).unref()
+    setTimeout(free, wait * 1000).unref()
     wait = EVERY_SECONDS
   })
 }
 
-type Trim = (pad: number) => number
-
-let found: { readonly trim: Trim | undefined } | undefined
-
-function trimFunction(): Trim | undefined {
-  found ??= { trim: findTrim() }
-  return found.trim
-}
-
-function findTrim(): Trim | undefined {
+/** I2. */
+function glibc(prototype: string): ((...words: number[]) => number) | undefined {
   try {
-    return libc()?.function('int malloc_trim(size_t)')
+    return libc()?.function(prototype)
   } catch {
     return undefined
   }
+}
+
+/** Node.js gives the collector to programs only with a flag; set now, it holds for contexts that are made later. The second
+ *  run finds that nothing was left over, and lets the room for new objects shrink. */
+function collect(): void {
+  setFlagsFromString('--expose-gc')
+  const gc = runInNewContext('gc') as () => void
+  gc()
+  gc()
 }
