@@ -253,7 +253,7 @@ export class CrashWorld {
     const file = join(this.#directory, 'judged.zone')
     writeFileSync(file, text)
     for (const judge of ZONE_JUDGES) {
-      if (toolPath(judge.program) === undefined || cannotJudge(judge.program, origin)) continue
+      if (toolPath(judge.program) === undefined || cannotJudge(judge.program, origin, text)) continue
       const said = judgement(judge, { file, origin, csk: isCsk(origin), zonemd: true })
       if (said !== '') throw new Error(`${origin} ${said}`)
     }
@@ -261,11 +261,11 @@ export class CrashWorld {
   }
 }
 
-/** ldns does not come to an end with some opt-out zones that have empty non-terminals. kzonecheck wants signatures by all
- *  CSKs of a zone, and while they roll one of them signs. */
-function cannotJudge(program: string, zone: string): boolean {
+/** ldns does not come to an end with some opt-out zones that have empty non-terminals. kzonecheck 3.2 says of single records that
+ *  they have no valid signature, while two KSKs or CSKs are shown (test/signer/roll-build.test.ts). */
+function cannotJudge(program: string, zone: string, text: string): boolean {
   if (program === 'ldns-verify-zone') return zone === 'three.example.'
-  return program === 'kzonecheck' && zone === 'one.example.'
+  return program === 'kzonecheck' && (text.match(/ DNSKEY 257 /g)?.length ?? 0) > 1
 }
 
 function checkSerial(zone: string, serial: number, seen: number | undefined, where: string): void {
