@@ -5,7 +5,7 @@
 
 import { type ChildProcess, fork } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
-import { ConclaveError } from '../base/index.ts'
+import { ConclaveError, isErrno } from '../base/index.ts'
 import type { Ceremony } from './ceremony.ts'
 import type { IdentitySecrets } from './identity.ts'
 import type { DealtKey } from './quorum.ts'
@@ -61,7 +61,8 @@ function talk(child: ChildProcess, job: DealerJob, { onPrime }: DealerOptions): 
     child.on('error', error => reject(failed(error.message, error)))
     child.on('exit', (code, signal) => reject(failed(`its process ended early (${signal ?? code})`)))
     child.send(job, error => {
-      if (error !== null) reject(failed(error.message, error))
+      // A process that takes nothing any more has ended: its exit says how.
+      if (error !== null && !isErrno(error, 'EPIPE')) reject(failed(error.message, error))
     })
   })
 }
