@@ -1,7 +1,7 @@
 /** A soak: one server under mixed load for as long as is asked (`npm run bench -- soak --seconds 3600`), by hand, not for
  *  comparison. Queries over UDP and TCP, edits of files, reloads of the configuration, transfers that dnssec-verify
  *  judges, signatures that are made anew every few minutes, and rolls of ZSKs, all at once.
- *  I1  Whatever goes wrong is counted, told at once, and makes the run fail at its end.
+ *  I1  Whatever goes wrong is counted, told at once, and makes the exit code 1.
  *  I2  The run ends by itself: every task looks at the same deadline, and each of its waits is bounded. */
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -83,8 +83,7 @@ export async function benchSoak(bench: Workbench): Promise<Result[]> {
     await scene.server.stop()
   }
   if (bench.plots !== undefined) drawSoak(bench.plots, record)
-  if (record.errors.length > 0)
-    throw new Error(`soak: ${record.errors.length} errors, first: ${record.errors[0]}`)
+  if (record.errors.length > 0) process.exitCode = 1
   return soakResults(record)
 }
 
@@ -154,6 +153,7 @@ function soakResults(record: SoakRecord): Result[] {
   }
   return [
     row('run', 's', samples.at(-1)?.seconds ?? 0),
+    row('errors', '', record.errors.length),
     row('queries answered', '', record.answered),
     row('queries lost', '', record.lost),
     row('answers neither NOERROR nor NXDOMAIN', '', record.failed),
