@@ -4,7 +4,8 @@
  *  I1  What is to be confirmed is kept durably before the first confirmation is sent: from then on the session ends in one way, and
  *      a node that misses its confirmation gets it when it is up again, also after a restart of ours.
  *  I2  A session that is not kept is never confirmed: nodes that prepared something in it are told so, at once or when they come up.
- *  I3  A node that left, and was taken out of the configuration since, is nobody's business any more. */
+ *  I3  A node that left, and was taken out of the configuration since, is nobody's business any more.
+ *  I4  A member that has confirmed may be away the moment after: while there is time, it is looked for again. */
 
 import { ConclaveError } from '../base/index.ts'
 import type { Confirmation } from './coordinator-memory.ts'
@@ -60,7 +61,7 @@ export class SessionEnds {
     return confirmation
   }
 
-  /** Until all have confirmed, or time is up and enough have. */
+  /** Until all have confirmed and enough show it (I4), or time is up and enough do. */
   async confirmed(
     confirmation: Confirmation,
     receivers: readonly NodePeer[],
@@ -68,23 +69,30 @@ export class SessionEnds {
     deadlineUnix: number = this.#context.clock.now() + CONFIRM_SECONDS,
     failure: Failure,
   ): Promise<QuorumKey> {
-    const { clock } = this.#context
-    const isAway = (name: string): boolean =>
-      !isMember(confirmation, name) && !this.#context.peers.get(name)?.isUp
-    for (;;) {
-      await this.#confirm(confirmation)
-      if (confirmation.nodes.every(isAway) || clock.now() >= deadlineUnix) break
-      await new Promise<void>(resolve => clock.after(CONFIRM_PAUSE_SECONDS, resolve))
+    const { clock, peers } = this.#context
+    const isAway = (name: string): boolean => !isMember(confirmation, name) && !peers.get(name)?.isUp
+    try {
+      for (;;) {
+        await this.#confirm(confirmation)
+        const isLate = clock.now() >= deadlineUnix
+        if (isLate || confirmation.nodes.every(isAway)) {
+          await this.#context.look(receivers.filter(peer => peer.isUp))
+          const made = mostNamed(this.#made.get(confirmation) ?? [])
+          const key = made === undefined ? undefined : this.#shown(made, threshold)
+          if (key !== undefined) return key
+          if (isLate || made === undefined) throw notShown(receivers, made, failure)
+        }
+        await new Promise<void>(resolve => clock.after(CONFIRM_PAUSE_SECONDS, resolve))
+      }
+    } finally {
+      this.#made.delete(confirmation)
     }
-    await this.#context.look(receivers.filter(peer => peer.isUp))
-    const made = mostNamed(this.#made.get(confirmation) ?? [])
-    this.#made.delete(confirmation)
-    const key = made === undefined ? undefined : this.#context.key(made.key)
-    if (key !== undefined && key.record.epoch === made!.epoch && key.holders.length >= threshold) return key
-    throw failure(`not confirmed by ${confirmation.nodes.join(', ')}`, {
-      remedy:
-        'Start those nodes: the coordinator goes on asking them while it runs, and when it is started again.',
-    })
+  }
+
+  /** When so many hold it. */
+  #shown(made: KeyEpoch, threshold: number): QuorumKey | undefined {
+    const key = this.#context.key(made.key)
+    return key?.record.epoch === made.epoch && key.holders.length >= threshold ? key : undefined
   }
 
   /** Asks each node once that has not confirmed. */
@@ -153,6 +161,21 @@ export class SessionEnds {
 /** Whether that node is to have a share by it. */
 function isMember({ outcome }: Confirmation, name: string): boolean {
   return outcome === undefined || decodeKeyRecord(outcome.record)?.members.includes(name) !== false
+}
+
+/** Names the members to start. */
+function notShown(
+  receivers: readonly NodePeer[],
+  made: KeyEpoch | undefined,
+  failure: Failure,
+): ConclaveError {
+  const shows = ({ isUp, state }: NodePeer): boolean =>
+    isUp && state?.keys.some(({ key, epoch }) => key === made?.key && epoch === made.epoch) === true
+  const missing = receivers.filter(peer => !shows(peer)).map(({ name }) => name)
+  return failure(`too few members show the new shares; missing: ${missing.join(', ')}`, {
+    remedy:
+      'Start those nodes: the coordinator goes on asking them while it runs, and when it is started again.',
+  })
 }
 
 function mostNamed(named: readonly KeyEpoch[]): KeyEpoch | undefined {

@@ -3,14 +3,16 @@
  *    dealings of k holders ─▶ parts ─▶ echoes of the new members, all alike ─▶ kept ─▶ confirmed by all, leavers too
  *
  *  I1  A key is shared anew by one session at a time, and only from the newest epoch that may have been confirmed anywhere.
- *  I2  A node that accuses another is not believed more than the other: both are avoided. Holders that were accused, or failed,
- *      deal only when there are no others.
- *  I3  Holders that are away are told when they are back that their shares are to go. */
+ *  I2  Holders that failed, or were accused by a new member, least often deal first. The accuser is not avoided for it: without
+ *      its echo nothing comes of any session, whoever is right.
+ *  I3  Holders that neither deal nor stay have no part in a session, and cannot spoil it: that their shares are to go they are
+ *      told at the end, or when they are back. */
 
 import type { SessionEnds } from './coordinator-confirm.ts'
 import type { Confirmation } from './coordinator-memory.ts'
 import type { SessionsContext } from './coordinator-sessions.ts'
 import {
+  type AnswerOf,
   allUp,
   askAll,
   askEchoes,
@@ -72,11 +74,11 @@ export class ReshareSessions {
     checkQuorumSize({ threshold, nodes: members.length })
     const receivers = allUp(this.#context.peers, members, 'take new shares')
     this.#checkSettled(key)
-    const avoided = new Set<string>()
+    const failures = new Map<string, number>()
     const spare = key.record.members.length - key.record.scheme.key.threshold
     const confirmation = await tries(
       reshareFailed,
-      () => this.#reshareOnce(key, spec, receivers, avoided),
+      () => this.#reshareOnce(key, spec, receivers, failures),
       TRIES_MAX + spare,
     )
     return this.#ends.confirmed(confirmation, receivers, threshold, spec.deadlineUnix, reshareFailed)
@@ -97,10 +99,10 @@ export class ReshareSessions {
     key: QuorumKey,
     { members, threshold }: ReshareSpec,
     receivers: readonly NodePeer[],
-    avoided: Set<string>,
+    failures: Map<string, number>,
   ): Promise<Confirmation> {
     const session = newSession()
-    const { holders, dealers } = this.#dealersOf(key, avoided)
+    const dealers = this.#dealersOf(key, failures)
     const begin: Extract<NodeRequest, { kind: 'reshare' }> = {
       kind: 'reshare',
       session,
@@ -111,14 +113,15 @@ export class ReshareSessions {
       members,
       threshold,
     }
-    const everybody = [...new Set([...holders, ...receivers])]
-    const others = everybody.filter(peer => !dealers.includes(peer))
+    const everybody = [...new Set([...dealers, ...receivers])]
+    const others = receivers.filter(peer => !dealers.includes(peer))
     const reshared = await this.#ends.abandoning(session, everybody, async () => {
       try {
         const [dealt] = await Promise.all([
           askAll(dealers, () => begin, 'dealt'),
           askAll(others, () => begin, 'done'),
         ])
+        checkSenders(begin, dealers, dealt)
         const dealings = dealt.map(({ dealing }) => dealing)
         const parts = dealt.flatMap(answer => answer.parts)
         const echoes = await askEchoes(receivers, at => {
@@ -128,25 +131,23 @@ export class ReshareSessions {
       } catch (error) {
         // I2.
         if (error instanceof StepFailed) {
-          avoided.add(error.node)
-          if (error.culprit !== undefined) avoided.add(key.record.members[error.culprit - 1] ?? '')
+          const name = failedIn(error, key.record.members, members)
+          failures.set(name, (failures.get(name) ?? 0) + 1)
         }
         throw error
       }
     })
-    const away = key.record.members.filter(name => !everybody.some(peer => peer.name === name))
+    // I3.
+    const left = key.record.members.filter(name => !everybody.some(peer => peer.name === name))
     const nodes = [
       ...everybody.map(({ name }) => name),
-      ...away.filter(name => this.#context.peers.has(name)),
+      ...left.filter(name => this.#context.peers.has(name)),
     ]
     return this.#ends.keep({ what: 'reshare', session, ...reshared, nodes })
   }
 
-  /** Holders that are up, and those of them that deal: `threshold`, the fastest. */
-  #dealersOf(
-    key: QuorumKey,
-    avoided: ReadonlySet<string>,
-  ): { readonly holders: NodePeer[]; readonly dealers: NodePeer[] } {
+  /** `threshold` holders that are up: of those that failed least (I2), the fastest. */
+  #dealersOf(key: QuorumKey, failures: ReadonlyMap<string, number>): NodePeer[] {
     const { threshold } = key.record.scheme.key
     const holders = key.holders.flatMap(name => {
       const peer = this.#context.peers.get(name)
@@ -156,11 +157,36 @@ export class ReshareSessions {
       const missing = key.record.members.filter(name => !holders.some(peer => peer.name === name))
       throw short(`${threshold} holders must deal`, missing)
     }
-    const rank = (peer: NodePeer): number => (avoided.has(peer.name) ? 1 : 0)
+    const rank = (peer: NodePeer): number => failures.get(peer.name) ?? 0
     const seconds = (peer: NodePeer): number => peer.expectedSeconds(`sign ${key.id}`, 1)
     const best = [...holders].sort((a, b) => rank(a) - rank(b) || seconds(a) - seconds(b))
-    return { holders, dealers: best.slice(0, threshold) }
+    return best.slice(0, threshold)
   }
+}
+
+/** Whose failure it is taken for (I2). */
+function failedIn(
+  { node, culprit }: StepFailed,
+  holders: readonly string[],
+  receivers: readonly string[],
+): string {
+  const accused = culprit === undefined || !receivers.includes(node) ? undefined : holders[culprit - 1]
+  return accused ?? node
+}
+
+/** Each dealer speaks for itself: others would be accused of what it says in their names.
+ *  @throws StepFailed */
+function checkSenders(
+  { set }: Extract<NodeRequest, { kind: 'reshare' }>,
+  dealers: readonly NodePeer[],
+  dealt: readonly AnswerOf<'dealt'>[],
+): void {
+  const at = dealt.findIndex(({ dealing, parts }, at) =>
+    [dealing, ...parts].some(({ from }) => from !== set[at]),
+  )
+  if (at < 0) return
+  const { name } = dealers[at]!
+  throw new StepFailed(name, 'ANSWER', `${name} deals in the name of another`)
 }
 
 /** What the members echoed, worked out here; the same, or what they say is of something else.

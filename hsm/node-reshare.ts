@@ -124,7 +124,7 @@ export class NodeReshare {
   ): void {
     const node = this.#trust.member(old.members, from)
     if (!isSignedBy(node, signature, LABEL_DEALING, ...dealingBound(request, from, commitments))) {
-      throw new NodeRefusal('SIGNATURE', `the dealing of node ${node.name} is not signed by it`)
+      throw new NodeRefusal('SIGNATURE', `the dealing of node ${node.name} is not signed by it`, from)
     }
     if (!isSoundDealing(work, from, commitments)) {
       throw new NodeRefusal('DEALING', `the dealing of node ${node.name} is wrong`, from)

@@ -123,7 +123,11 @@ export class NodeTrust {
         const node = this.member(senders, from)
         const secret = openFrom(this.context.identity, node, partContext(what, session, from, to), sealed)
         if (secret === undefined) {
-          throw new NodeRefusal('SEALED', `the part of node ${node.name} is not sealed to this one by it`)
+          throw new NodeRefusal(
+            'SEALED',
+            `the part of node ${node.name} is not sealed to this one by it`,
+            from,
+          )
         }
         return { from, secret }
       })

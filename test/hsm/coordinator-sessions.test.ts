@@ -44,6 +44,20 @@ test('I3 of coordinator-reshare: a holder that was away is not waited for, and e
   t.true(await signs(quorum, fresh))
 })
 
+test('I3 of coordinator-reshare: a holder that leaves does not hinder the others; that it kept its share is told', async t => {
+  const { quorum, key } = await rigWithKey(5, 3)
+  quorum.quorum.named('n5').node.setPolicy({ ...openPolicy, reshare: false })
+  const members = ['n1', 'n2', 'n3', 'n4']
+  const fresh = await quorum.passing(quorum.coordinator.reshare({ key: key.id, members, threshold: 3 }))
+  t.deepEqual([...fresh.holders].sort(), members)
+  t.deepEqual(sharesOf(quorum, 'n5'), ['active'])
+  t.deepEqual(
+    quorum.events.flatMap(event => (event.kind === 'failure' ? [event.what] : [])),
+    ['reshare was not confirmed'],
+  )
+  t.true(await signs(quorum, fresh))
+})
+
 test('I2 of coordinator-confirm: what a session left that nobody will confirm goes when the node is greeted', async t => {
   const { quorum, key } = await rigWithKey(3, 2)
   const { octets } = quorum.memory
@@ -75,7 +89,7 @@ test('I1 of coordinator-reshare: no session begins beside an epoch that is still
   const deadlineUnix = quorum.quorum.clock.now() + 5
   const spec = { key: key.id, members: quorum.quorum.members, threshold: 2, deadlineUnix }
   await t.throwsAsync(quorum.passing(quorum.coordinator.reshare(spec)), {
-    message: /not confirmed by n2, n3/,
+    message: /missing: n2, n3$/,
   })
   quorum.memory.onSave = () => {}
   await t.throwsAsync(quorum.passing(quorum.coordinator.refresh(key.id)), { message: /epoch 2 is still/ })
@@ -90,6 +104,41 @@ test('I1 of coordinator-reshare: no session begins beside an epoch that is still
   t.is((await quorum.passing(first)).record.epoch, 3)
   t.is((await quorum.passing(second)).record.epoch, 4)
   t.true(await signs(quorum, quorum.coordinator.keys()[0]!))
+})
+
+test('I4 of coordinator-confirm: a member that is away just after it has confirmed is waited for', async t => {
+  const { quorum, key } = await rigWithKey(4, 3)
+  const members = ['n1', 'n2', 'n3']
+  let cuts = 0
+  // First saved with nothing prepared: when all have confirmed, before they are looked at.
+  quorum.memory.onSave = () => {
+    if (cuts > 0 || quorum.quorum.members.some(name => sharesOf(quorum, name).includes('prepared'))) return
+    cuts++
+    quorum.dead.add('n1')
+    quorum.quorum.clock.after(10, () => quorum.dead.clear())
+  }
+  const before = quorum.quorum.clock.now()
+  const fresh = await quorum.passing(quorum.coordinator.reshare({ key: key.id, members, threshold: 3 }))
+  t.is(cuts, 1)
+  t.true(quorum.kinds().includes('node down'))
+  t.is(fresh.record.epoch, 2)
+  t.deepEqual([...fresh.holders].sort(), members)
+  t.true(quorum.quorum.clock.now() - before < 60)
+  t.true(await signs(quorum, fresh))
+})
+
+test('I4 of coordinator-confirm: members that stay away are named, not nodes that left', async t => {
+  const { quorum, key } = await rigWithKey(4, 3)
+  quorum.memory.onSave = () => {
+    if (quorum.quorum.members.every(name => !sharesOf(quorum, name).includes('prepared'))) {
+      for (const name of ['n1', 'n4']) quorum.dead.add(name)
+    }
+  }
+  const spec = { key: key.id, members: ['n1', 'n2', 'n3'], threshold: 3 }
+  await t.throwsAsync(quorum.passing(quorum.coordinator.reshare(spec)), {
+    code: 'RESHARE_FAILED',
+    message: /missing: n1$/,
+  })
 })
 
 test('I3 of coordinator-confirm: a node that left, and stands in no file any more, is told nothing', async t => {

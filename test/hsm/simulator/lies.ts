@@ -76,7 +76,8 @@ function sessionLie(
     case 'dealt': {
       const parts = falseParts(chance, body.parts, 'reshare', knows, begun)
       if (chance.happens(0.5) || begun.kind !== 'reshare') return { ...body, parts }
-      const { from } = body.dealing
+      // Also in the name of another.
+      const from = chance.happens(0.3) ? chance.of(begun.set) : body.dealing.from
       const commitments = otherList(chance, body.dealing.commitments)
       const signature = signAs(identity, LABEL_DEALING, ...dealingBound(begun, from, commitments))
       return { ...body, dealing: { from, commitments, signature } }

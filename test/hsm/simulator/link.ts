@@ -14,6 +14,7 @@ export interface Weather {
   readonly delaySecondsMax: number
 }
 
+/** Nothing is lost on the way, but one message may overtake another, which its receiver then drops (envelope.ts I2). */
 export const CALM: Weather = { drop: 0, double: 0, garble: 0, delaySecondsMax: 0.002 }
 
 export class SimulatedLink implements NodeLink {
