@@ -32,8 +32,8 @@ function isGood(name: string, result: unknown): boolean {
   return refusedSources.length === 0 && zones.every(isAsItShouldBe)
 }
 
-function isAsItShouldBe({ state, late, waitsFor }: ZoneStatus): boolean {
-  return state === 'serving' && late !== true && waitsFor === undefined
+function isAsItShouldBe({ state, late, waitsFor, keysMissing }: ZoneStatus): boolean {
+  return state === 'serving' && late !== true && waitsFor === undefined && keysMissing === undefined
 }
 
 function tell(name: string, result: unknown, output: Output): void {
@@ -60,6 +60,7 @@ function tellStatus(status: ServerStatus, output: Output): void {
   tellConfiguration(status, output)
   tellKeys(zones, output)
   tellWaiting(zones, output)
+  tellMissing(zones, output)
   const refused = zones.flatMap(({ source, lastRefused: refusal }) =>
     refusal === undefined || waitsForApproval(refusal) ? [] : [{ source, refusal }],
   )
@@ -92,6 +93,18 @@ function tellKeys(zones: readonly ZoneStatus[], output: Output): void {
   if (first === undefined) return
   const at = new Date(first.keysNextUnix! * 1000).toISOString()
   output.line(`Keys are looked at next at ${at}: ${first.zone} ${first.keysNext}`)
+}
+
+function tellMissing(zones: readonly ZoneStatus[], output: Output): void {
+  const lacking = zones.filter(({ keysMissing }) => keysMissing !== undefined)
+  for (const { zone, keysMissing } of lacking) {
+    output.line(`${zone}: no key store that can be asked has its keys ${keysMissing!.join(', ')}.`)
+  }
+  if (lacking.length > 0) {
+    output.line(
+      'What they sign is not signed anew: configure the key store that has them, or restore them, and `conclave reload`.',
+    )
+  }
 }
 
 function tellReload(outcomes: readonly ZoneOutcome[], output: Output): void {

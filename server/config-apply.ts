@@ -12,7 +12,7 @@ export interface ConfigurationChange {
   readonly fixed: readonly Fault[]
   /** Names of key stores that are new, or others than before. */
   readonly openStores: readonly string[]
-  /** Names of key stores that nobody needs, or that are others from now on. */
+  /** Names of key stores that the configuration has no more, or that are others from now on. */
   readonly closeStores: readonly string[]
   readonly listen: boolean
   readonly add: readonly ZoneConfiguration[]
@@ -20,18 +20,23 @@ export interface ConfigurationChange {
   readonly remove: readonly ZoneConfiguration[]
 }
 
+type Keystores = ReadonlyMap<string, KeystoreConfiguration>
+
 export function configurationChange(before: Configuration, after: Configuration): ConfigurationChange {
   const [storesBefore, storesAfter] = [usedStores(before), usedStores(after)]
-  const same = (name: string): boolean => isDeepStrictEqual(storesBefore.get(name), storesAfter.get(name))
-  const openStores = [...storesAfter.keys()].filter(name => !same(name))
+  const isSame = (a: Keystores, b: Keystores, name: string): boolean =>
+    isDeepStrictEqual(a.get(name), b.get(name))
+  const openStores = [...storesAfter.keys()].filter(name => !isSame(storesBefore, storesAfter, name))
   const known = new Map(before.zones.map(zone => [identity(zone), zone]))
   // RFC 8078 §4: a zone is signed on until its DS is gone from every cache, so its keys are needed still.
-  const unsigning = after.zones.filter(zone => {
+  const unsigning = after.zones.flatMap(zone => {
     const old = known.get(identity(zone))
-    return zone.policy.signing === false && old !== undefined && old.policy.signing !== false
+    return zone.policy.signing === false && old !== undefined && old.policy.signing !== false ? [old] : []
   })
   const needed = new Set(unsigning.flatMap(({ policy }) => [policy.keystores.ksk, policy.keystores.zsk]))
-  const closeStores = [...storesBefore.keys()].filter(name => !same(name) && !needed.has(name))
+  const closeStores = [...before.keystores.keys()].filter(
+    name => !isSame(before.keystores, after.keystores, name) && !needed.has(name),
+  )
   const wanted = new Set(after.zones.map(identity))
   const isOther = (zone: ZoneConfiguration): boolean => {
     const old = known.get(identity(zone))
@@ -58,7 +63,7 @@ function identity({ kind, path, origin = '' }: ZoneConfiguration): string {
 }
 
 /** Key stores in which zones have their keys. */
-export function usedStores({ keystores, zones }: Configuration): ReadonlyMap<string, KeystoreConfiguration> {
+export function usedStores({ keystores, zones }: Configuration): Keystores {
   const signed = zones.filter(zone => zone.policy.signing !== false)
   const names = new Set(signed.flatMap(({ policy }) => [policy.keystores.ksk, policy.keystores.zsk]))
   return new Map([...keystores].filter(([name]) => names.has(name)))

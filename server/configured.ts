@@ -9,6 +9,7 @@
  *  I4  A zone of which the rules of transfer are not known yet may be transferred by nobody. */
 import { dirname } from 'node:path'
 import { type Clock, ConclaveError, type Logger, systemClock } from '../base/index.ts'
+import type { KeyStore } from '../signer/index.ts'
 import type { Fault } from '../zones/index.ts'
 import type { AccessRule, TransferRules } from './access.ts'
 import { type ConfigurationOutcome, configurationError, readConfiguration } from './config.ts'
@@ -50,19 +51,23 @@ export class ConfiguredServer {
   /** Opens state and key stores; sources and addresses come after. The configuration has the overrides in it.
    *  @throws ConclaveError STATE_…, KEY_UNREADABLE, PKCS11_… */
   static async open(configuration: Configuration, options: ConfiguredOptions): Promise<ConfiguredServer> {
-    const { stateDirectory: state, workers, udp } = configuration
+    const { stateDirectory: state, workers, udp, keystores } = configuration
+    let stores: ConfiguredStores | undefined
     const server = await createNameserver({
       state,
       signing: false,
       log: options.log,
+      otherKeys: () => stores?.all() ?? [],
       ...(options.clock === undefined ? {} : { clock: options.clock }),
       ...(workers === undefined ? {} : { workers }),
       ...(udp === undefined ? {} : { udp }),
     })
     const configured = new ConfiguredServer(server, configuration, options)
+    stores = configured.#stores
     try {
-      const stores = await configured.#stores.open(usedStores(configuration), true)
-      stores.take()
+      const open = usedStores(configuration).keys()
+      const opened = await stores.open({ configured: keystores, open, close: [], late: true })
+      opened.take()
       configured.#setAccess()
       return configured
     } catch (error) {
@@ -105,9 +110,14 @@ export class ConfiguredServer {
    *  @throws ConclaveError CONFIG_REFUSED */
   reload(): Promise<ZoneOutcome[]> {
     const done = this.#last.then(async () => {
-      const changed = await this.#apply(this.#read())
-      const read = await this.server.reload()
-      return [...changed.filter(outcome => outcome.kind !== 'unchanged'), ...read]
+      const { outcomes, replaced } = await this.#apply(this.#read())
+      try {
+        const read = await this.server.reload()
+        return [...outcomes.filter(outcome => outcome.kind !== 'unchanged'), ...read]
+      } finally {
+        // By now all zones have looked where else their keys are.
+        for (const store of replaced) await store.close()
+      }
     })
     this.#last = done.catch(() => {})
     return done
@@ -132,7 +142,8 @@ export class ConfiguredServer {
     return { ...outcome, configuration: { ...outcome.configuration, ...this.#options.overrides } }
   }
 
-  async #apply(outcome: ConfigurationOutcome): Promise<ZoneOutcome[]> {
+  /** With the stores that are to be closed. */
+  async #apply(outcome: ConfigurationOutcome): Promise<{ outcomes: ZoneOutcome[]; replaced: KeyStore[] }> {
     if (outcome.kind === 'faults') return this.#refuse(outcome.faults)
     const { configuration, warnings } = outcome
     const change = configurationChange(this.#configuration, configuration)
@@ -147,19 +158,22 @@ export class ConfiguredServer {
     this.#setAccess()
     const outcomes = await this.#changeSources(change)
     this.#options.log.setLevel(configuration.log.level ?? this.#options.levelDefault ?? 'info')
-    for (const store of replaced) await store.close()
-    await this.#stores.close(change.closeStores.filter(name => !change.openStores.includes(name)))
     const { add, configure, remove } = change
     const counts = { added: add.length, configured: configure.length, removed: remove.length }
     this.#log.info('configuration applied', { file: configuration.file, ...counts })
-    return outcomes
+    return { outcomes, replaced }
   }
 
   /** All that may fail; afterwards it is open, or nothing has changed. */
   async #open(change: ConfigurationChange, configuration: Configuration): Promise<OpenedStores> {
-    const wanted = [...usedStores(configuration)].filter(([name]) => change.openStores.includes(name))
+    const { openStores: open, closeStores: close } = change
     try {
-      const stores = await this.#stores.open(new Map(wanted), false)
+      const stores = await this.#stores.open({
+        configured: configuration.keystores,
+        open,
+        close,
+        late: false,
+      })
       try {
         if (change.listen) await this.server.setListen(configuration.listen)
         return stores

@@ -1,5 +1,5 @@
-/** A key store that could not be opened when the server started, and is opened once it can be: zones with keys elsewhere
- *  do not wait for it, and its own are tried again (refusal.ts).
+/** A key store that is opened later: one that could not be opened when the server started, once it can be (zones with keys
+ *  elsewhere do not wait for it, and its own are tried again, refusal.ts), or one of no zone's policy, once it is asked.
  *  I1  A fault that may pass is tried again, at most every RETRY_SECONDS; any other, for one a wrong PIN, never: a token
  *      locks itself after a few of those.
  *  I2  Until then nothing is made or signed: `list` throws KEY_UNREADABLE, and a zone is never taken for one without keys. */
@@ -51,6 +51,11 @@ export async function openOrLate(options: LateStoreOptions): Promise<KeyStore> {
   }
 }
 
+/** One that is opened when something is asked of it. */
+export function lateStore(options: LateStoreOptions): KeyStore {
+  return new LateStore(options)
+}
+
 function mayPass(error: unknown): error is ConclaveError {
   return error instanceof ConclaveError && PASSING.has(error.code)
 }
@@ -63,16 +68,17 @@ class LateStore implements KeyStore {
   #notBefore: number
   #closed = false
 
-  constructor(options: LateStoreOptions, fault: ConclaveError) {
+  constructor(options: LateStoreOptions, fault?: ConclaveError) {
     this.#options = options
     this.#fault = fault
-    this.#notBefore = options.clock.now() + RETRY_SECONDS
+    this.#notBefore = fault === undefined ? 0 : options.clock.now() + RETRY_SECONDS
   }
 
   /** @throws ConclaveError KEY_UNREADABLE */
   async #ready(): Promise<KeyStore> {
     if (this.#store !== undefined) return this.#store
-    const due = mayPass(this.#fault) && this.#options.clock.now() >= this.#notBefore
+    const due =
+      (this.#fault === undefined || mayPass(this.#fault)) && this.#options.clock.now() >= this.#notBefore
     if (this.#closed || (!due && this.#opening === undefined)) throw this.#away()
     this.#opening ??= this.#open().finally(() => {
       this.#opening = undefined
@@ -86,7 +92,7 @@ class LateStore implements KeyStore {
       const store = await open()
       if (!this.#closed) {
         this.#store = store
-        log.info('a key store is back', { keystore: name })
+        if (this.#fault !== undefined) log.info('a key store is back', { keystore: name })
         return store
       }
       await store.close()
@@ -118,6 +124,10 @@ class LateStore implements KeyStore {
   async keysOf(zone: Name): Promise<KeyInfo[]> {
     const store = await this.#ready()
     return keysOfZone(store, zone)
+  }
+
+  async signedKeys(zone: Name): Promise<{ readonly text: string; readonly where: string } | undefined> {
+    return (await this.#ready()).signedKeys?.(zone)
   }
 
   async generate(spec: GenerateSpec): Promise<KeyInfo> {

@@ -23,6 +23,9 @@ export interface NameserverOptions {
   readonly keepKeys?: boolean
   /** Where the keys are; default: files in the state directory. It stays the caller's to close. */
   readonly keys?: KeyStore
+  /** Stores in which keys of zones are looked for that are not where new ones are made; default: those of `keys`. They stay
+   *  the caller's to close. */
+  otherKeys?(): Iterable<KeyStore>
   readonly serialPolicy?: SerialPolicy
   /** Threads that answer UDP; default min(cores, 2). */
   readonly workers?: number

@@ -123,6 +123,7 @@ export class Nameserver extends EventEmitter<NameserverEvents> {
       rollover: step => this.#news.rollover(step),
       clockTrust: () => this.#upkeep.keys,
       ownStores: async () => oneStore(await this.#parts.defaults.openKeys()),
+      otherStores: async () => this.#options.otherKeys?.() ?? [await this.#parts.defaults.openKeys()],
       published: (life, version) => {
         this.#upkeep.published(life)
         this.#news.published(version)

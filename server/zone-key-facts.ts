@@ -33,6 +33,7 @@ export class ZoneKeyFacts {
       log: environment.log,
       stored: () => this.stored,
       stores: () => zone.settings.signing?.stores,
+      otherStores: () => environment.otherStores(),
     })
     this.offline = new OfflineKeys(zone.apex, zone.zone, environment.log)
   }

@@ -1,6 +1,6 @@
 /** What the keys of a zone are given, and what they tell. Data and faces only; zone-keys.ts does the work. */
 import type { Clock, Logger } from '../base/index.ts'
-import type { KeyInfo, RollAction, RollEvent } from '../signer/index.ts'
+import type { KeyInfo, KeyStore, RollAction, RollEvent } from '../signer/index.ts'
 import type { Name, ZoneRecord } from '../zones/index.ts'
 import type { KeyStep } from './key-plan.ts'
 import type { ZoneState } from './state-zone.ts'
@@ -24,6 +24,8 @@ export interface KeysEnvironment {
   state(): ZoneState
   keysMade(keys: readonly KeyInfo[]): void
   rollover(step: RolloverStep): void
+  /** Where keys may be besides the stores of the zone's settings. */
+  otherStores(): Promise<Iterable<KeyStore>>
   /** ZoneKeys I3. */
   trust(): ClockTrust
 }

@@ -123,7 +123,12 @@ export class ZoneKeys {
 
   #lookAgain(untilUnix: number | undefined, destroyFromUnix: number): number | undefined {
     const now = this.#environment.clock.now()
-    const times = [untilUnix ?? Infinity, now < destroyFromUnix ? destroyFromUnix : Infinity]
+    const isMissing = this.facts.known.missing.length > 0
+    const times = [
+      untilUnix ?? Infinity,
+      now < destroyFromUnix ? destroyFromUnix : Infinity,
+      isMissing ? now + RETRY_SECONDS_MAX : Infinity,
+    ]
     const first = Math.min(...times)
     return Number.isFinite(first) ? first : undefined
   }

@@ -1,6 +1,14 @@
 /** What the life of a zone is given, and what it tells. Data and faces only; zone-life.ts does the work. */
 import type { Clock, Logger } from '../base/index.ts'
-import type { CryptoPool, Edits, KeyInfo, SerialPolicy, SigningPolicy, ZoneStores } from '../signer/index.ts'
+import type {
+  CryptoPool,
+  Edits,
+  KeyInfo,
+  KeyStore,
+  SerialPolicy,
+  SigningPolicy,
+  ZoneStores,
+} from '../signer/index.ts'
 import type { Fault, Name, Store } from '../zones/index.ts'
 import type { Refusal } from './refusal.ts'
 import type { ZoneState } from './state-zone.ts'
@@ -21,6 +29,8 @@ export interface ZoneEnvironment {
   clockTrust(): ClockTrust
   /** Where keys are when nobody says. */
   ownStores(): Promise<ZoneStores>
+  /** Where keys may be besides. */
+  otherStores(): Promise<Iterable<KeyStore>>
   published(life: ZoneLife, version: PublishedVersion): void
   refused(life: ZoneLife, refusal: Refusal, edits: Edits['kind']): void
   progress(zone: string, signaturesMade: number): void

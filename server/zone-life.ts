@@ -66,6 +66,7 @@ export class ZoneLife {
       state: () => environment.stateOf(this.apexKey),
       keysMade: keys => environment.keysMade(this.apex, keys),
       rollover: step => environment.rollover(step),
+      otherStores: () => environment.otherStores(),
       trust: () => environment.clockTrust(),
     })
     this.#builds = new ZoneBuilds(this, environment)

@@ -18,6 +18,8 @@ export interface ZoneStatus {
   /** What its keys wait for, and until when. */
   readonly keysNext?: string
   readonly keysNextUnix?: number
+  /** Key tags of keys that are in no key store that can be asked: what they sign cannot be signed anew. */
+  readonly keysMissing?: readonly number[]
   /** Whose approval signatures wait for. */
   readonly waitsFor?: string
   readonly publishedUnix?: number
@@ -35,6 +37,7 @@ export function zoneStatus(life: ZoneLife, source: string, now: number): ZoneSta
   const { record, lastRefusal, publishedUnix, firstExpirationUnix } = life
   const { waiting } = life.keys
   const { needs } = life.keys.versions
+  const { missingTags } = life.keys.facts.known
   return {
     zone: life.zone,
     source,
@@ -47,6 +50,7 @@ export function zoneStatus(life: ZoneLife, source: string, now: number): ZoneSta
     keys: life.keys.facts.shown.map(key => ({ role: key.role, algorithm: key.algorithm, tag: key.keyTag })),
     ...(waiting === undefined ? {} : { keysNext: waiting.reason }),
     ...(waiting?.untilUnix === undefined ? {} : { keysNextUnix: waiting.untilUnix }),
+    ...(missingTags.length === 0 ? {} : { keysMissing: missingTags }),
     ...(needs === undefined ? {} : { waitsFor: needs }),
     ...(publishedUnix === undefined ? {} : { publishedUnix }),
     ...(firstExpirationUnix === undefined ? {} : { headroomSeconds: Math.floor(firstExpirationUnix - now) }),

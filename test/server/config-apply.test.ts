@@ -73,10 +73,12 @@ test('RFC 8078 §4: the key store of a zone that is to be unsigned stays open: i
     ...NOTHING,
     configure: ['a.zone'],
   })
+  // Also when the configuration has it no more.
+  t.deepEqual(change(before, 'zones: [{ file: a.zone, sign: false }]'), { ...NOTHING, configure: ['a.zone'] })
   t.deepEqual(change(before, 'zones: []'), { ...NOTHING, remove: ['a.zone'], close: ['s'] })
 })
 
-test('key stores are open while a zone needs them; another store under the same name is opened anew', t => {
+test('config-stores I2: key stores stay open while they are configured; another store under the same name is opened anew', t => {
   const stores = 'keystores: { s: { type: file, directory: x }, unused: { type: file, directory: y } }\n'
   const zones = 'zones: [{ file: a.zone }, { file: b.zone, keystore: s }]'
   t.deepEqual(change('zones: [{ file: a.zone }, { file: b.zone }]', stores + zones), {
@@ -90,17 +92,15 @@ test('key stores are open while a zone needs them; another store under the same 
     open: ['s'],
     close: ['s'],
   })
-  t.deepEqual(change(stores + zones, 'zones: [{ file: a.zone, sign: false }]'), {
+  // Keys from before are in it.
+  t.deepEqual(change(stores + zones, `${stores}zones: [{ file: a.zone }, { file: b.zone }]`), {
     ...NOTHING,
-    configure: ['a.zone'],
-    remove: ['b.zone'],
-    // Not `default`: the zone is signed on with its keys until its DS is gone.
-    close: ['s'],
+    configure: ['b.zone'],
   })
   t.deepEqual(change(stores + zones, 'zones: []'), {
     ...NOTHING,
     remove: ['a.zone', 'b.zone'],
-    close: ['default', 's'],
+    close: ['s', 'unused'],
   })
 })
 

@@ -1,7 +1,7 @@
 /** Key stores that are away when the server starts. */
 import test from 'ava'
 import { ConclaveError, ManualClock, silentLogger } from '../../base/index.ts'
-import { openOrLate } from '../../server/late-store.ts'
+import { lateStore, openOrLate } from '../../server/late-store.ts'
 import type { KeyStore } from '../../signer/index.ts'
 import { nameFromText } from '../../zones/index.ts'
 import { FickleKeyStore, NOW } from '../support/embedding.ts'
@@ -67,4 +67,17 @@ test('a store that is closed opens nothing', async t => {
   clock.advance(100)
   await t.throwsAsync(store.list(), { code: 'KEY_UNREADABLE' })
   t.is(tries(), 1)
+})
+
+test('one that nobody needed is opened when it is asked, once, and tried again later when it is away', async t => {
+  const clock = new ManualClock(NOW)
+  const { open, tries } = openings(absent, new FickleKeyStore())
+  const store = lateStore({ name: 'x', clock, log: silentLogger, open })
+  t.is(tries(), 0)
+  await t.throwsAsync(store.list(), { code: 'KEY_UNREADABLE' })
+  await t.throwsAsync(store.list(), { code: 'KEY_UNREADABLE' })
+  t.is(tries(), 1)
+  clock.advance(100)
+  t.deepEqual(await Promise.all([store.list(), store.list()]), [[], []])
+  t.is(tries(), 2)
 })

@@ -286,6 +286,7 @@ test('I2, I3: a disk that fails leaves the served version, no draft and no seria
     rollover() {},
     clockTrust: () => ({ destroyFromUnix: 0, stepsFromUnix: 0 }),
     ownStores: () => Promise.reject(new Error('not asked for')),
+    otherStores: () => Promise.resolve([]),
     published() {},
     refused() {},
     progress() {},
