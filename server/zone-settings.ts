@@ -35,10 +35,11 @@ async function signingOf(
   return { policy, stores, keepKeys, unsign: own?.unsign === true }
 }
 
-/** A signed zone that is to be served as it is goes there in steps (RFC 8078 §4), by the policy that it has. */
+/** A signed zone that is to be served as it is goes there in steps (RFC 8078 §4), by the policy that it has. Its serials go on
+ *  as well: versions that are signed anew meanwhile are none of the file's. */
 export function staysSigned(before: ZoneSettings, wished: ZoneSettings): ZoneSettings {
   if (before.signing === undefined || wished.signing !== undefined) return wished
-  return { ...wished, signing: { ...before.signing, unsign: true } }
+  return { serialPolicy: before.serialPolicy, signing: { ...before.signing, unsign: true } }
 }
 
 /** Whether what is served says too little of the content: TTLs were lowered further, or it was not read for signing. */

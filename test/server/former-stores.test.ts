@@ -29,7 +29,6 @@ const TIMES = [
   'zone-ttl-max: 300',
   'parent: { ds-confirmation: operator, ds-ttl: 60, propagation-delay: 60 }',
   'purge-after: 1h',
-  'serial: increment',
 ].join(', ')
 
 /** The configuration of one zone, with those key stores, and that in its policy. */
