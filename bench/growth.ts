@@ -177,6 +177,8 @@ async function workerCounts(bench: Workbench): Promise<Curve[]> {
   for (let threads = 1; threads <= availableParallelism() + WORKERS_BEYOND_CORES; threads++) {
     await withServers(contenders(bench), [zone], { threads }, async servers => {
       for (const [name, server] of servers) {
+        // Code is compiled, and answers are kept, in the first seconds.
+        if (!bench.short) await queryLoad(server, { ...load, seconds: bench.seconds })
         const figures = await queryLoad(server, { ...load, seconds: bench.seconds })
         if (figures.completed === 0) continue
         rate.add(threads, name, figures.perSecond)
