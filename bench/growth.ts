@@ -5,6 +5,7 @@ import { writeFileSync } from 'node:fs'
 import { availableParallelism } from 'node:os'
 import { join } from 'node:path'
 import { createNameserver } from '../server/index.ts'
+import type { ZoneFile } from '../test/support/peers.ts'
 import { queryLoad } from './dnsperf.ts'
 import { apiRecords } from './edit.ts'
 import { median } from './measure.ts'
@@ -68,30 +69,16 @@ class Points {
 const ZONE_NAMES_LEAST = 1000
 
 async function zoneSizes(bench: Workbench): Promise<Curve[]> {
-  const [cpu, memory] = [new Points(), new Points()]
-  for (const names of stepsUpTo(bench, ZONE_NAMES_LEAST, bench.names)) {
-    const zone = unsignedFile(bench, 'mixed', names)
-    for (const contender of contenders(bench)) {
-      bench.tell(`${contender.name} loads ${names} names`)
-      const figures = await startFigures(bench, contender, [zone])
-      cpu.add(names, contender.name, figures.cpuSeconds)
-      memory.add(names, contender.name, figures.settledOctets / 1e6)
-    }
-  }
+  const steps = stepsUpTo(bench, ZONE_NAMES_LEAST, bench.names)
+  const { cpu, memory } = await starts(bench, steps, names => [unsignedFile(bench, 'mixed', names)])
   const x: Axis = { label: 'names of the zone', scale: 'log' }
   return [
-    {
-      file: 'growth-load',
-      title: 'CPU time until a zone is answered',
-      x,
-      y: { label: 's', scale: 'log' },
-      points: cpu.all,
-    },
+    { file: 'growth-load', title: 'CPU time until a zone is answered', x, y: cpuAxis, points: cpu.all },
     {
       file: 'growth-memory',
       title: 'Memory of a server with one zone',
       x,
-      y: { label: 'MB', scale: 'log' },
+      y: memoryAxis,
       points: memory.all,
     },
   ]
@@ -99,36 +86,45 @@ async function zoneSizes(bench: Workbench): Promise<Curve[]> {
 
 /** A zone of 11 records for so many names of the largest zone. */
 const NAMES_A_ZONE = 50
+const ZONES_MOST = 20_000
 
 async function zoneCounts(bench: Workbench): Promise<Curve[]> {
-  const [cpu, memory] = [new Points(), new Points()]
-  const most = Math.min(20_000, Math.ceil(bench.names / NAMES_A_ZONE))
-  for (const count of stepsUpTo(bench, 1, most)) {
-    const zones = smallZones(count)
-    for (const contender of contenders(bench)) {
-      bench.tell(`${contender.name} starts with ${count} zones`)
-      const figures = await startFigures(bench, contender, zones)
-      cpu.add(count, contender.name, figures.cpuSeconds)
-      memory.add(count, contender.name, figures.settledOctets / 1e6)
-    }
-  }
+  const steps = stepsUpTo(bench, 1, Math.min(ZONES_MOST, Math.ceil(bench.names / NAMES_A_ZONE)))
+  const { cpu, memory } = await starts(bench, steps, smallZones)
   const x: Axis = { label: 'zones of 11 records', scale: 'log' }
+  const title = 'CPU time until all zones are answered'
   return [
-    {
-      file: 'growth-zones',
-      title: 'CPU time until all zones are answered',
-      x,
-      y: { label: 's', scale: 'log' },
-      points: cpu.all,
-    },
+    { file: 'growth-zones', title, x, y: cpuAxis, points: cpu.all },
     {
       file: 'growth-zones-memory',
       title: 'Memory of a server with many zones',
       x,
-      y: { label: 'MB', scale: 'log' },
+      y: memoryAxis,
       points: memory.all,
     },
   ]
+}
+
+const cpuAxis: Axis = { label: 's', scale: 'log' }
+const memoryAxis: Axis = { label: 'MB', scale: 'log' }
+
+/** Each contender started once with what each step asks for. */
+async function starts(
+  bench: Workbench,
+  steps: readonly number[],
+  zonesOf: (step: number) => readonly ZoneFile[],
+): Promise<{ readonly cpu: Points; readonly memory: Points }> {
+  const [cpu, memory] = [new Points(), new Points()]
+  for (const step of steps) {
+    const zones = zonesOf(step)
+    for (const contender of contenders(bench)) {
+      bench.tell(`${contender.name} starts: ${step}`)
+      const figures = await startFigures(bench, contender, zones)
+      cpu.add(step, contender.name, figures.cpuSeconds)
+      memory.add(step, contender.name, figures.settledOctets / 1e6)
+    }
+  }
+  return { cpu, memory }
 }
 
 const CHANGED_MOST = 10_000

@@ -17,8 +17,8 @@ const run = promisify(execFile)
 
 const QUERY_SLICE_SECONDS = 10
 const PER_SECOND = { udp: 1000, tcp: 100 } as const
-/** An edit, a transfer and a reload that need longer are errors. An edit may come while all of a zone is signed anew. */
-const SECONDS_MAX = 180
+/** An edit, a transfer and a reload that need longer are errors. */
+const SECONDS_MAX = 60
 
 function isOver({ deadline }: SoakRecord): boolean {
   return performance.now() >= deadline
