@@ -116,6 +116,7 @@ test.serial(
 test.serial('a network that parts and heals: the majority signs, a minority is named and serves', async t => {
   const fault = networkFault()
   if (fault !== undefined) {
+    if (process.env['CI'] !== undefined) throw new Error(`networks cannot be parted: ${fault}`)
     t.log(`skipped: ${fault}`)
     return t.pass()
   }
