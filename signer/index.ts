@@ -61,7 +61,7 @@ export {
   plan,
   planTable,
 } from './roll-plan.ts'
-export { isAskDone, KEYS_SHOWN_MAX } from './roll-target.ts'
+export { KEYS_SHOWN_MAX } from './roll-target.ts'
 export * from './roll-types.ts'
 export { confirmedDs, isDsPending, sameApex, shownKeys, wantedDs } from './roll-views.ts'
 export type { Blocked } from './roll-waiting.ts'

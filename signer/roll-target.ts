@@ -11,7 +11,7 @@ import { createHash } from 'node:crypto'
 import { algorithmOf } from './algorithms.ts'
 import type { KeyRole } from './keystore.ts'
 import type { SigningPolicy } from './policy.ts'
-import type { ApexKeys, AskedRoll, RollAction, RollFacts } from './roll-types.ts'
+import type { ApexKeys, RollAction, RollFacts } from './roll-types.ts'
 import { confirmedDs, sameKeys, shownKeys, wantedDs } from './roll-views.ts'
 import type { KeyLife, ZoneTimeline } from './timeline.ts'
 
@@ -50,7 +50,6 @@ export function keyNeed(
   if (timeline.unsigningUnix !== undefined) return retireUnsigned(timeline)
   return (
     retireUnfit(timeline, policy) ??
-    retireAsked(timeline, facts.asked ?? []) ??
     fillSlots(timeline, policy, facts) ??
     retireOld(timeline, policy, now) ??
     prepareSuccessor(timeline, policy, facts, now)
@@ -77,27 +76,6 @@ function retireUnfit(timeline: ZoneTimeline, policy: SigningPolicy): RollAction 
   if (key === undefined) return undefined
   const wanted = rolesOf(policy).join(' and ').toUpperCase()
   return retire(key, 'policy', `the policy wants ${wanted} with ${algorithmOf(policy.algorithm).mnemonic}`)
-}
-
-function retireAsked(timeline: ZoneTimeline, asked: readonly AskedRoll[]): RollAction | undefined {
-  for (const ask of asked) {
-    const key = keysAsked(timeline, ask)[0]
-    if (key !== undefined) return retire(key, 'asked', ask.reason)
-  }
-  return undefined
-}
-
-/** Keys in use that an operator wants replaced. */
-function keysAsked(timeline: ZoneTimeline, ask: AskedRoll): KeyLife[] {
-  return keysInUse(timeline).filter(
-    ({ role, goalUnix }) =>
-      (role === ask.role || role === 'csk' || ask.role === 'csk') && goalUnix < ask.sinceUnix,
-  )
-}
-
-/** Whether what was asked for is under way or done, so that nothing more comes of it. */
-export function isAskDone(timeline: ZoneTimeline, ask: AskedRoll): boolean {
-  return keysAsked(timeline, ask).length === 0
 }
 
 /** I1: every role that the policy wants has a key in use. */

@@ -22,17 +22,8 @@ export interface RollFacts {
   /** The latest time the clock is known to have said, before a restart too (the newest inception of a signature, say):
    *  a clock that is behind it went back, and what is written down by it would seem to be longer ago than it is. */
   readonly clockSeenUnix?: number
-  readonly asked?: readonly AskedRoll[]
   /** Why no key can be generated for now (the store is away, or an approval is pending): what else can go on does. */
   readonly cannotGenerate?: string
-}
-
-/** An operator wants keys of that role replaced by new ones, whatever their lifetime. A CSK has both roles. It is done with
- *  when all keys of that role are in use since then or later (`isAskDone`); until then it is among the facts, and may stay there. */
-export interface AskedRoll {
-  readonly role: KeyRole
-  readonly sinceUnix: number
-  readonly reason: string
 }
 
 /** Keys of an epoch that is to come. */

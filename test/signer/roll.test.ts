@@ -2,14 +2,12 @@
 import test from 'ava'
 import {
   type ApexKeys,
-  type AskedRoll,
   applyEvent,
   CDNSKEY_DELETE,
   CDS_DELETE,
   deleteSignals,
   explain,
   initialTimeline,
-  isAskDone,
   KEYS_SHOWN_MAX,
   type KeyInfo,
   type KeyRole,
@@ -43,7 +41,6 @@ class Life {
   timeline: ZoneTimeline
   policy: SigningPolicy
   readonly held = new Set<string>()
-  asked: AskedRoll[] = []
   cannotGenerate: string | undefined
   now = NOW
   #made = 0
@@ -59,8 +56,8 @@ class Life {
   }
 
   facts(): RollFacts {
-    const { held, asked, cannotGenerate } = this
-    const facts = { held, zoneTtlSeconds: 3600, serial: this.#serial, asked, clockSeenUnix: this.now }
+    const { held, cannotGenerate } = this
+    const facts = { held, zoneTtlSeconds: 3600, serial: this.#serial, clockSeenUnix: this.now }
     return cannotGenerate === undefined ? facts : { ...facts, cannotGenerate }
   }
 
@@ -98,6 +95,12 @@ class Life {
 
   seeDs(keys: readonly string[] = wantedDs(this.timeline)): void {
     this.apply({ kind: 'ds-confirmed', keys, ttlSeconds: 3600, by: 'parent' })
+  }
+
+  /** An operator wants the keys of that role replaced. */
+  roll(role: KeyRole, reason = 'asked'): void {
+    const inUse = this.timeline.keys.filter(key => key.goal === 'in-use' && key.role === role)
+    for (const { id } of inUse) this.apply({ kind: 'retired', key: id, because: 'asked', reason })
   }
 
   do(action: Exclude<RollAction, { kind: 'wait' }>): void {
@@ -186,9 +189,9 @@ test('a key that no store has is not replaced: what it would have to sign waits,
   const life = settled({ splitKeys: true })
   life.held.delete('key1')
   t.deepEqual(life.run(), [])
-  life.asked = [{ role: 'ksk', sinceUnix: life.now, reason: 'asked' }]
+  life.roll('ksk')
   // The KSK's successor is made, since it was asked for; showing it takes a signature by the ZSK.
-  t.deepEqual(life.run(), ['retire', 'generate'])
+  t.deepEqual(life.run(), ['generate'])
   t.regex(life.wait().reason, /no key store has ZSK 1000/)
   life.held.add('key1')
   t.deepEqual(life.run(), ['publish'])
@@ -203,9 +206,9 @@ test('a missing key that is due is not replaced either way but by its successor'
 
 test('while no key can be made, what was begun goes on, and that is said', t => {
   const life = settled()
-  life.asked = [{ role: 'csk', sinceUnix: life.now, reason: 'asked' }]
+  life.roll('csk')
   life.cannotGenerate = 'the token is away'
-  t.deepEqual(life.run(), ['retire'])
+  t.deepEqual(life.run(), [])
   t.is(life.wait().reason, 'a new CSK is needed: the token is away')
   const shown = shownKeys(life.timeline)
   t.deepEqual([shown.published, shown.zoneSigners, wantedDs(life.timeline)], [['key0'], ['key0'], ['key0']])
@@ -213,14 +216,10 @@ test('while no key can be made, what was begun goes on, and that is said', t => 
   t.deepEqual(life.run(), ['generate', 'publish'])
 })
 
-test('what was asked for is done once, however long it stays among the facts', t => {
+test('a roll that was asked for is done once', t => {
   const life = settled({ splitKeys: true })
-  const ask = { role: 'zsk', sinceUnix: life.now, reason: 'an operator asked' } as const
-  t.false(isAskDone(life.timeline, ask))
-  life.asked = [ask]
-  life.now += 1
-  t.deepEqual(life.run(), ['retire', 'generate', 'publish'])
-  t.true(isAskDone(life.timeline, ask))
+  life.roll('zsk')
+  t.deepEqual(life.run(), ['generate', 'publish'])
   for (let step = 0; step < 40; step++) life.runAt(life.now + 3600)
   t.is(life.timeline.keys.length, 3)
   t.deepEqual(shownKeys(life.timeline).zoneSigners, ['key2'])
@@ -228,13 +227,9 @@ test('what was asked for is done once, however long it stays among the facts', t
 
 test('rolls of KSK and ZSK go side by side', t => {
   const life = settled({ splitKeys: true })
-  const { now } = life
-  life.asked = [
-    { role: 'ksk', sinceUnix: now, reason: 'a' },
-    { role: 'zsk', sinceUnix: now, reason: 'b' },
-  ]
-  life.now += 1
-  t.deepEqual(life.run(), ['retire', 'retire', 'generate', 'generate', 'publish'])
+  life.roll('ksk')
+  life.roll('zsk')
+  t.deepEqual(life.run(), ['generate', 'generate', 'publish'])
   t.deepEqual(shownKeys(life.timeline).published, ['key0', 'key1', 'key2', 'key3'])
   t.deepEqual(life.runAt(life.wait().untilUnix!), ['want-ds', 'publish'])
 })
@@ -242,7 +237,7 @@ test('rolls of KSK and ZSK go side by side', t => {
 test('more rolls than the apex has room for wait', t => {
   const life = settled({ zskLifetimeSeconds: null })
   for (let count = 0; count < 30; count++) {
-    life.asked = [{ role: 'csk', sinceUnix: life.now, reason: 'again' }]
+    life.roll('csk', 'again')
     life.now += 1
     life.run()
   }
@@ -261,7 +256,7 @@ test('a policy that is taken back at once costs no roll', t => {
 
 test('a clock that went back stops everything until it has come where it was', t => {
   const life = settled()
-  life.asked = [{ role: 'csk', sinceUnix: life.now, reason: 'asked' }]
+  life.roll('csk')
   const back = nextAction(life.timeline, life.policy, life.facts(), NOW - DAY)
   t.like(back, { kind: 'wait', untilUnix: life.now })
   t.regex(back.reason, /the clock says/)
@@ -303,8 +298,7 @@ test('an unsigned zone that was never at its parent is unsigned at once', t => {
 
 test('servers that are observed: nothing depends on a time, and they are asked', t => {
   const life = settled({ splitKeys: true, propagation: 'observe' })
-  life.asked = [{ role: 'zsk', sinceUnix: life.now, reason: 'asked' }]
-  life.now += 1
+  life.roll('zsk')
   life.run()
   t.deepEqual(life.wait().ask, { servers: 3 })
   t.regex(life.wait().reason, /may be at a server of the zone until all were seen with a newer version/)
@@ -338,8 +332,7 @@ test('a DS that was asked for, and is not wanted any more, may still come: its k
 
 test('what was decided and not shown is to be shown first, and caches keep what was before', t => {
   const life = settled({ splitKeys: true })
-  life.asked = [{ role: 'zsk', sinceUnix: life.now, reason: 'asked' }]
-  life.now += 1
+  life.roll('zsk')
   let action = life.next()
   while (action.kind !== 'publish') {
     life.do(action as Exclude<RollAction, { kind: 'wait' }>)
@@ -388,8 +381,7 @@ test('a key is explained: what it is, why, the state of its records, what comes 
   )
   t.true(zsk!.sentences.includes('It signs the zone.'))
   t.regex(sentences[0]!, /^Waits until 2027-04-\d\d .*: ZSK 1000 is replaced at the end of its lifetime/)
-  life.asked = [{ role: 'ksk', sinceUnix: life.now, reason: 'an operator asked' }]
-  life.now += 1
+  life.roll('ksk', 'an operator asked')
   life.run()
   life.runAt(life.wait().untilUnix!)
   const rolling = explain(life.timeline, life.policy, life.facts(), life.now)

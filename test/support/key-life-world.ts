@@ -2,11 +2,9 @@
  *  store that fails, restarts, and an operator with ideas. It does what `nextAction` says, as a nameserver would, and tells
  *  a model of all resolvers what is served. Everything random comes from the seed. */
 import {
-  type AskedRoll,
   applyEvent,
   decide,
   initialTimeline,
-  isAskDone,
   type KeyInfo,
   type KeyRole,
   type RollAction,
@@ -56,7 +54,6 @@ export class World {
   policy: SigningPolicy
   timeline: ZoneTimeline
   zoneTtlSeconds: number
-  asked: AskedRoll[] = []
   /** No more mischief. */
   calm = false
   readonly #options: WorldOptions
@@ -143,13 +140,12 @@ export class World {
   #facts(): RollFacts {
     const away = this.now < this.#storeDownUntil
     const held = away && this.#storeForgets ? [] : this.#keys.keys()
-    const { zoneTtlSeconds, asked } = this
+    const { zoneTtlSeconds } = this
     return {
       held: new Set(held),
       zoneTtlSeconds,
       serial: this.#serial,
       clockSeenUnix: this.#clockSeen,
-      asked,
       ...(away ? { cannotGenerate: 'the key store is away' } : {}),
     }
   }
@@ -176,7 +172,6 @@ export class World {
       }
       case 'retire':
         this.#apply({ kind: 'retired', key: action.key, because: action.because, reason: action.reason })
-        this.asked = this.asked.filter(ask => !isAskDone(this.timeline, ask))
         return true
       case 'keep':
         this.#apply({ kind: 'kept', key: action.key, reason: action.reason })
@@ -371,7 +366,11 @@ export class World {
   }
 
   askRoll(role: KeyRole): void {
-    this.asked.push({ role, sinceUnix: this.now, reason: 'an operator asked for it' })
+    const inUse = this.timeline.keys.filter(
+      key => key.goal === 'in-use' && (role === 'csk' || key.role === 'csk' || key.role === role),
+    )
+    for (const { id } of inUse)
+      this.#apply({ kind: 'retired', key: id, because: 'asked', reason: 'an operator asked for it' })
   }
 
   setUnsigned(begun: boolean): void {
