@@ -8,7 +8,8 @@ export interface ZonePolicy {
   readonly signing: SigningPolicy | false
   /** Neither algorithm nor split was said: both are for zones without keys. */
   readonly keepKeys: boolean
-  readonly serial: SerialPolicy
+  /** Absent: what is usual for the zone (zone-builds.ts I5). */
+  readonly serial?: SerialPolicy
   /** Names of key stores. */
   readonly keystores: RoleStores
 }
@@ -24,7 +25,7 @@ export function zonePolicyOf(shapes: readonly PolicyShape[]): ZonePolicy {
   return {
     signing: sign ? signingPolicyOf(policyOf(shape)) : false,
     keepKeys: shape.algorithm === undefined && shape.keys === undefined,
-    serial: shape.serial ?? (sign ? 'increment' : 'keep'),
+    ...(shape.serial === undefined ? {} : { serial: shape.serial }),
     keystores: typeof keystore === 'string' ? { ksk: keystore, zsk: keystore } : keystore,
   }
 }

@@ -129,7 +129,7 @@ const policyKeys = {
   ),
   serial: optional(
     word('increment', 'unixtime', 'dateserial', 'keep'),
-    'increment; `keep` where nothing is signed',
+    'increment; `keep` where nothing is or was signed',
     'serial of what is served',
   ),
   zonemd: optional(word('sha384', 'sha512', 'none'), 'sha384', 'digest of the whole zone (RFC 8976)'),

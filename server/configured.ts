@@ -218,7 +218,7 @@ export class ConfiguredServer {
       path,
       ...(origin === undefined ? {} : { origin }),
       signing: signing === false ? false : { policy: signing, stores: this.#stores.of(keystores), keepKeys },
-      serialPolicy: serial,
+      ...(serial === undefined ? {} : { serialPolicy: serial }),
     }
   }
 

@@ -4,7 +4,9 @@
  *  I1  After a restart, what is signed and still valid is served even while keys cannot be had.
  *  I2  A clock that stands before what was signed already signs nothing.
  *  I3  What content says of others' keys is kept with the version that shows it; of a refused one nothing is kept.
- *  I4  Everything here is called in the zone's turn. */
+ *  I4  Everything here is called in the zone's turn.
+ *  I5  Serials of a zone that is served as it is belong to whoever made it, until some were counted here, when it was
+ *      signed: those go on. */
 import { ConclaveError } from '../base/index.ts'
 import {
   type BuildResult,
@@ -16,6 +18,7 @@ import {
   foreignTags,
   greatestTtlOf,
   type PreviousVersion,
+  type SerialPolicy,
   type SignedZone,
   type SigningPolicy,
   type SigningSettings,
@@ -27,6 +30,7 @@ import type { Name, ZoneContent, ZoneRecord } from '../zones/index.ts'
 import type { Beginning } from './key-beginning.ts'
 import type { VersionKeys } from './key-plan.ts'
 import type { SignatureLog } from './signature-log.ts'
+import type { ServedVersion } from './state-record.ts'
 import { contentHashOf } from './version-save.ts'
 import type { ZoneKeys } from './zone-keys.ts'
 import type { ZoneEnvironment, ZoneSettings } from './zone-life-types.ts'
@@ -145,7 +149,7 @@ export class ZoneBuilds {
       ...optional('gate', signing?.policy.gate),
       ...optional('pending', signed === undefined ? undefined : state.keys.pending),
       serial: {
-        policy: serialPolicy,
+        policy: serialPolicy ?? usualSerials(signing !== undefined, served),
         nowUnix: now,
         // RFC 1995 §2: secondaries have the other server's version under that serial.
         ...optional('lastServed', served?.serial ?? serialElsewhere(edits)),
@@ -173,6 +177,12 @@ export class ZoneBuilds {
     const settings = signingSettingsOf(policy, keys, this.#zone.zone, now, foreign)
     return { ...settings, ...optional('ready', ready) }
   }
+}
+
+/** I5. */
+function usualSerials(signs: boolean, served: ServedVersion | undefined): SerialPolicy {
+  const counted = served !== undefined && served.serial !== served.sourceSerial
+  return signs || counted ? 'increment' : 'keep'
 }
 
 /** By how much signatures begin before they are made. */

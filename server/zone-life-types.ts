@@ -50,7 +50,8 @@ export interface SignedSettings {
 export interface ZoneSettings {
   /** Absent: the zone is served as it is. */
   readonly signing?: SignedSettings
-  readonly serialPolicy: SerialPolicy
+  /** Absent: what is usual for the zone (zone-builds.ts I5). */
+  readonly serialPolicy?: SerialPolicy
 }
 
 export interface PublishedVersion {

@@ -194,7 +194,7 @@ export class ZoneLife {
     const { timeline, policy } = this.#environment.stateOf(this.apexKey).keys
     if (timeline?.unsigningUnix === undefined || policy === undefined) throw stillSigned(this.zone)
     const stores = await this.#environment.ownStores()
-    this.settings = { serialPolicy: 'increment', signing: { policy, stores, unsign: true } }
+    this.settings = { signing: { policy, stores, unsign: true } }
   }
 
   /** Makes the version durable, then visible (I2). The drafts are discarded when either fails. */

@@ -17,10 +17,11 @@ export interface SettingsDefaults {
 /** @throws ConclaveError KEY_UNREADABLE */
 export async function zoneSettings(defaults: SettingsDefaults, options: ZoneOptions): Promise<ZoneSettings> {
   const signing = await signingOf(defaults, options.signing)
-  // Serials of a zone that is served as it is belong to whoever made it.
-  const usual = signing === undefined ? 'keep' : 'increment'
-  const serialPolicy = options.serialPolicy ?? defaults.serialPolicy ?? usual
-  return { serialPolicy, ...(signing === undefined ? {} : { signing }) }
+  const serialPolicy = options.serialPolicy ?? defaults.serialPolicy
+  return {
+    ...(serialPolicy === undefined ? {} : { serialPolicy }),
+    ...(signing === undefined ? {} : { signing }),
+  }
 }
 
 async function signingOf(
@@ -39,7 +40,7 @@ async function signingOf(
  *  as well: versions that are signed anew meanwhile are none of the file's. */
 export function staysSigned(before: ZoneSettings, wished: ZoneSettings): ZoneSettings {
   if (before.signing === undefined || wished.signing !== undefined) return wished
-  return { serialPolicy: before.serialPolicy, signing: { ...before.signing, unsign: true } }
+  return { ...before, signing: { ...before.signing, unsign: true } }
 }
 
 /** Whether what is served says too little of the content: TTLs were lowered further, or it was not read for signing. */

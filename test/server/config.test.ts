@@ -83,12 +83,11 @@ zones:
   t.deepEqual([file!.policy.keepKeys, directory!.policy.keepKeys], [false, true])
 })
 
-test('sign: false serves as it is; the serial is then kept', t => {
+test('sign: false serves as it is', t => {
   const { zones } = sound(t, 'zones: [{ file: a.zone, sign: false }]')
   t.deepEqual(zones[0]!.policy, {
     signing: false,
     keepKeys: true,
-    serial: 'keep',
     keystores: { ksk: 'default', zsk: 'default' },
   })
 })
