@@ -4,9 +4,7 @@
  *  A command's affair, since it concerns the whole process; programs that embed a nameserver do as they like.
  *  I1  One turn within `EVERY_SECONDS`, whatever is published: it holds up the main thread for some tens of milliseconds, but
  *      not the threads that answer.
- *  I2  Where there is no such function (malloc_trim with musl, macOS), nothing is done. */
-import { setFlagsFromString } from 'node:v8'
-import { runInNewContext } from 'node:vm'
+ *  I2  Where there is no such function (malloc_trim with musl, macOS; Node.js without its inspector), nothing is done. */
 import { libc } from '../base/index.ts'
 import type { Nameserver } from '../server/index.ts'
 
@@ -30,12 +28,12 @@ export function freeMemoryAfterVersions(server: Nameserver): void {
   server.on('published', () => {
     if (planned) return
     planned = true
-    const free = (): void => {
+    const free = async (): Promise<void> => {
       planned = false
-      collect()
+      await collectAll()
       trim?.(0)
     }
-    setTimeout(free, wait * 1000).unref()
+    setTimeout(() => void free(), wait * 1000).unref()
     wait = EVERY_SECONDS
   })
 }
@@ -49,11 +47,16 @@ function glibc(prototype: string): ((...words: number[]) => number) | undefined 
   }
 }
 
-/** Node.js gives the collector to programs only with a flag; set now, it holds for contexts that are made later. The second
- *  run finds that nothing was left over, and lets the room for new objects shrink. */
-function collect(): void {
-  setFlagsFromString('--expose-gc')
-  const gc = runInNewContext('gc') as () => void
-  gc()
-  gc()
+/** The inspector's is the one door to what V8 does before it would run out of memory. `gc()` lets a process that was busy
+ *  within the last seconds keep the room for new objects, which grows to 32 MiB. */
+export async function collectAll(): Promise<void> {
+  try {
+    const { Session } = await import('node:inspector/promises')
+    const session = new Session()
+    session.connect()
+    await session.post('HeapProfiler.collectGarbage')
+    session.disconnect()
+  } catch {
+    // I2.
+  }
 }
