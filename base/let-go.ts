@@ -1,18 +1,43 @@
 /** Large buffers whose memory is to be used by others at once, not when the garbage collector comes by: in a server that
  *  is idle it may never, for what lies outside of the heap hardly counts. */
 
+import { libc } from './libc.ts'
+
 /** Less is not worth the trouble, and might share its buffer with others. */
 const LET_GO_OCTETS_MIN = 1 << 20
 
 /** Gives back the buffers of views that nobody needs any more; the views are empty afterwards. Small ones stay.
  *  A message that will never be received owns its buffers, and dies with its channel. */
 export function letGo(...views: readonly (Uint8Array | Uint32Array)[]): void {
-  const buffers = views.flatMap(({ buffer }) =>
-    buffer instanceof ArrayBuffer && buffer.byteLength >= LET_GO_OCTETS_MIN ? [buffer] : [],
-  )
+  const buffers = views.flatMap(({ buffer }) => (isLarge(buffer) ? [buffer] : []))
   if (buffers.length === 0) return
   const { port1, port2 } = new MessageChannel()
   port1.postMessage(undefined, buffers)
   port1.close()
   port2.close()
+}
+
+function isLarge(buffer: ArrayBufferLike): buffer is ArrayBuffer {
+  return buffer instanceof ArrayBuffer && buffer.byteLength >= LET_GO_OCTETS_MIN
+}
+
+const PART_OCTETS_MIN = 4 << 20
+/** Of memory pages, on all machines. */
+const PAGE_OCTETS_MAX = 64 << 10
+/** madvise(2), of Linux. */
+const MADV_DONTNEED = 4
+let madvise: ((start: number, octets: number, advice: number) => number) | undefined
+
+/** Gives back octets from..to while others of the view are still needed; tells where what is left begins. The view stays as
+ *  long as it is: what was given back may read as zeros. Nothing is done to what `letGo` leaves alone. */
+export function letGoPart(view: Uint8Array, from: number, to: number): number {
+  if (to - from < PART_OCTETS_MIN || !isLarge(view.buffer) || process.platform !== 'linux') return from
+  const system = libc()
+  if (system === undefined) return from
+  const address = system.addressOf(view)
+  const start = Math.ceil((address + from) / PAGE_OCTETS_MAX) * PAGE_OCTETS_MAX
+  const end = Math.floor((address + to) / PAGE_OCTETS_MAX) * PAGE_OCTETS_MAX
+  madvise ??= system.function('int madvise(uintptr_t, size_t, int)')
+  madvise(start, end - start, MADV_DONTNEED)
+  return end - address
 }

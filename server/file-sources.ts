@@ -12,7 +12,7 @@
 import { createHash } from 'node:crypto'
 import { existsSync } from 'node:fs'
 import { dirname, resolve } from 'node:path'
-import { type Clock, ConclaveError, inTurns, type Logger, letGo } from '../base/index.ts'
+import { type Clock, ConclaveError, inTurns, type Logger, letGo, letGoPart } from '../base/index.ts'
 import {
   checkSteps,
   type Fault,
@@ -352,7 +352,11 @@ export class FileSources {
     }
     const landmarks = new Landmarks()
     const octets = read.octets.length
+    let gone = 0
     const text = {
+      letGoBefore: (at: number) => {
+        gone = letGoPart(read.octets, gone, at)
+      },
       letGo: () => letGo(read.octets),
       again: () => octetsAgain(read),
       ...(octets < KEPT_OCTETS_MIN ? {} : { onLandmark: landmarks.note }),

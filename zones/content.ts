@@ -57,7 +57,9 @@ export function readContent(store: Store, text: Uint8Array, options: ParseOption
 
 /** What whoever reads a large text is told on the way. */
 export interface TextReading {
-  /** The text is needed no more. */
+  /** The text before that offset is needed no more. */
+  letGoBefore?(at: number): void
+  /** None of it is. Called in the end, whatever happens. */
   letGo?(): void
   readonly onLandmark?: NonNullable<ParseOptions['onLandmark']>
 }
@@ -74,16 +76,27 @@ export function* contentSteps(
   const builder = new ContentBuilder(store.newTree(), SOURCE_FILE, faults)
   try {
     const sink = new ContentSink(builder, () => findApex(text, parseOptions))
-    const { onLandmark } = reading
-    const told = onLandmark === undefined ? parseOptions : { ...parseOptions, onLandmark }
+    const told = { ...parseOptions, ...listeners(builder, reading) }
     const parsed = yield* parseSteps(text, told, sink)
     reading.letGo?.()
     faults.addAll(parsed.errors)
     faults.addAll(parsed.warnings)
     return yield* builder.finish(parsed.includes, { file: options.file })
   } catch (error) {
+    reading.letGo?.()
     builder.discard()
     throw error
+  }
+}
+
+/** Until its apex is known, a text may have to be read again from its start. */
+function listeners(builder: ContentBuilder, reading: TextReading): Partial<ParseOptions> {
+  const { onLandmark } = reading
+  return {
+    ...(onLandmark !== undefined && { onLandmark }),
+    onPassed: at => {
+      if (builder.begun) reading.letGoBefore?.(at)
+    },
   }
 }
 

@@ -126,6 +126,12 @@ export class ZoneParser implements RecordPlace {
     return { origin: this.#origin, ttlDefault, ttlLast, generated: this.#generated }
   }
 
+  /** Between lines: where what may still be looked at begins, which is the next line or the last owner. */
+  get passed(): number {
+    const at = this.#including[0]?.state.at ?? this.#scanner.at
+    return this.#wordOctets < 0 ? at : Math.min(at, this.#wordAt)
+  }
+
   /** Files included so far, each once. */
   get included(): string[] {
     return [...this.#includes.paths]

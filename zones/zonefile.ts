@@ -60,6 +60,8 @@ export interface ParseOptions {
   readonly onLandmark?: (at: number, context: LineContext) => void
   /** Default LANDMARK_OCTETS. */
   readonly landmarkOctets?: number
+  /** Told now and then that the text before that offset will not be looked at again. */
+  readonly onPassed?: (at: number) => void
 }
 
 /** What lines have settled for those after them, but for the owner. */
@@ -96,7 +98,10 @@ export function* parseSteps(text: Uint8Array, options: ParseOptions, sink: Recor
   const scratch = scratchPool.pop() ?? new Uint8Array(RDATA_SCRATCH_OCTETS)
   const origin = options.origin ?? originOfFile(options.file)
   const parser = new ZoneParser(text, options, origin, sink, faults, scratch)
-  while (parser.lines(LINES_A_STEP)) yield
+  while (parser.lines(LINES_A_STEP)) {
+    options.onPassed?.(parser.passed)
+    yield
+  }
   scratchPool.push(scratch)
   const { errors, warnings } = faults
   return {

@@ -1,5 +1,6 @@
 import test from 'ava'
 import fc from 'fast-check'
+import { atOnce } from '../../base/index.ts'
 import {
   asName,
   checkSteps,
@@ -25,6 +26,7 @@ import {
   type Loaded,
   lines,
   load,
+  octets,
   print,
   records,
   STORE_OCTETS_MAX,
@@ -241,4 +243,31 @@ test('a large zone is read in steps; its text is let go before the lint, whose p
     const line = kept ? `example.zone:${HEAD.split('\n').length + 6000}` : ''
     t.regex(step.value.content.warnings.map(faultText).join(), new RegExp(`^${line}.*target-missing`))
   }
+})
+
+test('a text that is being read is let go up to where it may still be looked at', t => {
+  const names = Array.from({ length: 2500 }, (_, index) => [
+    `h${index} A 192.0.2.1`,
+    `h${index} MX ( 10 ; over lines`,
+    ' ns.test. )',
+    `${index === 1300 ? '$INCLUDE more.zone\n' : ''} TXT "h"`,
+    ...(index === 1200 ? Array.from({ length: 2300 }, (_, number) => ` TXT "${number}"`) : []),
+  ])
+  const comments = '; nothing yet\n'.repeat(3000)
+  const text = `$ORIGIN example.\n${comments}a A 192.0.2.1\n${comments}${HEAD}${names.flat().join('\n')}\n`
+  const read = (): Uint8Array => octets('more A 192.0.2.1\nmore AAAA 2001:db8::1\n')
+  const expected = load(text, read)
+  const store = new Store({ octetsMax: STORE_OCTETS_MAX })
+  const given = octets(text)
+  const offsets: number[] = []
+  const letGoBefore = (at: number): void => {
+    offsets.push(at)
+    given.fill(0, 0, at)
+  }
+  const options = { file: 'example.zone', origin: nameFromText('example.'), read }
+  const outcome = atOnce(checkSteps(store, given, options, { letGoBefore, again: () => octets(text) }))
+  if (outcome.kind === 'faults') throw new Error(outcome.faults.map(faultText).join('\n'))
+  t.true(offsets.length >= 6 && offsets.at(-1)! > text.length / 2)
+  t.true(offsets[0]! >= text.indexOf('a A'), 'nothing before the apex is known')
+  t.is(print({ store, content: outcome.content }), print(expected))
 })
