@@ -2,13 +2,14 @@
  *  needs room again, and what glibc keeps between small allocations that are still in use (malloc_trim(3)). Without, a loaded
  *  zone costs several times its size, and an hour of edits and signing keeps hundreds of megabytes (bench/soak.ts).
  *  A command's affair, since it concerns the whole process; programs that embed a nameserver do as they like.
- *  I1  One turn within `EVERY_SECONDS`, whatever is published: it holds up the main thread for some tens of milliseconds, but
- *      not the threads that answer.
+ *  I1  One turn within `EVERY_SECONDS`, whatever is published, and a few more after the start: each holds up the main thread
+ *      for some tens of milliseconds, but not the threads that answer.
  *  I2  Where there is no such function (malloc_trim with musl, macOS; Node.js without its inspector), nothing is done. */
 import { libc } from '../base/index.ts'
 import type { Nameserver } from '../server/index.ts'
 
-/** After the first version, when a starting server has come to rest. */
+/** After the last of the versions that follow one another at the start: collecting everything has V8 forget what it
+ *  optimised, too. Each turn doubles it, up to `EVERY_SECONDS`, which is after the first version of those to come. */
 const FIRST_SECONDS = 1
 const EVERY_SECONDS = 60
 /** mallopt(3): what is larger is mapped by itself and unmapped when it is freed, and so much free memory at an arena's end is
@@ -24,17 +25,19 @@ export function freeMemoryAfterVersions(server: Nameserver): void {
   mallopt?.(M_TRIM_THRESHOLD, OWN_MAPPING_OCTETS)
   const trim = glibc('int malloc_trim(size_t)')
   let wait = FIRST_SECONDS
-  let planned = false
+  let since = 0
+  let planned: NodeJS.Timeout | undefined
+  const free = async (): Promise<void> => {
+    planned = undefined
+    wait = Math.min(2 * wait, EVERY_SECONDS)
+    await collectAll()
+    trim?.(0)
+  }
   server.on('published', () => {
-    if (planned) return
-    planned = true
-    const free = async (): Promise<void> => {
-      planned = false
-      await collectAll()
-      trim?.(0)
-    }
-    setTimeout(() => void free(), wait * 1000).unref()
-    wait = EVERY_SECONDS
+    if (planned === undefined) {
+      planned = setTimeout(() => void free(), wait * 1000).unref()
+      since = performance.now()
+    } else if (wait < EVERY_SECONDS && performance.now() - since < EVERY_SECONDS * 1000) planned.refresh()
   })
 }
 
