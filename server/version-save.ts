@@ -1,7 +1,7 @@
 /** Makes a version that was built durable, with what is known of keys from then on; nothing is visible yet.
  *  I1  What is on disk and says it all already is not written again: a restart with everything as it was.
  *  I2  A serial goes on from the one that was served last (RFC 1982). */
-import { ConclaveError } from '../base/index.ts'
+import { ConclaveError, Turns } from '../base/index.ts'
 import { type BuiltVersion, isSerialAfter, type TreeKind } from '../signer/index.ts'
 import type { Store } from '../zones/index.ts'
 import { sameStored } from './key-plan.ts'
@@ -24,9 +24,6 @@ export interface SavedVersion {
   readonly reason: string
   readonly now: number
 }
-
-/** Steps of a long walk between turns of others on the event loop. */
-const STEPS_A_TURN = 2048
 
 /** @throws ConclaveError SERIAL_BACKWARDS, STATE_WRITE */
 export async function saveVersion(version: SavedVersion): Promise<void> {
@@ -94,12 +91,12 @@ async function forgetStale({ state, store, built, signatures }: SavedVersion): P
     ['nsec3', nsec3Root],
   ]
   const cursor = store.readTree()
+  const turns = new Turns()
   for (const [kind, root] of roots) {
-    let steps = 0
     for (const walk = state.signatureWalk(kind); walk.next(); ) {
       const { key } = walk
       if (root === 0 || !cursor.find(root, key, 0, key.length)) signatures.add(key, kind, null)
-      if (++steps % STEPS_A_TURN === 0) await new Promise(resolve => setImmediate(resolve))
+      if (turns.due()) await turns.take()
     }
   }
 }

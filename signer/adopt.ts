@@ -8,6 +8,7 @@
  *  I2  All RRsets are content, and the tree is the draft's own, so that nobody else sees a node change.
  *  I3  Nodes are put into the tree between two stretches of the walk, at names that are behind it. */
 
+import { Turns } from '../base/index.ts'
 import {
   KEY_OCTETS_MAX,
   NODE_EMPTY_NON_TERMINAL,
@@ -19,21 +20,23 @@ import {
 import { scratchOctets } from '../zones/scratch.ts'
 import { occludes } from './content.ts'
 import { labelsOfKey } from './ranges.ts'
-import { STEPS_A_TURN, Turns } from './turns.ts'
 
 /** Visits every node that has content, in canonical order: key[0..keyOctets), the node from `start` in `octets`. */
 export type VisitNode = (key: Uint8Array, keyOctets: number, octets: Uint8Array, start: number) => void
 
-/** Lets others have the event loop every so many names.
+/** Names between writes of the nodes that are made behind the walk. */
+const NAMES_A_STRETCH = 1024
+
+/** Lets others have the event loop now and then.
  *  @throws ConclaveError STORE_FULL */
 export async function adoptTree(
   tree: TreeDraft,
   visit: VisitNode,
-  namesATurn: number = STEPS_A_TURN,
+  namesAStretch: number = NAMES_A_STRETCH,
 ): Promise<void> {
   const adoption = new Adoption(tree, visit)
   const turns = new Turns(1)
-  while (adoption.walk(namesATurn)) if (turns.due()) await turns.take()
+  while (adoption.walk(namesAStretch)) if (turns.due()) await turns.take()
 }
 
 class Adoption {

@@ -1,15 +1,16 @@
 /** What a build did to the trees, seen afterwards: what differs from the published version, the content's fingerprint,
  *  how many records there are, which signatures are to be kept. */
 
+import { Turns } from '../base/index.ts'
 import { decodeNode, type Name, type Store } from '../zones/index.ts'
 import type { BuildInput, Changes, TreeKind } from './build-types.ts'
+import { ChangeList } from './change-list.ts'
 import type { ContentRules } from './content.ts'
 import { ContentHash } from './fingerprint.ts'
 import { APEX_KEY, type KeyRange, keyAfter, WHOLE_ZONE } from './ranges.ts'
 import { packSignatures } from './signature-pack.ts'
 import type { SigningPlan } from './signing-plan.ts'
-import { Turns } from './turns.ts'
-import { ChangeList, countRecords, diffTrees, greatestTtl } from './version-diff.ts'
+import { countRecords, diffTrees, greatestTtl } from './version-diff.ts'
 import { apexNode } from './zonemd.ts'
 
 const CHANGES_OCTETS_MAX_DEFAULT: number = 64 << 20

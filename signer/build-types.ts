@@ -147,8 +147,6 @@ export interface Changes {
   readonly toSerial: number
   readonly removed: Uint8Array
   readonly added: Uint8Array
-  readonly removedRecords: number
-  readonly addedRecords: number
 }
 
 export interface BuiltVersion {

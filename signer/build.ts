@@ -9,6 +9,7 @@
  *  I2  A build that changes nothing is `unchanged`: no serial, no signature, no new version.
  *  I3  The apex is signed last, once, when it is known whether the serial moves. */
 
+import { Turns } from '../base/index.ts'
 import {
   canonicalName,
   type Fault,
@@ -40,12 +41,10 @@ import {
 import { PreviousTree } from './previous.ts'
 import { CryptoPool } from './sign-pool.ts'
 import { SigningPlan } from './signing-plan.ts'
-import { Turns } from './turns.ts'
 import { BuildStop, CHUNK_NODES, SignedWriter, type WriterContext } from './writer.ts'
 import { apexNode, verifyZonemd } from './zonemd.ts'
 
 /** Chunks between turns of others on the event loop. */
-const TURN_CHUNKS = 8
 
 /** Builds the next version of a zone; see BuildInput and BuildResult.
  *  @throws ConclaveError STORE_FULL, and whatever a key store throws for a bug */
@@ -179,7 +178,7 @@ class Build {
         plan === undefined ? [...content] : signedApexRRsets(content, plan.settings, input.apex),
       inPlace: !whole,
     }
-    const turns = new Turns(TURN_CHUNKS)
+    const turns = new Turns(1)
     let lowered = 0
     const rootNow = (): number => (whole && !source.adopted ? source.root : names.root)
     for (const range of source.ranges) {

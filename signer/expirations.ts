@@ -1,5 +1,6 @@
 /** When the signatures of a finished tree end, and which of them are due: one walk over all of its nodes. */
 
+import { Turns } from '../base/index.ts'
 import {
   firstRRsetAt,
   nextRRsetAt,
@@ -9,7 +10,6 @@ import {
   u16,
   u32,
 } from '../zones/index.ts'
-import { Turns } from './turns.ts'
 
 export interface Expirations {
   /** Keys of nodes with a signature that is due. */

@@ -53,6 +53,6 @@ export async function gateFaults(
   checkReady(input.apex, plan, keys, faults)
   for (const range of source.ranges) await checker.names(range)
   if (source.whole) await checker.allHashes()
-  else if (hashes !== undefined) checker.someHashes(hashes)
+  else if (hashes !== undefined) await checker.someHashes(hashes)
   return faults.list.errors
 }

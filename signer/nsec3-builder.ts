@@ -6,6 +6,7 @@
  *  entries of the names that differ, and their predecessors.
  *  I1  An entry depends on its name's node alone. */
 
+import { Turns } from '../base/index.ts'
 import {
   compareOctets,
   type Name,
@@ -20,7 +21,6 @@ import { decodeNsec3, HASH_OCTETS, nsec3Bitmap, nsec3Hash, nsec3Rdata, unsignedN
 import type { PlannedNode } from './planner.ts'
 import { rrsetOfType } from './previous.ts'
 import { currentKey } from './ranges.ts'
-import { Turns } from './turns.ts'
 import { BuildStop, CHUNK_NODES, type SignedWriter } from './writer.ts'
 
 export interface Nsec3Options {
@@ -59,7 +59,7 @@ class Entries {
 
 /** Unsigned entries of all names, in a tree that only helps. */
 export async function hashAllNames(options: Nsec3Options): Promise<TreeDraft> {
-  const turns = new Turns(CHUNK_NODES)
+  const turns = new Turns()
   const entries = new Entries(options)
   const tree = options.store.newTree()
   const cursor = options.store.readTree()
@@ -136,35 +136,41 @@ export async function relink(
   writer: SignedWriter,
 ): Promise<Uint8Array[]> {
   const touched = new Hashes(dueHashes)
-  updateEntries(options, tree, changedKeys, touched)
+  const turns = new Turns()
+  await updateEntries(options, tree, changedKeys, touched, turns)
   const affected = new Hashes()
   const cursor = options.store.readTree()
   for (const hash of touched.values()) {
+    if (turns.due()) await turns.take()
     if (cursor.find(tree.root, hash, 0, HASH_OCTETS)) affected.add(hash)
     const before = hashBefore(cursor, tree.root, hash)
     if (before !== undefined) affected.add(before)
   }
-  const nodes = affected.values().map(hash => {
+  const nodes: PlannedNode[] = []
+  for (const hash of affected.values()) {
+    if (turns.due()) await turns.take()
     cursor.find(tree.root, hash, 0, HASH_OCTETS)
     const entry = cursor.bytes.slice(cursor.valueStart, cursor.valueEnd)
     if (!cursor.next()) cursor.seekFirst(tree.root)
-    return linkedNode(options, hash, entry, currentKey(cursor).slice())
-  })
+    nodes.push(linkedNode(options, hash, entry, currentKey(cursor).slice()))
+  }
   for (let at = 0; at < nodes.length; at += CHUNK_NODES) await writer.write(nodes.slice(at, at + CHUNK_NODES))
   await writer.end()
   for (const hash of affected.values()) touched.add(hash)
   return touched.values()
 }
 
-function updateEntries(
+async function updateEntries(
   options: Nsec3Options,
   tree: TreeDraft,
   keys: readonly Uint8Array[],
   touched: Hashes,
-): void {
+  turns: Turns,
+): Promise<void> {
   const entries = new Entries(options)
   const cursor = options.store.readTree()
   for (const key of keys) {
+    if (turns.due()) await turns.take()
     const found = cursor.find(options.namesRoot, key, 0, key.length)
     const node = found ? cursor.bytes.slice(cursor.valueStart, cursor.valueEnd) : undefined
     const wanted = node === undefined ? undefined : entries.bitmapOf(node)

@@ -3,6 +3,7 @@
  *  I1  At the apex only signatures that verify now count (RFC 4035 §5.3): what a cache would refuse says nothing. Below it
  *      key tags do, and `verifyZone` has the last word on a whole zone. */
 
+import { Turns } from '../base/index.ts'
 import {
   decodeNode,
   type Name,
@@ -16,7 +17,6 @@ import { denialTtl, soaSerial } from './nsec.ts'
 import { rrsetOfType } from './previous.ts'
 import { decodeRrsig, ToBeSigned } from './rrsig.ts'
 import { type ZoneKey, zoneKeysOf } from './rrsig-check.ts'
-import { Turns } from './turns.ts'
 import { verifyingKey, verifySignature } from './verify-signature.ts'
 import { apexNode } from './zonemd.ts'
 

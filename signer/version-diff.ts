@@ -1,26 +1,24 @@
 /** What differs between two trees, over ranges of keys; and between a content tree and a published one.
  *  I1  Both walks go in canonical order and hold one node of each side at a time. */
 
+import { Turns } from '../base/index.ts'
 import {
-  asName,
   compareOctets,
   decodeNode,
   firstRRsetAt,
-  type Name,
   type NodeRRset,
   nextRRsetAt,
+  RRSET_HEADER_OCTETS,
   type Store,
   type TreeCursor,
   TYPE,
   u16,
   u32,
 } from '../zones/index.ts'
-import type { Changes, ContentEdit } from './build-types.ts'
+import type { ContentEdit } from './build-types.ts'
 import { type ContentRules, contentRRset, hasContent, keepsRRset } from './content.ts'
-import { soaSerial, soaWithSerial, writeOwner } from './nsec.ts'
-import { writeHashedOwner } from './nsec3.ts'
+import { soaSerial, soaWithSerial } from './nsec.ts'
 import { type KeyRange, WHOLE_ZONE } from './ranges.ts'
-import { Turns } from './turns.ts'
 
 /** One side's node, or undefined where that side has none. Views, good during the visit. */
 export type VisitDifference = (
@@ -146,7 +144,6 @@ function keptAt(rules: ContentRules, key: Uint8Array, node: Uint8Array): number[
   return offsets
 }
 
-const HEADER_OCTETS = 10
 /** Owner, type and class are before it. */
 const RECORD_TTL = 6
 /** MNAME, RNAME, then SERIAL and 16 octets more. */
@@ -156,13 +153,13 @@ function sameRRsetData(rules: ContentRules, a: Uint8Array, aAt: number, b: Uint8
   const octets = u16(a, aAt + 6) + (rules.signs ? 0 : u16(a, aAt + 8))
   if (u16(a, aAt) !== u16(b, bAt) || u16(a, aAt + 6) !== u16(b, bAt + 6)) return false
   if (!rules.signs && u16(a, aAt + 8) !== u16(b, bAt + 8)) return false
-  const ttl = HEADER_OCTETS + RECORD_TTL
+  const ttl = RRSET_HEADER_OCTETS + RECORD_TTL
   if (rules.ttlMax !== undefined && u32(a, aAt + ttl) !== u32(b, bAt + ttl)) {
     return sameLowered(contentRRset(rules, a, aAt), contentRRset(rules, b, bAt))
   }
   const soa = u16(a, aAt) === TYPE.SOA
-  const serial = HEADER_OCTETS + u16(a, aAt + 6) - SOA_SERIAL_FROM_END
-  for (let at = HEADER_OCTETS; at < HEADER_OCTETS + octets; at++) {
+  const serial = RRSET_HEADER_OCTETS + u16(a, aAt + 6) - SOA_SERIAL_FROM_END
+  for (let at = RRSET_HEADER_OCTETS; at < RRSET_HEADER_OCTETS + octets; at++) {
     if (a[aAt + at] !== b[bAt + at] && !(soa && at >= serial && at < serial + 4)) return false
   }
   return true
@@ -175,118 +172,6 @@ function sameLowered(a: NodeRRset, b: NodeRRset): boolean {
     const other = b.rdata[index]!
     return compareOctets(a.type === TYPE.SOA ? soaWithSerial(rdata, soaSerial(other)) : rdata, other) === 0
   })
-}
-
-/** Collects what a version takes away and brings, as IXFR wants it. */
-export class ChangeList {
-  removedRecords = 0
-  addedRecords = 0
-  readonly #removed: Uint8Array[] = []
-  readonly #added: Uint8Array[] = []
-  #octetsLeft: number
-  readonly #apex: Name
-  readonly #canonicalApex: Uint8Array
-
-  constructor(apex: Name, canonicalApex: Uint8Array, octetsMax: number) {
-    this.#apex = apex
-    this.#canonicalApex = canonicalApex
-    this.#octetsLeft = octetsMax
-  }
-
-  /** A node of the names tree that differs; SOAs are left to `changes`. */
-  name(key: Uint8Array, old: Uint8Array | undefined, now: Uint8Array | undefined): void {
-    const owner = now ?? old
-    if (owner !== undefined) this.#node(ownerOfNode(key, owner, this.#apex, this.#canonicalApex), old, now)
-  }
-
-  hash(key: Uint8Array, old: Uint8Array | undefined, now: Uint8Array | undefined): void {
-    const owner = new Uint8Array(512)
-    const length = writeHashedOwner(key, this.#canonicalApex, owner)
-    this.#node(owner.slice(0, length), old, now)
-  }
-
-  /** The list, unless it grew too long. */
-  changes(oldApex: Uint8Array, newApex: Uint8Array): Changes | undefined {
-    if (this.#octetsLeft < 0) return undefined
-    const before = soaOf(oldApex, this.#apex)
-    const after = soaOf(newApex, this.#apex)
-    return {
-      fromSerial: before.serial,
-      toSerial: after.serial,
-      removed: Buffer.concat([...before.records, ...this.#removed]),
-      added: Buffer.concat([...after.records, ...this.#added]),
-      removedRecords: this.removedRecords + before.records.length,
-      addedRecords: this.addedRecords + after.records.length,
-    }
-  }
-
-  #node(owner: Uint8Array, old: Uint8Array | undefined, now: Uint8Array | undefined): void {
-    const before = new Map(recordsOf(old).map(record => [recordId(record), record]))
-    for (const record of recordsOf(now)) {
-      if (before.delete(recordId(record))) continue
-      this.addedRecords++
-      this.#push(this.#added, owner, record)
-    }
-    for (const record of before.values()) {
-      this.removedRecords++
-      this.#push(this.#removed, owner, record)
-    }
-  }
-
-  #push(list: Uint8Array[], owner: Uint8Array, record: Uint8Array): void {
-    this.#octetsLeft -= owner.length + record.length
-    if (this.#octetsLeft < 0) list.length = 0
-    else list.push(wireRecord(owner, record))
-  }
-}
-
-function recordId(record: Uint8Array): string {
-  return Buffer.from(record.buffer, record.byteOffset, record.length).toString('latin1')
-}
-
-/** Stored records of a node, signatures too, without SOAs and their signatures. */
-function recordsOf(node: Uint8Array | undefined): Uint8Array[] {
-  return node === undefined ? [] : storedRecords(node, type => type !== TYPE.SOA)
-}
-
-function storedRecords(node: Uint8Array, wants: (type: number) => boolean): Uint8Array[] {
-  const records: Uint8Array[] = []
-  let at = firstRRsetAt(node, 0)
-  for (let left = node[2]!; left > 0; left--) {
-    const end = nextRRsetAt(node, at)
-    if (wants(u16(node, at))) {
-      for (let record = at + HEADER_OCTETS; record < end; ) {
-        const recordEnd = record + 12 + u16(node, record + 10)
-        records.push(node.slice(record, recordEnd))
-        record = recordEnd
-      }
-    }
-    at = end
-  }
-  return records
-}
-
-/** The owner instead of the pointer. */
-function wireRecord(owner: Uint8Array, stored: Uint8Array): Uint8Array {
-  const record = new Uint8Array(owner.length + stored.length - 2)
-  record.set(owner)
-  record.set(stored.subarray(2), owner.length)
-  return record
-}
-
-/** The SOA first, then its signatures. */
-function soaOf(apexNode: Uint8Array, apex: Name): { serial: number; records: Uint8Array[] } {
-  const soa = decodeNode(apexNode).rrsets.find(({ type }) => type === TYPE.SOA)
-  const records = storedRecords(apexNode, type => type === TYPE.SOA).map(record => wireRecord(apex, record))
-  return { serial: soa === undefined ? 0 : soaSerial(soa.rdata[0]!), records }
-}
-
-function ownerOfNode(key: Uint8Array, node: Uint8Array, apex: Name, canonicalApex: Uint8Array): Name {
-  const { spelling } = decodeNode(node)
-  if (key.length === 0) return apex
-  if (spelling !== undefined) return asName(Buffer.concat([spelling, apex]))
-  const owner = new Uint8Array(512)
-  return asName(owner.slice(0, writeOwner(key, canonicalApex, owner)))
 }
 
 /** Records of a node, signatures included. */
@@ -317,7 +202,7 @@ export function greatestTtl(node: Uint8Array | undefined, start = 0): number {
   let greatest = 0
   let at = firstRRsetAt(node, start)
   for (let left = node[start + 2]!; left > 0; left--) {
-    if (u16(node, at + 4) > 0) greatest = Math.max(greatest, u32(node, at + HEADER_OCTETS + RECORD_TTL))
+    if (u16(node, at + 4) > 0) greatest = Math.max(greatest, u32(node, at + RRSET_HEADER_OCTETS + RECORD_TTL))
     at = nextRRsetAt(node, at)
   }
   return greatest

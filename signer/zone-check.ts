@@ -5,6 +5,7 @@
  *  I2  Over a range it checks the same, but that nothing outside points into it wrongly: what a build left alone was
  *      checked when it was built. */
 
+import { Turns } from '../base/index.ts'
 import {
   checkTypes,
   compareOctets,
@@ -38,7 +39,6 @@ import { denialTtl, nodeTypes, writeOwner } from './nsec.ts'
 import { decodeNsec3, FLAG_OPT_OUT, HASH_OCTETS, NSEC3_SHA1, nsec3Hash } from './nsec3.ts'
 import { APEX_KEY, currentKey, isBelow, type KeyRange, keyAfter, labelsOfKey, startsWith } from './ranges.ts'
 import type { RrsigChecker } from './rrsig-check.ts'
-import { Turns } from './turns.ts'
 import type { ZoneFaults, ZoneSpot } from './zone-faults.ts'
 import type { ZoneRoots } from './zonemd.ts'
 
@@ -116,7 +116,7 @@ export class ZoneChecker {
   }
 
   /** These hashes, whether they are in the tree or not, and what points past them. */
-  someHashes(hashes: readonly Uint8Array[]): void {
+  async someHashes(hashes: readonly Uint8Array[]): Promise<void> {
     const { store, roots } = this.#facts
     const cursor = store.readTree()
     for (const hash of hashes) {
@@ -124,6 +124,7 @@ export class ZoneChecker {
       if (found) this.#hash(hash, cursor)
       else if (cursor.positioned || cursor.seekLast(roots.nsec3Root))
         this.#hash(currentKey(cursor).slice(), cursor)
+      if (this.#turns.due()) await this.#turns.take()
     }
   }
 
