@@ -84,7 +84,8 @@ export function localKey(facts: KeyFacts, key: KeyObject): LocalKey {
     ...fields,
     ...timing,
   }
-  return { info, loaded: { algorithm, key, signatureOctets: signatureOctetsOf(algorithm, publicKey) } }
+  const signatureOctets = signatureOctetsOf(algorithm, publicKey)
+  return { info, loaded: { algorithm, key, publicKey, signatureOctets } }
 }
 
 /** Keys made in another form of file are still of one store: what differs is where a new one goes. */

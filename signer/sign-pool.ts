@@ -152,7 +152,7 @@ export class CryptoPool {
     const { octets, offsets, count } = messages
     const { signatureOctets } = key
     const done = new Uint8Array(new SharedArrayBuffer(count))
-    const base = { verify, algorithm: key.algorithm.number, key: key.key, signatures, signatureOctets, done }
+    const base = { ...key, verify, algorithm: key.algorithm.number, signatures, done }
     const result = { signatures, signatureOctets, done }
     if (count * microseconds <= SPOT_MICROSECONDS) {
       const fault = runChunk({ ...base, octets, offsets, chunk: 0, start: 0, end: count })

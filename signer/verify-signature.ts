@@ -10,6 +10,8 @@ import { type Algorithm, algorithmOf, publicKeyObject, signatureOctetsOf } from 
 export interface LoadedKey {
   readonly algorithm: Algorithm
   readonly key: KeyObject
+  /** The DNSKEY's public key field. */
+  readonly publicKey: Uint8Array
   readonly signatureOctets: number
 }
 
@@ -18,7 +20,7 @@ export interface LoadedKey {
 export function verifyingKey(algorithm: number, publicKey: Uint8Array): LoadedKey {
   const row = algorithmOf(algorithm)
   const key = publicKeyObject(row, publicKey)
-  return { algorithm: row, key, signatureOctets: signatureOctetsOf(row, publicKey) }
+  return { algorithm: row, key, publicKey, signatureOctets: signatureOctetsOf(row, publicKey) }
 }
 
 /** Whether the key made the signature over the message. */

@@ -12,7 +12,7 @@ async function keyPair(number: number): Promise<{ signing: LoadedKey; verifying:
   const algorithm = algorithmOf(number)
   const key = await newPrivateKey(algorithm, 2048)
   const publicKey = publicKeyOf(algorithm, key)!
-  const signing = { algorithm, key, signatureOctets: signatureOctetsOf(algorithm, publicKey) }
+  const signing = { algorithm, key, publicKey, signatureOctets: signatureOctetsOf(algorithm, publicKey) }
   return { signing, verifying: verifyingKey(number, publicKey) }
 }
 
