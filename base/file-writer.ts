@@ -27,13 +27,14 @@ const REMOTE_FILE_SYSTEMS: ReadonlySet<number> = new Set([
 
 let fcntl: ((...args: unknown[]) => number) | undefined
 
-/** Asks for the file open at `descriptor` (read-only: a writing descriptor of ours would be the writer). */
-export function writersOf(descriptor: number, path: string): Writers {
+/** Asks for the file open at `descriptor` (read-only: a writing descriptor of ours would be the writer), which is on the
+ *  device of that number. */
+export function writersOf(descriptor: number, path: string, device?: bigint): Writers {
   if (process.platform !== 'linux' || process.arch.startsWith('mips')) return 'unknown'
   const system = libc()
   if (system === undefined) return 'unknown'
   fcntl ??= system.function('int fcntl(int, int, ...)')
-  if (isRemote(path)) return 'unknown'
+  if (isRemote(path, device)) return 'unknown'
   fcntl(descriptor, F_SETSIG, 'int', SIGURG)
   if (fcntl(descriptor, F_SETLEASE, 'int', F_RDLCK) !== 0) {
     return system.errno() === EAGAIN ? 'some' : 'unknown'
@@ -42,7 +43,25 @@ export function writersOf(descriptor: number, path: string): Writers {
   return 'none'
 }
 
-function isRemote(path: string): boolean {
+/** The device that was asked for last; after a while its number may be another's. */
+const known: { device: bigint | undefined; remote: boolean; atMilliseconds: number } = {
+  device: undefined,
+  remote: true,
+  atMilliseconds: 0,
+}
+const KNOWN_MILLISECONDS = 1000
+
+function isRemote(path: string, device: bigint | undefined): boolean {
+  const now = performance.now()
+  if (device === undefined || device !== known.device || now - known.atMilliseconds > KNOWN_MILLISECONDS) {
+    known.remote = isRemoteFileSystem(path)
+    known.device = device
+    known.atMilliseconds = now
+  }
+  return known.remote
+}
+
+function isRemoteFileSystem(path: string): boolean {
   try {
     // f_type is a signed 32-bit number on some systems.
     return REMOTE_FILE_SYSTEMS.has(statfsSync(path).type >>> 0)

@@ -368,7 +368,7 @@ export class FileSources {
     }
     const { origin } = file
     const parts = octets < KEPT_OCTETS_MIN ? undefined : partsOf(outcome.content, octets, landmarks)
-    const published = await this.#publish(file, outcome.content, digestOf([read, ...includes.values()]))
+    const published = await this.#publish(file, outcome.content, () => digestOf([read, ...includes.values()]))
     if (published === undefined || published.kind === 'refused') return published
     if (parts === undefined) file.text.close()
     else file.text.note(file.life!, read, parts, origin)
@@ -388,7 +388,11 @@ export class FileSources {
     return outcome
   }
 
-  async #publish(file: FileSource, content: ZoneContent, digest: string): Promise<ZoneOutcome | undefined> {
+  async #publish(
+    file: FileSource,
+    content: ZoneContent,
+    digest: () => string,
+  ): Promise<ZoneOutcome | undefined> {
     let life: ZoneLife
     try {
       life = this.#lifeOf(file, content)
@@ -422,10 +426,11 @@ export class FileSources {
     return file.life
   }
 
-  #isDoubtful(file: FileSource, life: ZoneLife, content: ZoneContent, digest: string): boolean {
+  #isDoubtful(file: FileSource, life: ZoneLife, content: ZoneContent, digestOf: () => string): boolean {
     const before = life.record?.names ?? 0
-    if (before < GUARDED_NAMES || content.names >= before / 2 || file.doubted === digest) return false
-    if (this.#watcher === undefined) return false
+    if (before < GUARDED_NAMES || content.names >= before / 2 || this.#watcher === undefined) return false
+    const digest = digestOf()
+    if (file.doubted === digest) return false
     file.doubted = digest
     this.#options.log.warn(
       'a version loses more than half of its names: it waits for a second stable reading',

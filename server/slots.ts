@@ -4,7 +4,7 @@
 export class Slots {
   readonly #capacity: number
   #used = 0
-  #waiting: { readonly units: number; readonly go: () => void }[] = []
+  readonly #waiting = new Set<{ readonly units: number; readonly go: () => void }>()
 
   constructor(capacity: number) {
     this.#capacity = capacity
@@ -23,21 +23,19 @@ export class Slots {
   }
 
   #take(units: number): Promise<void> | undefined {
-    if (this.#waiting.length === 0 && this.#used + units <= this.#capacity) {
+    if (this.#waiting.size === 0 && this.#used + units <= this.#capacity) {
       this.#used += units
       return undefined
     }
-    return new Promise(go => this.#waiting.push({ units, go }))
+    return new Promise(go => this.#waiting.add({ units, go }))
   }
 
   #admit(): void {
-    let admitted = 0
-    for (const { units, go } of this.#waiting) {
-      if (this.#used + units > this.#capacity) break
-      this.#used += units
-      admitted++
-      go()
+    for (const one of this.#waiting) {
+      if (this.#used + one.units > this.#capacity) break
+      this.#used += one.units
+      this.#waiting.delete(one)
+      one.go()
     }
-    if (admitted > 0) this.#waiting.splice(0, admitted)
   }
 }

@@ -30,6 +30,9 @@ export type FilePhase =
   | { readonly kind: 'missing'; readonly ticks: number }
   | { readonly kind: 'gone' }
 
+/** The same for all files that are at rest. */
+export const IDLE: FilePhase = { kind: 'idle' }
+
 /** The phase after a look at the file: its stamp now, and the stamp of what was read of it last. */
 export function phaseAfterLook(phase: FilePhase, now: Stamp | undefined, read: Stamp | undefined): FilePhase {
   if (phase.kind === 'reading') return phase
@@ -37,7 +40,7 @@ export function phaseAfterLook(phase: FilePhase, now: Stamp | undefined, read: S
     return phase.kind === 'gone' || phase.kind === 'missing' ? phase : { kind: 'missing', ticks: 0 }
   }
   if (phase.kind === 'settling' && phase.stamp === now) return phase
-  if (now === read) return phase.kind === 'idle' ? phase : { kind: 'idle' }
+  if (now === read) return IDLE
   const finished = read !== undefined && isRenamedOver(now, read)
   return { kind: 'settling', stamp: now, ticks: finished ? STILL_TICKS - RENAMED_TICKS : 0 }
 }

@@ -1,21 +1,22 @@
 /** Reading a source file at a moment when nobody changes it.
  *
- *    open ─▶ stat ─▶ a writer? ─▶ read ─▶ stat ─▶ a writer? ─▶ octets
- *                       │          the stats differ │
- *                       └────────▶ changing ◀───────┘
+ *    open ─▶ stat ─▶ a writer? ─▶ read ─▶ stat ─▶ octets
+ *                       │   the stats differ │
+ *                       └────▶ changing ◀────┘
  *
- *  I1  The octets are one content of the file: the stamps before and after are equal, and so is what the path names.
- *      A change in between shows in ctime, which no program can set, because the caller saw the file still for longer
- *      than the clock of the file system ticks.
+ *  I1  The octets are one content of the file: what the path names has the stamp of what was opened. A change in between
+ *      shows in ctime, which no program can set, because the caller saw the file still for longer than the clock of the
+ *      file system ticks; where nobody did (readSource), there must be no writer afterwards, either.
  *  I2  Only regular files are read, and opening one never waits (a FIFO would).
  *  I3  Small files are read at once, large ones in parts between which the event loop runs. */
 
-import { createHash } from 'node:crypto'
+import { createHash, hash } from 'node:crypto'
 import {
   type BigIntStats,
   closeSync,
   constants,
   fstatSync,
+  lstatSync,
   openSync,
   read,
   readSync,
@@ -41,7 +42,8 @@ export interface StableRead extends SourceStamp {
 }
 
 export type ReadOutcome =
-  | { readonly kind: 'read'; readonly read: StableRead }
+  /** `linked`: the path is a symbolic link. */
+  | { readonly kind: 'read'; readonly read: StableRead; readonly linked: boolean }
   /** Written to during the reading, or open for writing. */
   | { readonly kind: 'changing'; readonly writer: boolean }
   | { readonly kind: 'gone' }
@@ -67,11 +69,21 @@ export function octetsAgain({ path, octets, digest }: StableRead): Uint8Array | 
   }
 }
 
-/** The file's stamp now; undefined when it is not there or cannot be looked at. Follows symbolic links. */
-export function stampOf(path: string): { stamp: Stamp; regular: boolean; changedUnix: number } | undefined {
+/** A file as it was looked at. */
+export interface Look {
+  readonly stamp: Stamp
+  readonly changedUnix: number
+  /** The path is a symbolic link; the rest is of what it leads to. */
+  readonly linked: boolean
+}
+
+/** Undefined when the file is not there or cannot be looked at. */
+export function lookAt(path: string): Look | undefined {
   try {
-    const stats = statSync(path, { bigint: true })
-    return { stamp: stampText(stats), regular: stats.isFile(), changedUnix: Number(stats.ctimeNs) / 1e9 }
+    const own = lstatSync(path, { bigint: true })
+    const linked = own.isSymbolicLink()
+    const stats = linked ? statSync(path, { bigint: true }) : own
+    return { stamp: stampText(stats), changedUnix: Number(stats.ctimeNs) / 1e9, linked }
   } catch {
     return undefined
   }
@@ -103,9 +115,10 @@ export function readSource(path: string): StableRead {
       if (count === 0) break
       at += count
     }
-    const outcome = checkAfter(opened, at, octets, createHash('sha256').update(octets).digest())
-    if (outcome.kind === 'read') return outcome.read
-    throw outcomeError(path, outcome)
+    const outcome = checkAfter(opened, at, octets, hash('sha256', octets, 'buffer'))
+    if (outcome.kind !== 'read') throw outcomeError(path, outcome)
+    if (hasWriter(opened)) throw outcomeError(path, { kind: 'changing', writer: true })
+    return outcome.read
   } finally {
     closeSync(opened.descriptor)
   }
@@ -117,17 +130,18 @@ export async function readStable(path: string): Promise<ReadOutcome> {
   if (opened.kind !== 'opened') return opened
   try {
     const octets = new Uint8Array(opened.size)
+    if (octets.length <= AT_ONCE_OCTETS_MAX) {
+      const count = readSync(opened.descriptor, octets, 0, octets.length, 0)
+      return checkAfter(opened, count, octets, hash('sha256', octets, 'buffer'))
+    }
     const digest = createHash('sha256')
     let at = 0
     while (at < octets.length) {
       const want = Math.min(octets.length - at, PART_OCTETS)
-      const count =
-        octets.length <= AT_ONCE_OCTETS_MAX
-          ? readSync(opened.descriptor, octets, at, want, at)
-          : (await readPart(opened.descriptor, octets, at, want, at)).bytesRead
-      if (count === 0) break
-      digest.update(octets.subarray(at, at + count))
-      at += count
+      const { bytesRead } = await readPart(opened.descriptor, octets, at, want, at)
+      if (bytesRead === 0) break
+      digest.update(octets.subarray(at, at + bytesRead))
+      at += bytesRead
     }
     return checkAfter(opened, at, octets, digest.digest())
   } catch (cause) {
@@ -141,6 +155,7 @@ interface Opened {
   readonly kind: 'opened'
   readonly path: string
   readonly descriptor: number
+  readonly device: bigint
   readonly stamp: Stamp
   readonly size: number
   readonly modifiedUnix: number
@@ -158,16 +173,18 @@ function openStable(path: string): Opened | NotRead {
     if (stats.size > SOURCE_OCTETS_MAX) {
       return { kind: 'unreadable', error: unreadable(path, `it has more than ${SOURCE_OCTETS_MAX} octets`) }
     }
-    if (writersOf(descriptor, path) === 'some') return { kind: 'changing', writer: true }
-    keep = true
-    return {
+    const opened: Opened = {
       kind: 'opened',
       path,
       descriptor,
+      device: stats.dev,
       stamp: stampText(stats),
       size: Number(stats.size),
       modifiedUnix: Number(stats.mtimeNs) / 1e9,
     }
+    if (hasWriter(opened)) return { kind: 'changing', writer: true }
+    keep = true
+    return opened
   } catch (cause) {
     if (isErrno(cause, 'ENOENT') || isErrno(cause, 'ENOTDIR')) return { kind: 'gone' }
     return { kind: 'unreadable', error: unreadable(path, messageOf(cause), cause) }
@@ -176,15 +193,16 @@ function openStable(path: string): Opened | NotRead {
   }
 }
 
+function hasWriter({ descriptor, path, device }: Opened): boolean {
+  return writersOf(descriptor, path, device) === 'some'
+}
+
 function checkAfter(opened: Opened, count: number, octets: Uint8Array, digest: Uint8Array): ReadOutcome {
-  const { path, descriptor, stamp, modifiedUnix } = opened
-  const same =
-    count === octets.length &&
-    stampText(fstatSync(descriptor, { bigint: true })) === stamp &&
-    stampOf(path)?.stamp === stamp
-  if (!same) return { kind: 'changing', writer: false }
-  if (writersOf(descriptor, path) === 'some') return { kind: 'changing', writer: true }
-  return { kind: 'read', read: { path, stamp, digest: new Uint8Array(digest), octets, modifiedUnix } }
+  const { path, stamp, modifiedUnix } = opened
+  const now = lookAt(path)
+  if (count !== octets.length || now?.stamp !== stamp) return { kind: 'changing', writer: false }
+  const read = { path, stamp, digest: new Uint8Array(digest), octets, modifiedUnix }
+  return { kind: 'read', read, linked: now.linked }
 }
 
 function outcomeError(path: string, outcome: NotRead): ConclaveError {

@@ -5,8 +5,16 @@
  *  I3  Content with the digest of the last reading is no change, whatever its stamp. */
 
 import type { Clock, ConclaveError, Logger, Timer } from '../base/index.ts'
-import { type FilePhase, phaseAfterLook, phaseAfterTick, STILL_TICKS } from './watch-file.ts'
-import { readStable, type SourceStamp, type StableRead, stampOf } from './watch-read.ts'
+import { type FilePhase, IDLE, phaseAfterLook, phaseAfterTick, STILL_TICKS } from './watch-file.ts'
+import {
+  type Look,
+  lookAt,
+  type ReadOutcome,
+  readStable,
+  type SourceStamp,
+  type StableRead,
+  type Stamp,
+} from './watch-read.ts'
 
 export interface TrackerOptions {
   readonly clock: Clock
@@ -17,8 +25,13 @@ export interface TrackerOptions {
 }
 
 export type Rest =
-  /** It was read; `changed` says whether the content is new. */
-  | { readonly kind: 'read'; readonly read: StableRead; readonly changed: boolean }
+  /** It was read, `linked` through a symbolic link; `changed` says whether the content is new. */
+  | {
+      readonly kind: 'read'
+      readonly read: StableRead
+      readonly linked: boolean
+      readonly changed: boolean
+    }
   /** It is again what was read last. */
   | { readonly kind: 'same' }
   | { readonly kind: 'gone' }
@@ -28,11 +41,16 @@ interface TrackedFile {
   readonly path: string
   phase: FilePhase
   read: { readonly stamp: string; readonly digest: Uint8Array | undefined } | undefined
+  /** Something happened to it while it waited to be read, or was read. */
+  hinted: boolean
   /** Readings in a row that found a writer. */
   writers: number
 }
 
 const LOOKS_PER_TURN = 64
+/** Files that are read in one turn, each with so many octets at most; larger ones are as many as they have parts. */
+const READS_PER_TURN = 16
+const READ_OCTETS = 1 << 14
 /** After 30 s at the default stillness, a file that is held open is worth a warning. */
 const WRITERS_WARNED = 100
 
@@ -55,14 +73,14 @@ export class FileTracker {
     return this.#files.has(path)
   }
 
-  /** Begins with a file. What is `known` of it need not be read again; else it is read, at once when it has not been
-   *  touched lately. */
-  track(path: string, known?: SourceStamp): void {
+  /** Begins with a file that is there like this `now`. What is `known` of it need not be read again; else it is read, at once
+   *  when it has not been touched lately. */
+  track(path: string, now: Look | undefined, known?: SourceStamp): void {
     if (this.#files.has(path)) return
-    const file: TrackedFile = { path, phase: { kind: 'idle' }, read: known, writers: 0 }
+    const read = known === undefined ? undefined : { stamp: known.stamp, digest: known.digest }
+    const file: TrackedFile = { path, phase: IDLE, read, hinted: false, writers: 0 }
     this.#files.set(path, file)
-    const now = known === undefined ? stampOf(path) : undefined
-    if (now !== undefined && now.changedUnix < this.#options.clock.now() - this.#options.stillSeconds) {
+    if (known === undefined && now !== undefined && now.changedUnix < this.#options.clock.now() - this.#options.stillSeconds) {
       this.#enter(file, { kind: 'reading', stamp: now.stamp })
     } else this.look(path)
   }
@@ -86,7 +104,7 @@ export class FileTracker {
   /** Reads the file again after another stillness, changed or not. */
   settleAgain(path: string): void {
     const file = this.#files.get(path)
-    const now = stampOf(path)
+    const now = lookAt(path)
     if (file !== undefined && now !== undefined)
       this.#enter(file, { kind: 'settling', stamp: now.stamp, ticks: 0 })
   }
@@ -126,7 +144,11 @@ export class FileTracker {
   }
 
   #look(file: TrackedFile): void {
-    const phase = phaseAfterLook(file.phase, stampOf(file.path)?.stamp, file.read?.stamp)
+    if (file.phase.kind === 'reading') {
+      file.hinted = true
+      return
+    }
+    const phase = phaseAfterLook(file.phase, lookAt(file.path)?.stamp, file.read?.stamp)
     if (phase === file.phase) return
     const came = phase.kind === 'idle' && file.phase.kind !== 'idle'
     this.#enter(file, phase)
@@ -165,7 +187,7 @@ export class FileTracker {
     } else if (phase.kind !== 'reading') this.#enter(file, phase)
     else {
       // Still as far as hints told: a last look, since hints may have been lost.
-      const now = stampOf(file.path)?.stamp
+      const now = lookAt(file.path)?.stamp
       this.#enter(file, now === phase.stamp ? phase : phaseAfterLook(file.phase, now, undefined))
     }
   }
@@ -174,27 +196,35 @@ export class FileTracker {
     if (this.#reading) return
     this.#reading = true
     await undefined
+    let left = READS_PER_TURN
     for (const file of this.#reads) {
       this.#reads.delete(file)
-      await this.#readOne(file)
+      left -= 1 + Math.floor((await this.#readOne(file)) / READ_OCTETS)
+      if (left > 0 && this.#reads.size > 0) continue
       await new Promise(resolve => setImmediate(resolve))
+      left = READS_PER_TURN
     }
     this.#reading = false
     if (this.#reads.size > 0) void this.#readOn()
   }
 
-  async #readOne(file: TrackedFile): Promise<void> {
-    if (file.phase.kind !== 'reading') return
-    const { stamp } = file.phase
+  /** Resolves with the octets that were read. */
+  async #readOne(file: TrackedFile): Promise<number> {
+    if (file.phase.kind !== 'reading') return 0
     const outcome = await readStable(file.path)
-    if (this.#closed || this.#files.get(file.path) !== file) return
+    if (!this.#closed && this.#files.get(file.path) === file) this.#take(file, file.phase.stamp, outcome)
+    return outcome.kind === 'read' ? outcome.read.octets.length : 0
+  }
+
+  /** What came of reading the file at that stamp. */
+  #take(file: TrackedFile, stamp: Stamp, outcome: ReadOutcome): void {
     switch (outcome.kind) {
       case 'read':
-        if (outcome.read.stamp === stamp) this.#keep(file, outcome.read)
+        if (outcome.read.stamp === stamp) this.#keep(file, outcome.read, outcome.linked)
         else this.#enter(file, { kind: 'settling', stamp: outcome.read.stamp, ticks: 0 })
         return
       case 'changing':
-        this.#enter(file, { kind: 'settling', stamp: stampOf(file.path)?.stamp ?? stamp, ticks: 0 })
+        this.#enter(file, { kind: 'settling', stamp: lookAt(file.path)?.stamp ?? stamp, ticks: 0 })
         this.#noteWriter(file, outcome.writer)
         return
       case 'gone':
@@ -202,7 +232,7 @@ export class FileTracker {
         return
       case 'unreadable':
         file.read = { stamp, digest: undefined }
-        this.#enter(file, { kind: 'idle' })
+        this.#enter(file, IDLE)
         this.#options.onRest(file.path, outcome)
         return
       default:
@@ -210,15 +240,15 @@ export class FileTracker {
     }
   }
 
-  #keep(file: TrackedFile, read: StableRead): void {
+  #keep(file: TrackedFile, read: StableRead, linked: boolean): void {
     const before = file.read?.digest
     const changed = before === undefined || Buffer.compare(before, read.digest) !== 0
     file.read = { stamp: read.stamp, digest: read.digest }
     file.writers = 0
-    this.#enter(file, { kind: 'idle' })
-    // Hints that came during the reading were not looked at.
-    this.look(file.path)
-    this.#options.onRest(file.path, { kind: 'read', read, changed })
+    this.#enter(file, IDLE)
+    if (file.hinted) this.look(file.path)
+    file.hinted = false
+    this.#options.onRest(file.path, { kind: 'read', read, linked, changed })
   }
 
   #noteWriter(file: TrackedFile, writer: boolean): void {

@@ -20,7 +20,7 @@ import {
   type Timer,
 } from '../base/index.ts'
 import { DirectoryWatch } from './watch-directory.ts'
-import { type SourceStamp, type StableRead, stampOf } from './watch-read.ts'
+import { lookAt, type SourceStamp, type StableRead } from './watch-read.ts'
 import { FileTracker, type Rest } from './watch-tracker.ts'
 
 export interface WatchOptions {
@@ -72,10 +72,13 @@ const SWEEP_FILES = 64
 /** A directory that tells its changes is listed again once in so many sweeps. */
 const SWEEPS_PER_LISTING = 15
 
+/** For all that have none: most zone files include nothing, and thousands may be watched. */
+const NO_FILES: ReadonlySet<string> = new Set()
+
 interface ZoneSource {
   readonly file: string
-  includes: Set<string>
-  readonly changed: Set<string>
+  includes: ReadonlySet<string>
+  changed: ReadonlySet<string>
   repeated: boolean
 }
 
@@ -98,8 +101,8 @@ class Watcher implements SourceWatcher {
   readonly #clock: Clock
   readonly #tracker: FileTracker
   readonly #zones = new Map<string, ZoneSource>()
-  /** Zone files that read a file: itself, and those that include it. */
-  readonly #users = new Map<string, Set<ZoneSource>>()
+  /** Zone files that include a file. */
+  readonly #includers = new Map<string, Set<ZoneSource>>()
   readonly #directories = new Map<string, WatchedDirectory>()
   /** Links, with the directory that their target was in at last. */
   readonly #links = new Map<string, string>()
@@ -122,16 +125,18 @@ class Watcher implements SourceWatcher {
   addFile(path: string): void {
     const file = resolve(path)
     if (this.#zones.has(file)) return
-    const zone: ZoneSource = { file, includes: new Set(), changed: new Set(), repeated: false }
-    this.#zones.set(file, zone)
-    this.#use(file, zone)
+    const followed = this.#isFollowed(file)
+    this.#zones.set(file, { file, includes: NO_FILES, changed: NO_FILES, repeated: false })
+    if (followed) this.#tracker.look(file)
+    else this.#follow(file)
   }
 
   removeFile(path: string): void {
     const zone = this.#zones.get(resolve(path))
     if (zone === undefined) return
     this.#zones.delete(zone.file)
-    for (const used of [zone.file, ...zone.includes]) this.#disuse(used, zone)
+    for (const include of zone.includes) this.#exclude(include, zone)
+    if (!this.#isFollowed(zone.file)) this.#unfollow(zone.file)
   }
 
   addDirectory(path: string): string[] {
@@ -161,15 +166,16 @@ class Watcher implements SourceWatcher {
     const zone = this.#zones.get(resolve(zoneFile))
     if (zone === undefined) return
     const before = zone.includes
-    zone.includes = new Set()
+    const after = new Set<string>()
     for (const include of includes) {
       const known = typeof include === 'string' ? undefined : include
       const path = resolve(known?.path ?? String(include))
       if (path === zone.file) continue
-      zone.includes.add(path)
-      this.#use(path, zone, known)
+      after.add(path)
+      this.#include(path, zone, known)
     }
-    for (const path of before) if (!zone.includes.has(path)) this.#disuse(path, zone)
+    zone.includes = after.size === 0 ? NO_FILES : after
+    for (const path of before) if (!after.has(path)) this.#exclude(path, zone)
   }
 
   reread(zoneFile?: string): void {
@@ -190,29 +196,40 @@ class Watcher implements SourceWatcher {
     for (const { watch } of this.#directories.values()) watch.close()
   }
 
-  #use(path: string, zone: ZoneSource, known?: SourceStamp): void {
-    const users = this.#users.get(path)
-    if (users !== undefined) {
-      users.add(zone)
-      this.#tracker.look(path)
-      return
-    }
-    this.#users.set(path, new Set([zone]))
-    this.#directory(dirname(path)).files.add(path)
-    this.#noteLink(path)
-    this.#tracker.track(path, known)
+  #isFollowed(path: string): boolean {
+    return this.#zones.has(path) || this.#includers.has(path)
   }
 
-  #disuse(path: string, zone: ZoneSource): void {
-    const users = this.#users.get(path)
-    users?.delete(zone)
-    if (users?.size !== 0) return
-    this.#users.delete(path)
+  #follow(path: string, known?: SourceStamp): void {
+    const now = lookAt(path)
+    this.#directory(dirname(path)).files.add(path)
+    if (now?.linked === true) this.#noteLink(path)
+    this.#tracker.track(path, now, known)
+  }
+
+  #unfollow(path: string): void {
     this.#tracker.untrack(path)
     this.#leave(dirname(path), path)
     const target = this.#links.get(path)
     this.#links.delete(path)
     if (target !== undefined) this.#leave(target, path)
+  }
+
+  #include(path: string, zone: ZoneSource, known?: SourceStamp): void {
+    const followed = this.#isFollowed(path)
+    const includers = this.#includers.get(path)
+    if (includers === undefined) this.#includers.set(path, new Set([zone]))
+    else includers.add(zone)
+    if (followed) this.#tracker.look(path)
+    else this.#follow(path, known)
+  }
+
+  #exclude(path: string, zone: ZoneSource): void {
+    const includers = this.#includers.get(path)
+    includers?.delete(zone)
+    if (includers?.size !== 0) return
+    this.#includers.delete(path)
+    if (!this.#isFollowed(path)) this.#unfollow(path)
   }
 
   #directory(path: string): WatchedDirectory {
@@ -268,7 +285,7 @@ class Watcher implements SourceWatcher {
       return
     }
     const file = join(path, name)
-    if (this.#users.has(file)) this.#tracker.look(file)
+    if (this.#isFollowed(file)) this.#tracker.look(file)
     else if (directory.scanned && isZoneFileName(name)) this.#list(directory, file)
     // Whatever the name (`..data` of Kubernetes for one), links may lead elsewhere now, or their targets have changed.
     for (const link of directory.links) this.#tracker.look(link)
@@ -277,7 +294,7 @@ class Watcher implements SourceWatcher {
   /** Adds what is new in a scanned directory, or one file of it. */
   #list(directory: WatchedDirectory, only?: string): void {
     const { path } = directory.watch
-    const found = only === undefined ? zoneFilesIn(path) : stampOf(only) === undefined ? [] : [only]
+    const found = only === undefined ? zoneFilesIn(path) : lookAt(only) === undefined ? [] : [only]
     for (const file of found) {
       if (this.#zones.has(file)) continue
       this.#options.onNew?.(file, path)
@@ -286,11 +303,12 @@ class Watcher implements SourceWatcher {
   }
 
   #onRest(path: string, rest: Rest): void {
-    this.#noteLink(path)
-    for (const zone of [...(this.#users.get(path) ?? [])]) {
+    const link = rest.kind !== 'read' || rest.linked || this.#links.has(path)
+    if (link) this.#noteLink(path)
+    for (const zone of this.#usersOf(path)) {
       if (rest.kind === 'gone') this.#guard(() => this.#options.onGone(zone.file, path))
       if (rest.kind === 'unreadable') this.#guard(() => this.#options.onUnreadable(zone.file, rest.error))
-      if (rest.kind === 'read' && rest.changed) zone.changed.add(path)
+      if (rest.kind === 'read' && rest.changed) zone.changed = new Set(zone.changed).add(path)
       if (zone.changed.size === 0 && !zone.repeated) continue
       // I1: whichever of them comes to rest last calls again.
       if ([zone.file, ...zone.includes].some(file => this.#tracker.isRestless(file))) continue
@@ -299,9 +317,15 @@ class Watcher implements SourceWatcher {
     }
   }
 
+  /** Zone files that read a file: itself, and those that include it. */
+  #usersOf(path: string): ZoneSource[] {
+    const own = this.#zones.get(path)
+    return [...(own === undefined ? [] : [own]), ...(this.#includers.get(path) ?? [])]
+  }
+
   #emit(zone: ZoneSource, read: StableRead): void {
     const why = { changed: [...zone.changed], repeated: zone.repeated }
-    zone.changed.clear()
+    zone.changed = NO_FILES
     zone.repeated = false
     this.#guard(() => this.#options.onStable(zone.file, read, why))
   }
@@ -335,7 +359,7 @@ class Watcher implements SourceWatcher {
       if (watch.deaf) for (const path of files) untold.add(path)
     }
     for (const path of turn([...untold], this.#sweeps, SWEEP_LINKS)) this.#tracker.look(path)
-    for (const path of turn([...this.#users.keys()], this.#sweeps, SWEEP_FILES)) this.#tracker.look(path)
+    for (const path of turn([...this.#zones.keys(), ...this.#includers.keys()], this.#sweeps, SWEEP_FILES)) this.#tracker.look(path)
   }
 }
 

@@ -123,7 +123,8 @@ export class WaitingOwners {
     let index = 0
     for (let chunk = 0; chunk < this.#chunks.length; chunk++) {
       index = this.#addPairs(chunk, index)
-      yield
+      // A small zone goes on at once, so that the next one has its chunk.
+      if (chunk + 1 < this.#chunks.length) yield
     }
     new BigUint64Array(this.#pairs.buffer).sort()
     let sorted = 0
