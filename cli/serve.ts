@@ -15,6 +15,7 @@ import {
   type ServerStatus,
   serveControl,
   type ZoneOutcome,
+  type ZoneStatus,
 } from '../server/serving.ts'
 import { faultText } from '../zones/index.ts'
 import { freeMemoryAfterVersions } from './free-memory.ts'
@@ -84,9 +85,9 @@ async function start(service: Service, output: Output): Promise<void> {
   await addSources(service, output)
   server.off('key', noteKey).off('refused', noteRefused)
   for (const event of refused) tellRefused(event, output)
-  const awaited =
-    (refused.length === 0 && service.awaitsZones) || server.zones().some(zone => zone.waitsFor !== undefined)
-  if (!awaited && server.zones().every(zone => zone.serial === undefined)) {
+  const awaited = (zones: readonly ZoneStatus[]): boolean =>
+    zones.some(zone => zone.serial !== undefined || zone.waitsFor !== undefined)
+  if ((refused.length > 0 || !service.awaitsZones) && !awaited(server.zones())) {
     throw new ConclaveError('NO_ZONES', 'no zone can be served', {
       remedy: 'Mend the faults above and start again.',
     })

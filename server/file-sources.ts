@@ -61,13 +61,16 @@ const GUARDED_NAMES = 20
 const SLOTS = 64
 const SLOT_OCTETS: number = 1 << 20
 
+const NOBODY: FileSource['waiting'] = []
+
 interface FileSource {
   readonly path: string
   /** For the zone in it. */
   settings: ZoneSettings
   origin: Name | undefined
   life: ZoneLife | undefined
-  readonly text: FileText
+  /** Of a large file. */
+  text: FileText | undefined
   newest: StableRead | undefined
   reading: Promise<void> | undefined
   /** Digest of content that loses more than half of the names, once seen (I3). */
@@ -78,7 +81,7 @@ interface FileSource {
   /** I5. */
   forgotten: boolean
   /** Whoever waits for the next outcome. */
-  waiting: ((outcome: ZoneOutcome) => void)[]
+  waiting: readonly ((outcome: ZoneOutcome) => void)[]
 }
 
 export class FileSources {
@@ -197,7 +200,7 @@ export class FileSources {
     this.#files.delete(path)
     this.#watcher?.removeFile(path)
     this.#settle(file, { kind: 'unchanged' })
-    if (file.reading === undefined) file.text.close()
+    if (file.reading === undefined) file.text?.close()
   }
 
   /** Files of a directory that was not followed are found again. */
@@ -258,7 +261,7 @@ export class FileSources {
     await Promise.all([...this.#files.values()].map(file => file.reading))
     for (const file of this.#files.values()) {
       this.#settle(file, { kind: 'unchanged' })
-      file.text.close()
+      file.text?.close()
     }
   }
 
@@ -266,11 +269,10 @@ export class FileSources {
     const known = this.#files.get(path)
     if (known !== undefined) return known
     const settings = this.#directories.get(dirname(path)) ?? this.#options.settings
-    const text = new FileText(this.#copies)
     const file: FileSource = {
       path,
       settings,
-      text,
+      text: undefined,
       origin: undefined,
       life: undefined,
       newest: undefined,
@@ -279,19 +281,21 @@ export class FileSources {
       lastRefusal: undefined,
       named: false,
       forgotten: false,
-      waiting: [],
+      waiting: NOBODY,
     }
     this.#files.set(path, file)
     return file
   }
 
   #outcome(file: FileSource): Promise<ZoneOutcome> {
-    return new Promise(resolve => file.waiting.push(resolve))
+    return new Promise(resolve => {
+      file.waiting = [...file.waiting, resolve]
+    })
   }
 
   #settle(file: FileSource, outcome: ZoneOutcome): void {
     const waiting = file.waiting
-    file.waiting = []
+    file.waiting = NOBODY
     for (const resolve of waiting) resolve(outcome)
   }
 
@@ -315,9 +319,9 @@ export class FileSources {
     while (file.newest !== undefined && !this.#closed && !file.forgotten) {
       const slots = 1 + Math.floor(file.newest.octets.length / SLOT_OCTETS)
       await this.#slots.run(slots, () => this.#readNewest(file))
-      if (file.newest === undefined && !this.#closed && !file.forgotten) await file.text.keep()
+      if (file.newest === undefined && !this.#closed && !file.forgotten) await file.text?.keep()
     }
-    if (file.forgotten) file.text.close()
+    if (file.forgotten) file.text?.close()
     // In the same turn as the test above, so that what comes next starts another reading.
     file.reading = undefined
   }
@@ -370,15 +374,18 @@ export class FileSources {
     const parts = octets < KEPT_OCTETS_MIN ? undefined : partsOf(outcome.content, octets, landmarks)
     const published = await this.#publish(file, outcome.content, () => digestOf([read, ...includes.values()]))
     if (published === undefined || published.kind === 'refused') return published
-    if (parts === undefined) file.text.close()
-    else file.text.note(file.life!, read, parts, origin)
+    if (parts === undefined) file.text?.close()
+    else {
+      file.text ??= new FileText(this.#copies)
+      file.text.note(file.life!, read, parts, origin)
+    }
     return published
   }
 
   /** Undefined: the text has to be read whole. */
   async #readEdit(file: FileSource, read: StableRead): Promise<ZoneOutcome | undefined> {
     const { life, path, text, origin } = file
-    if (life === undefined || this.#options.knows(life.apex) !== path) return undefined
+    if (text === undefined || life === undefined || this.#options.knows(life.apex) !== path) return undefined
     const outcome = await text.publish(life, read, origin, 'file changed')
     if (outcome === undefined) return undefined
     this.#options.log.debug('a zone file was read where it differs', { file: path })

@@ -69,8 +69,9 @@ export class KeyCare {
   /** Takes the steps that are to be taken; resolves when the zone's keys wait. */
   run(life: ZoneLife): Promise<void> {
     return life.inTurn(async () => {
-      if (life.removed || this.#options.signal.aborted) return
-      const again = await life.keys.run()
+      const keys = life.ownKeys
+      if (keys === undefined || life.removed || this.#options.signal.aborted) return
+      const again = await keys.run()
       if (again === undefined) this.#options.cancel(life, KEYS)
       else this.#options.schedule(life, KEYS, again)
       this.#planAsking(life)

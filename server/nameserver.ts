@@ -288,7 +288,7 @@ export class Nameserver extends EventEmitter<NameserverEvents> {
 
   async #reconfigure({ life, source }: ZoneEntry, wished: ZoneSettings): Promise<ZoneOutcome> {
     const before = life.settings
-    const settings = life.keys.facts.isLive ? staysSigned(before, wished) : wished
+    const settings = life.ownKeys?.facts.isLive === true ? staysSigned(before, wished) : wished
     life.configure(settings)
     this.#files.configure(source, settings)
     if (source !== TEXT && source !== PROGRAM && (life.record === undefined || isLossy(before, settings))) {

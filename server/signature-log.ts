@@ -15,8 +15,10 @@ export interface LoggedSignatures {
   readonly block: Uint8Array | null
 }
 
+const nothing = Buffer.alloc(0)
+
 export class SignatureLog implements Iterable<LoggedSignatures> {
-  #octets: Buffer = Buffer.allocUnsafe(START_OCTETS)
+  #octets: Buffer = nothing
   #end = 0
 
   get empty(): boolean {
@@ -40,7 +42,7 @@ export class SignatureLog implements Iterable<LoggedSignatures> {
     const at = this.#end
     this.#end += octets
     if (this.#end > this.#octets.length) {
-      const larger = Buffer.allocUnsafe(Math.max(this.#end, 2 * this.#octets.length))
+      const larger = Buffer.allocUnsafe(Math.max(this.#end, START_OCTETS, 2 * this.#octets.length))
       this.#octets.copy(larger, 0, 0, at)
       this.#octets = larger
     }

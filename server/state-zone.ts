@@ -11,7 +11,14 @@
  *  I3  Reading copies: what is handed out stays valid, and no read transaction outlives a call. */
 
 import { ConclaveError } from '../base/index.ts'
-import { decodeJournalEntry, type JournalEntry, type JournalLimits, planJournal } from './state-journal.ts'
+import type { SharedCommit } from './state-commit.ts'
+import {
+  decodeJournalEntry,
+  type JournalEntry,
+  type JournalExtent,
+  type JournalLimits,
+  planJournal,
+} from './state-journal.ts'
 import {
   type Databases,
   journalKey,
@@ -67,14 +74,20 @@ export interface ZoneState {
   forget(): Promise<void>
 }
 
+const JOURNAL_NONE: JournalExtent = { first: 0, next: 0, octets: 0 }
+/** The same for all zones, of which there may be thousands. */
+const begun = Promise.resolve()
+function nothing(): void {}
+
 export class LmdbZoneState implements ZoneState {
   readonly apexKey: Uint8Array
   /** Whether the directory holds a record of this zone. */
   isStored: boolean
   readonly #databases: Databases
   readonly #limits: JournalLimits
+  readonly #commit: SharedCommit
   #record: ZoneStateRecord
-  #last: Promise<unknown> = Promise.resolve()
+  #last: Promise<unknown> = begun
 
   /** Without a record, for a zone the directory does not know yet, the first write makes one under `id`. */
   constructor(
@@ -82,13 +95,15 @@ export class LmdbZoneState implements ZoneState {
     record: ZoneStateRecord | { readonly id: number },
     databases: Databases,
     limits: JournalLimits,
+    commit: SharedCommit,
   ) {
     this.isStored = 'keys' in record
-    const journal = { first: 0, next: 0, octets: 0 }
+    const journal = JOURNAL_NONE
     this.apexKey = apexKey
     this.#record = { keys: NO_KEYS_STORED, journal, ...record }
     this.#databases = databases
     this.#limits = limits
+    this.#commit = commit
   }
 
   get served(): ServedVersion | undefined {
@@ -188,7 +203,7 @@ export class LmdbZoneState implements ZoneState {
           'Check the free space and the permissions of the state directory; the old version stays served.',
       })
     })
-    this.#last = result.catch(() => {})
+    this.#last = result.then(nothing, nothing)
     return result
   }
 
@@ -217,11 +232,11 @@ export class LmdbZoneState implements ZoneState {
   /** The record and what belongs to it, in one transaction; memory follows when it is durable. */
   async #write(record: ZoneStateRecord, alongside?: () => void): Promise<void> {
     const { zones } = this.#databases
-    await zones.batch(() => {
+    const octets = encodeZoneRecord(record)
+    await this.#commit.run(() => {
       alongside?.()
-      zones.put(recordKey(this.apexKey), encodeZoneRecord(record))
+      zones.put(recordKey(this.apexKey), octets)
     })
-    await zones.flushed
     this.#record = record
     this.isStored = true
   }

@@ -26,6 +26,7 @@ import {
   syncFile,
   writeFileWhole,
 } from '../base/index.ts'
+import { SharedCommit } from './state-commit.ts'
 import type { JournalLimits } from './state-journal.ts'
 import {
   apexKeyOf,
@@ -238,6 +239,7 @@ class LmdbState implements State {
   readonly #root: RootDatabase<Uint8Array, Uint8Array>
   readonly #databases: Databases
   readonly #limits: JournalLimits
+  readonly #commit: SharedCommit
   readonly #release: () => void
   readonly #zones = new Map<string, LmdbZoneState>()
   #nextId = 0
@@ -262,6 +264,7 @@ class LmdbState implements State {
       signatures: database('signatures'),
       journal: database('journal'),
     }
+    this.#commit = new SharedCommit(this.#databases.zones)
     for (const { key, value } of this.#databases.zones.getRange(RECORD_RANGE)) {
       const apexKey = apexKeyOf(key)
       this.#add(apexKey, decodeZoneRecord(value))
@@ -320,13 +323,14 @@ class LmdbState implements State {
   }
 
   #add(apexKey: Uint8Array, record: ZoneStateRecord | { readonly id: number }): LmdbZoneState {
-    const zone = new LmdbZoneState(apexKey, record, this.#databases, this.#limits)
+    const zone = new LmdbZoneState(apexKey, record, this.#databases, this.#limits, this.#commit)
     this.#zones.set(textOf(apexKey), zone)
     this.#nextId = Math.max(this.#nextId, record.id + 1)
     return zone
   }
 }
 
+/** Without a view: it would give a small array, which has its octets inside, a buffer beside it for good. */
 function textOf(key: Uint8Array): string {
-  return Buffer.from(key.buffer, key.byteOffset, key.length).toString('latin1')
+  return Buffer.prototype.latin1Slice.call(key, 0, key.length)
 }

@@ -64,7 +64,7 @@ export class Upkeep {
     this.#scheduler.cancel(life.zone, RETRY)
     this.#failures.delete(nameOf(life, RETRY))
     this.#planRefresh(life)
-    if (life.keys.versions.takeChanged()) void this.keys.run(life)
+    if (life.ownKeys?.versions.takeChanged() === true) void this.keys.run(life)
   }
 
   /** A version that a source gave was refused. */

@@ -80,7 +80,11 @@ export class FileTracker {
     const read = known === undefined ? undefined : { stamp: known.stamp, digest: known.digest }
     const file: TrackedFile = { path, phase: IDLE, read, hinted: false, writers: 0 }
     this.#files.set(path, file)
-    if (known === undefined && now !== undefined && now.changedUnix < this.#options.clock.now() - this.#options.stillSeconds) {
+    if (
+      known === undefined &&
+      now !== undefined &&
+      now.changedUnix < this.#options.clock.now() - this.#options.stillSeconds
+    ) {
       this.#enter(file, { kind: 'reading', stamp: now.stamp })
     } else this.look(path)
   }

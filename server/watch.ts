@@ -359,7 +359,8 @@ class Watcher implements SourceWatcher {
       if (watch.deaf) for (const path of files) untold.add(path)
     }
     for (const path of turn([...untold], this.#sweeps, SWEEP_LINKS)) this.#tracker.look(path)
-    for (const path of turn([...this.#zones.keys(), ...this.#includers.keys()], this.#sweeps, SWEEP_FILES)) this.#tracker.look(path)
+    for (const path of turn([...this.#zones.keys(), ...this.#includers.keys()], this.#sweeps, SWEEP_FILES))
+      this.#tracker.look(path)
   }
 }
 

@@ -10,7 +10,6 @@
 import { ConclaveError } from '../base/index.ts'
 import {
   type BuildResult,
-  type BuiltVersion,
   buildVersion,
   type Edits,
   type ForeignKeys,
@@ -31,6 +30,7 @@ import type { Beginning } from './key-beginning.ts'
 import type { VersionKeys } from './key-plan.ts'
 import type { SignatureLog } from './signature-log.ts'
 import type { ServedVersion } from './state-record.ts'
+import type { ZoneState } from './state-zone.ts'
 import { contentHashOf } from './version-save.ts'
 import type { ZoneKeys } from './zone-keys.ts'
 import type { ZoneEnvironment, ZoneSettings } from './zone-life-types.ts'
@@ -38,7 +38,7 @@ import type { ZoneEnvironment, ZoneSettings } from './zone-life-types.ts'
 /** The zone, as its builds see it. */
 export interface BuiltZone {
   readonly apex: Name
-  readonly apexKey: Uint8Array
+  readonly state: ZoneState
   readonly zone: string
   readonly settings: ZoneSettings
   readonly record: ZoneRecord | undefined
@@ -48,9 +48,9 @@ export interface BuiltZone {
 export class ZoneBuilds {
   readonly #zone: BuiltZone
   readonly #environment: ZoneEnvironment
-  #contentHash: string | undefined
   /** What the newest content says of others' keys, and what that of the served version said. */
-  #foreign: { newest?: ForeignKeys | undefined; served?: ForeignKeys | undefined } = {}
+  #foreignNewest: ForeignKeys | undefined
+  #foreignServed: ForeignKeys | undefined
   /** What the served version's TTLs were lowered to. */
   #ttlMax: number | undefined
 
@@ -61,18 +61,17 @@ export class ZoneBuilds {
 
   /** A version is on its way. */
   begin(): void {
-    this.#foreign.newest = this.#foreign.served
+    this.#foreignNewest = this.#foreignServed
   }
 
   /** It says what is served already. */
   unchanged(): void {
-    this.#foreign.served = this.#foreign.newest
+    this.#foreignServed = this.#foreignNewest
   }
 
   /** It is served now. */
-  served(built: BuiltVersion, keys: VersionKeys | undefined): void {
+  served(keys: VersionKeys | undefined): void {
     this.#ttlMax = (keys?.unsigned === false ? keys.policy.zoneTtlMaxSeconds : null) ?? undefined
-    this.#contentHash = built.contentHash
     this.unchanged()
   }
 
@@ -92,7 +91,7 @@ export class ZoneBuilds {
     }
     const include = policy.foreignKeys === 'include'
     const foreign = foreignKeysIn(store, content, this.#zone.keys.facts.infos)
-    this.#foreign.newest = include ? foreign : undefined
+    this.#foreignNewest = include ? foreign : undefined
     const { presigned } = content
     const strange = presigned || (!include && foreign.dnskey?.length !== 0)
     const signedElsewhere = async (now: number): Promise<SignedZone | undefined> =>
@@ -103,7 +102,7 @@ export class ZoneBuilds {
   /** I1, I2. */
   async build(edits: Edits, keys: VersionKeys | undefined, signatures: SignatureLog): Promise<BuildResult> {
     const now = this.#environment.clock.now()
-    const { served } = this.#environment.stateOf(this.#zone.apexKey)
+    const { served } = this.#zone.state
     const starts = this.#zone.record === undefined && served !== undefined
     const behind = keys !== undefined && !keys.unsigned && now < (served?.newestInceptionUnix ?? 0)
     if (behind && !starts) throw clockBackwards(this.#zone.zone)
@@ -131,7 +130,7 @@ export class ZoneBuilds {
   ): Promise<BuildResult> {
     const { store, pool, signal } = this.#environment
     const { signing, serialPolicy } = this.#zone.settings
-    const state = this.#environment.stateOf(this.#zone.apexKey)
+    const { state } = this.#zone
     const { served } = state
     const signed = keys === undefined || keys.unsigned ? undefined : keys
     const settings = signed === undefined ? undefined : { ...this.#settings(signed, now), ...more }
@@ -162,15 +161,16 @@ export class ZoneBuilds {
   }
 
   #previous(record: ZoneRecord): PreviousVersion {
+    const { served } = this.#zone.state
     return {
       record,
-      ...optional('contentHash', this.#contentHash),
+      ...optional('contentHash', served === undefined ? undefined : contentHashOf(served)),
       ...optional('ttlMax', this.#ttlMax),
     }
   }
 
   #settings({ policy, keys, foreign: signals, ready }: VersionKeys, now: number): SigningSettings {
-    const { newest = {} } = this.#foreign
+    const newest = this.#foreignNewest ?? {}
     const dnskey = [...(newest.dnskey ?? []), ...(signals.dnskey ?? [])]
     // RFC 8078 §4: a request to delete the DS RRset stands alone.
     const foreign = { ...newest, ...signals, dnskey }

@@ -59,7 +59,7 @@ export class ZoneKeyFacts {
   }
 
   get stored(): StoredKeys {
-    return this.#environment.state().keys
+    return this.#environment.state.keys
   }
 
   get timeline(): ZoneTimeline | undefined {
@@ -112,7 +112,7 @@ export class ZoneKeyFacts {
 
   rollFacts(): RollFacts {
     const { record, ttlGreatest } = this.#zone
-    const { served } = this.#environment.state()
+    const { served } = this.#environment.state
     return {
       held: new Set(this.held.map(({ id }) => id)),
       zoneTtlSeconds: ttlGreatest,

@@ -84,7 +84,7 @@ export class ZoneKeySteps {
   async #save(timeline: ZoneTimeline): Promise<void> {
     const { generating: _, ...stored } = this.#facts.stored
     const kept = storedKeys(stored, timeline, this.#facts.policy!, this.#facts.infos)
-    await this.#environment.state().saveKeys(kept)
+    await this.#environment.state.saveKeys(kept)
   }
 
   #tell(action: RolloverStep['action'], reason: string, ids: readonly string[]): void {
@@ -100,7 +100,7 @@ export class ZoneKeySteps {
     const sinceUnix = this.#environment.clock.now()
     const from = predecessor === undefined ? {} : { predecessor }
     const generating = { role, algorithm, sinceUnix, reason, ...from }
-    await this.#environment.state().saveKeys({ ...this.#facts.stored, generating })
+    await this.#environment.state.saveKeys({ ...this.#facts.stored, generating })
     const info = await this.make(action, [])
     this.#environment.keysMade([info])
     return this.apply({ kind: 'generated', info, reason, ...from }, reason)
@@ -137,7 +137,7 @@ export class ZoneKeySteps {
     const info = this.#facts.unused.find(
       key => key.role === role && key.algorithm === algorithm && key.createdUnix >= Math.floor(sinceUnix),
     )
-    if (info === undefined) return this.#environment.state().saveKeys(rest)
+    if (info === undefined) return this.#environment.state.saveKeys(rest)
     const from = predecessor === undefined ? {} : { predecessor }
     await this.apply({ kind: 'generated', info, reason, ...from }, reason)
   }

@@ -82,7 +82,7 @@ export class ZoneKeyVersions {
   #begin(beginning: Beginning, now: number): Promise<ZoneTimeline> {
     const { zone } = this.#zone
     const { log } = this.#environment
-    const { served } = this.#environment.state()
+    const { served } = this.#environment.state
     const { policy, infos } = this.#facts
     return beginTimeline({ zone, beginning, policy: policy!, infos, served, now, log })
   }
@@ -131,7 +131,7 @@ export class ZoneKeyVersions {
 
   /** Signatures that the next build will want. */
   async keepPending({ pending, needs }: Extract<BuildResult, { kind: 'pending' }>): Promise<void> {
-    await this.#environment.state().saveKeys({ ...this.#facts.stored, pending })
+    await this.#environment.state.saveKeys({ ...this.#facts.stored, pending })
     this.#needs = needs
   }
 

@@ -21,7 +21,7 @@ export interface KeyedZone {
 export interface KeysEnvironment {
   readonly clock: Clock
   readonly log: Logger
-  state(): ZoneState
+  readonly state: ZoneState
   keysMade(keys: readonly KeyInfo[]): void
   rollover(step: RolloverStep): void
   /** Where keys may be besides the stores of the zone's settings. */

@@ -22,10 +22,15 @@ import {
 import type { KeyStep, VersionKeys } from './key-plan.ts'
 import { type Refusal, refusalOfError, refusalOfResult } from './refusal.ts'
 import { SignatureLog } from './signature-log.ts'
+import type { ZoneState } from './state-zone.ts'
 import { saveVersion } from './version-save.ts'
 import { ZoneBuilds } from './zone-builds.ts'
 import { ZoneKeys } from './zone-keys.ts'
 import type { PublishedVersion, ZoneEnvironment, ZoneOutcome, ZoneSettings } from './zone-life-types.ts'
+
+/** The same for all zones. */
+const begun = Promise.resolve()
+function nothing(): void {}
 
 export class ZoneLife {
   readonly apex: Name
@@ -33,7 +38,9 @@ export class ZoneLife {
   /** The zone's name in lower case. */
   readonly zone: string
   record: ZoneRecord | undefined
-  readonly keys: ZoneKeys
+  /** What must survive a restart. */
+  readonly state: ZoneState
+  #keys: ZoneKeys | undefined
   /** The greatest TTL of the served version; after edits possibly one that is gone. */
   ttlGreatest = 0
   lastRefusal: Refusal | undefined
@@ -52,30 +59,43 @@ export class ZoneLife {
     apex: Name,
     environment: ZoneEnvironment,
     settings: ZoneSettings,
-    after: Promise<unknown> = Promise.resolve(),
+    after: Promise<unknown> = begun,
   ) {
     this.settings = settings
     this.apex = apex
-    this.apexKey = keyOf(apex)
+    this.state = environment.stateOf(keyOf(apex))
+    this.apexKey = this.state.apexKey
     this.zone = nameToText(canonicalName(apex))
     this.#environment = environment
     this.#turn = after
-    this.keys = new ZoneKeys(this, {
-      clock: environment.clock,
-      log: environment.log,
-      state: () => environment.stateOf(this.apexKey),
-      keysMade: keys => environment.keysMade(this.apex, keys),
-      rollover: step => environment.rollover(step),
-      otherStores: () => environment.otherStores(),
-      trust: () => environment.clockTrust(),
-    })
     this.#builds = new ZoneBuilds(this, environment)
+  }
+
+  get keys(): ZoneKeys {
+    const { clock, log, rollover, otherStores, clockTrust, keysMade } = this.#environment
+    this.#keys ??= new ZoneKeys(this, {
+      clock,
+      log,
+      state: this.state,
+      keysMade: keys => keysMade(this.apex, keys),
+      rollover,
+      otherStores,
+      trust: clockTrust,
+    })
+    return this.#keys
+  }
+
+  /** Undefined for a zone that is served as it is and was never signed: there may be thousands, and they need none. */
+  get ownKeys(): ZoneKeys | undefined {
+    const { keys } = this.state
+    const has = this.settings.signing !== undefined || keys.timeline !== undefined || keys.infos.length > 0
+    return has ? this.keys : this.#keys
   }
 
   /** Runs when everything asked for before is done (I1). */
   inTurn<T>(work: () => Promise<T> | T): Promise<T> {
     const result = this.#turn.then(work)
-    this.#turn = result.catch(() => undefined)
+    this.#turn = result.then(nothing, nothing)
     return result
   }
 
@@ -83,7 +103,7 @@ export class ZoneLife {
   configure(settings: ZoneSettings): void {
     void this.inTurn(() => {
       this.settings = settings
-      this.keys.facts.known.forget()
+      this.ownKeys?.facts.known.forget()
     })
   }
 
@@ -190,8 +210,8 @@ export class ZoneLife {
   /** A zone that was signed is not served unsigned at once. Where that was begun before a restart, it goes on by the policy
    *  of then. */
   async #goOnUnsigning(): Promise<void> {
-    if (this.settings.signing !== undefined || !this.keys.facts.isLive) return
-    const { timeline, policy } = this.#environment.stateOf(this.apexKey).keys
+    if (this.settings.signing !== undefined || this.ownKeys?.facts.isLive !== true) return
+    const { timeline, policy } = this.state.keys
     if (timeline?.unsigningUnix === undefined || policy === undefined) throw stillSigned(this.zone)
     const stores = await this.#environment.ownStores()
     this.settings = { signing: { policy, stores, unsign: true } }
@@ -231,7 +251,7 @@ export class ZoneLife {
     const shown = { serial: built.record.serial, zoneTtlSeconds: this.#ttlOf(built) }
     return saveVersion({
       zone: this.zone,
-      state: this.#environment.stateOf(this.apexKey),
+      state: this.state,
       store: this.#environment.store,
       built,
       starts: this.record === undefined,
@@ -255,9 +275,9 @@ export class ZoneLife {
     const old = this.record === undefined ? undefined : this.firstExpirationUnix
     this.firstExpirationUnix =
       built.expirationOf === 'zone' || old === undefined ? first : earlier(first, old)
-    this.keys.versions.served(keys)
+    this.ownKeys?.versions.served(keys)
     this.record = built.record
-    this.#builds.served(built, keys)
+    this.#builds.served(keys)
     this.publishedUnix = now
     this.lastRefusal = undefined
   }
@@ -274,7 +294,7 @@ export class ZoneLife {
   async noteRefusal(refusal: Refusal): Promise<void> {
     const first = refusal.faults[0]
     try {
-      await this.#environment.stateOf(this.apexKey).refuse({
+      await this.state.refuse({
         atUnix: refusal.atUnix,
         code: refusal.code,
         what: refusal.what,

@@ -35,9 +35,10 @@ const LATE_SECONDS_MAX = 86_400
 
 export function zoneStatus(life: ZoneLife, source: string, now: number): ZoneStatus {
   const { record, lastRefusal, publishedUnix, firstExpirationUnix } = life
-  const { waiting } = life.keys
-  const { needs } = life.keys.versions
-  const { missingTags } = life.keys.facts.known
+  const keys = life.ownKeys
+  const waiting = keys?.waiting
+  const needs = keys?.versions.needs
+  const missingTags = keys?.facts.known.missingTags ?? []
   return {
     zone: life.zone,
     source,
@@ -47,7 +48,7 @@ export function zoneStatus(life: ZoneLife, source: string, now: number): ZoneSta
     records: record?.records ?? 0,
     signed: record?.signed ?? false,
     denial: denialText(record?.denial ?? DENIAL_NONE),
-    keys: life.keys.facts.shown.map(key => ({ role: key.role, algorithm: key.algorithm, tag: key.keyTag })),
+    keys: keys?.facts.shown.map(key => ({ role: key.role, algorithm: key.algorithm, tag: key.keyTag })) ?? [],
     ...(waiting === undefined ? {} : { keysNext: waiting.reason }),
     ...(waiting?.untilUnix === undefined ? {} : { keysNextUnix: waiting.untilUnix }),
     ...(missingTags.length === 0 ? {} : { keysMissing: missingTags }),

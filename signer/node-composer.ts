@@ -26,11 +26,11 @@ export interface SignedMessages {
 /** RRSIG RDATA, or the batch that has it; then its number there. */
 export type SignatureSource = Uint8Array | SignedMessages
 
-const OCTETS_START = 4096
+const nothing = new Uint8Array(0)
 
 export class NodeComposer {
   /** The node is octets[0..end). */
-  octets: Uint8Array = new Uint8Array(OCTETS_START)
+  octets: Uint8Array = nothing
   end = 0
 
   /** Flags, counts and spelling. */

@@ -17,6 +17,7 @@ import {
   typeToText,
   u16,
 } from '../zones/index.ts'
+import { NO_NSEC3_PARAMETERS } from './apex.ts'
 import type { BuildInput, Nsec3Parameters } from './build-types.ts'
 import { HASHED_KEY_OCTETS, sameChain } from './content.ts'
 import { keyTagOf } from './dnskey.ts'
@@ -146,7 +147,7 @@ export function denialInContent(store: Store, apex: Uint8Array, nsec3Root: numbe
 /** Iterations and salt of the apex's first NSEC3PARAM. */
 export function parametersInContent(apex: Uint8Array): Nsec3Parameters {
   const rdata = rrsetOfType(apex, TYPE.NSEC3PARAM)?.rdata[0]
-  if (rdata === undefined) return { iterations: 0, salt: new Uint8Array(0) }
+  if (rdata === undefined) return NO_NSEC3_PARAMETERS
   return { iterations: u16(rdata, 2), salt: rdata.slice(5, 5 + rdata[4]!) }
 }
 

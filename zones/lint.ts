@@ -64,7 +64,8 @@ class ZoneLint {
   readonly #zone: LintedZone
   readonly #options: LintOptions
   readonly #faults: FaultList
-  readonly #targets: TargetLint
+  /** Undefined where only errors are wanted. */
+  readonly #targets: TargetLint | undefined
   /** Key of the zone cut or DNAME below which the walk is; −1 when below none. */
   #coverOctets = -1
   readonly #coverKey = scratchOctets(512)
@@ -79,7 +80,7 @@ class ZoneLint {
     this.#zone = zone
     this.#options = options
     this.#faults = faults
-    this.#targets = new TargetLint(newCursor(), zone, this.#report)
+    this.#targets = options.errorsOnly === true ? undefined : new TargetLint(newCursor(), zone, this.#report)
   }
 
   *walk(): Steps<void> {
@@ -96,7 +97,7 @@ class ZoneLint {
       if (this.#coverOctets < 0 || !this.#isCovered()) this.#name(bits)
       else this.#covered(bits)
     }
-    this.#targets.close()
+    this.#targets?.close()
     if (this.#denialAt !== undefined && !this.#signed) {
       const what = 'NSEC, NSEC3 or NSEC3PARAM and no RRSIG; expected none of them in an unsigned zone'
       this.#faults.add(faultOf('dnssec-in-unsigned', what, this.#denialAt))
@@ -148,7 +149,7 @@ class ZoneLint {
     if ((bits & HAS_NSEC) !== 0) {
       lintBitmap(cursor.bytes, cursor.valueStart, (bits & HAS_NS) !== 0 && !apex, this.#report)
     }
-    if ((bits & (HAS_NS | HAS_HOSTS)) !== 0) this.#targets.node(cursor)
+    if ((bits & (HAS_NS | HAS_HOSTS)) !== 0) this.#targets?.node(cursor)
   }
 
   #cover(isCut: boolean): void {

@@ -17,7 +17,7 @@ import { asName, NAME_OCTETS_MAX, type Name, rootName } from './name.ts'
 import { u32 } from './node.ts'
 import { readName } from './rdata-name.ts'
 import { readTtl } from './rdata-number.ts'
-import { parseRdata } from './rdata-parse.ts'
+import { parseRdata, RDATA_SCRATCH_OCTETS } from './rdata-parse.ts'
 import { shownToken } from './rdata-tokens.ts'
 import { faultOf, type RuleCode } from './rules.ts'
 import { Scanner, type ScannerState, ZoneSyntaxError } from './scanner.ts'
@@ -41,6 +41,16 @@ function beginsOwner(octet: number): boolean {
 interface OwnerScratch {
   readonly octets: Uint8Array
   readonly views: (Name | undefined)[]
+}
+
+/** What a parser needs while it reads. */
+export interface ParserScratch {
+  readonly rdata: Uint8Array
+  readonly owners: readonly [OwnerScratch, OwnerScratch]
+}
+
+export function parserScratch(): ParserScratch {
+  return { rdata: new Uint8Array(RDATA_SCRATCH_OCTETS), owners: [ownerScratch(), ownerScratch()] }
 }
 
 function ownerScratch(): OwnerScratch {
@@ -77,8 +87,8 @@ export class ZoneParser implements RecordPlace {
   #origin: Name | undefined
   /** The owner of the last record, and the buffer that the next one is read into. */
   #owner: Name = rootName
-  #scratch = ownerScratch()
-  #scratchNext = ownerScratch()
+  #scratch: OwnerScratch
+  #scratchNext: OwnerScratch
   /** Where the last owner was read, while the same word means the same name; −1 octets otherwise. */
   #wordAt = 0
   #wordOctets = -1
@@ -102,9 +112,10 @@ export class ZoneParser implements RecordPlace {
     origin: Name | undefined,
     sink: RecordSink,
     faults: FaultList,
-    scratch: Uint8Array,
+    scratch: ParserScratch,
   ) {
-    this.#rdata = scratch
+    this.#rdata = scratch.rdata
+    ;[this.#scratch, this.#scratchNext] = scratch.owners
     this.#sink = sink
     this.#faults = faults
     this.#scanner = new Scanner(text, options.file)

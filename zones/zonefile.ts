@@ -15,8 +15,7 @@ import { atOnce, ConclaveError, type Place, type Steps } from '../base/index.ts'
 import { type Fault, FaultList } from './fault.ts'
 import type { ReadFile } from './include.ts'
 import { type Name, nameFromText } from './name.ts'
-import { RDATA_SCRATCH_OCTETS } from './rdata-parse.ts'
-import { ZoneParser } from './zone-parser.ts'
+import { type ParserScratch, parserScratch, ZoneParser } from './zone-parser.ts'
 
 /** Where the record that a sink is given stands. */
 export interface RecordPlace {
@@ -89,13 +88,14 @@ export function parseZone(text: Uint8Array, options: ParseOptions, sink: RecordS
 }
 
 const LINES_A_STEP = 2048
-/** Scratch of parsers that have ended; more than one only where a sink parses while it is called. */
-const scratchPool: Uint8Array[] = []
+/** Of parsers that have ended, whose last owner a sink may still look at until its next turn; more than one only where a
+ *  sink parses while it is called. */
+const scratchPool: ParserScratch[] = []
 
 /** The same, LINES_A_STEP lines a step. */
 export function* parseSteps(text: Uint8Array, options: ParseOptions, sink: RecordSink): Steps<ParseResult> {
   const faults = new FaultList()
-  const scratch = scratchPool.pop() ?? new Uint8Array(RDATA_SCRATCH_OCTETS)
+  const scratch = scratchPool.pop() ?? parserScratch()
   const origin = options.origin ?? originOfFile(options.file)
   const parser = new ZoneParser(text, options, origin, sink, faults, scratch)
   while (parser.lines(LINES_A_STEP)) {
