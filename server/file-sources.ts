@@ -7,28 +7,19 @@
  *  I2  A reading that fails leaves the zone as it is served.
  *  I3  A version that loses more than half of its names waits for a second stable reading with the same content.
  *  I4  What goes on at once is bounded by the size of the files: many small zones share the disk's flushes, large ones
- *      do not pile up in memory.
+ *      do not pile up in memory, and what was read does not, either.
  *  I5  A file that was forgotten is not followed, nor found again in its directory, until it is added or has gone. */
-import { createHash } from 'node:crypto'
 import { existsSync } from 'node:fs'
 import { dirname, resolve } from 'node:path'
-import { type Clock, ConclaveError, inTurns, type Logger, letGo, letGoPart } from '../base/index.ts'
-import {
-  checkSteps,
-  type Fault,
-  Landmarks,
-  type Name,
-  nameToText,
-  type Store,
-  type ZoneContent,
-} from '../zones/index.ts'
-import { type Copies, FileText, KEPT_OCTETS_MIN, partsOf } from './file-text.ts'
+import { type Clock, ConclaveError, type Logger, letGo } from '../base/index.ts'
+import { type Fault, type Name, nameToText, type Store, type ZoneContent } from '../zones/index.ts'
+import { contentOfFile, digestOf } from './file-content.ts'
+import { type Copies, FileText } from './file-text.ts'
 import type { RefusedEvent } from './nameserver-types.ts'
 import { type Refusal, refusalOfError } from './refusal.ts'
 import { Slots } from './slots.ts'
 import { type SourceWatcher, watchSources } from './watch.ts'
-
-import { octetsAgain, readSource, type SourceStamp, type StableRead } from './watch-read.ts'
+import { readSource, type StableRead } from './watch-read.ts'
 import { checkDirectory, zoneFilesOf } from './zone-directory.ts'
 import type { ZoneLife } from './zone-life.ts'
 import type { ZoneOutcome, ZoneSettings } from './zone-life-types.ts'
@@ -109,6 +100,7 @@ export class FileSources {
         if (!this.#forgotten.has(path)) this.#failed(this.#source(path), error)
       },
       onNew: path => options.log.info('a new zone file', { file: path }),
+      room: () => this.#slots.room(),
     })
   }
 
@@ -342,37 +334,13 @@ export class FileSources {
   async #read(file: FileSource, read: StableRead): Promise<ZoneOutcome | undefined> {
     const quick = await this.#readEdit(file, read)
     if (quick !== undefined) return quick
-    const includes = new Map<string, SourceStamp | string>()
-    const options = {
-      file: file.path,
-      ...(file.origin === undefined ? {} : { origin: file.origin }),
-      errorsOnly: true,
-      read: (path: string) => {
-        includes.set(path, path)
-        const included = readSource(path)
-        includes.set(path, included)
-        return included.octets
-      },
-    }
-    const landmarks = new Landmarks()
-    const octets = read.octets.length
-    let gone = 0
-    const text = {
-      letGoBefore: (at: number) => {
-        gone = letGoPart(read.octets, gone, at)
-      },
-      letGo: () => letGo(read.octets),
-      again: () => octetsAgain(read),
-      ...(octets < KEPT_OCTETS_MIN ? {} : { onLandmark: landmarks.note }),
-    }
-    const outcome = await inTurns(checkSteps(this.#options.store, read.octets, options, text))
-    this.#watcher?.setDependencies(file.path, [...includes.values()])
+    const { origin } = file
+    const { outcome, includes, parts } = await contentOfFile(this.#options.store, read, origin)
+    this.#watcher?.setDependencies(file.path, includes)
     if (outcome.kind === 'faults') {
       return this.#refuse(file, faultsRefusal(outcome.faults, this.#options.clock.now()))
     }
-    const { origin } = file
-    const parts = octets < KEPT_OCTETS_MIN ? undefined : partsOf(outcome.content, octets, landmarks)
-    const published = await this.#publish(file, outcome.content, () => digestOf([read, ...includes.values()]))
+    const published = await this.#publish(file, outcome.content, () => digestOf([read, ...includes]))
     if (published === undefined || published.kind === 'refused') return published
     if (parts === undefined) file.text?.close()
     else {
@@ -501,11 +469,4 @@ function faultsRefusal(faults: readonly Fault[], atUnix: number): Refusal {
   const errors = faults.filter(fault => fault.severity === 'error')
   const what = errors.length === 1 ? errors[0]!.what : `${errors.length} errors in the zone file`
   return { code: 'ZONE_FAULTS', what, faults, atUnix }
-}
-
-/** Of a file with all that it includes. */
-function digestOf(parts: readonly (SourceStamp | string)[]): string {
-  const hash = createHash('sha256')
-  for (const part of parts) hash.update(typeof part === 'string' ? part : part.digest)
-  return hash.digest('hex')
 }

@@ -5,9 +5,16 @@ export class Slots {
   readonly #capacity: number
   #used = 0
   readonly #waiting = new Set<{ readonly units: number; readonly go: () => void }>()
+  readonly #roomWanted: (() => void)[] = []
 
   constructor(capacity: number) {
     this.#capacity = capacity
+  }
+
+  /** Resolves when no more wait than there are units; undefined: that is so now. */
+  room(): Promise<void> | undefined {
+    if (this.#waiting.size <= this.#capacity) return undefined
+    return new Promise(go => this.#roomWanted.push(go))
   }
 
   /** Runs the work when there is room; work larger than all of it runs alone. */
@@ -37,5 +44,6 @@ export class Slots {
       this.#waiting.delete(one)
       one.go()
     }
+    if (this.#waiting.size <= this.#capacity) for (const go of this.#roomWanted.splice(0)) go()
   }
 }

@@ -22,6 +22,8 @@ export interface TrackerOptions {
   readonly stillSeconds: number
   /** A file came to rest. */
   onRest(path: string, rest: Rest): void
+  /** Resolves when more readings can be taken; undefined: now. */
+  room(): Promise<void> | undefined
 }
 
 export type Rest =
@@ -206,6 +208,7 @@ export class FileTracker {
       left -= 1 + Math.floor((await this.#readOne(file)) / READ_OCTETS)
       if (left > 0 && this.#reads.size > 0) continue
       await new Promise(resolve => setImmediate(resolve))
+      await this.#options.room()
       left = READS_PER_TURN
     }
     this.#reading = false

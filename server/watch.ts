@@ -40,6 +40,8 @@ export interface WatchOptions {
   onGone(file: string, missing: string): void
   /** The zone file, or a file it includes, cannot be read. */
   onUnreadable(file: string, error: ConclaveError): void
+  /** Resolves when more readings can be taken; undefined: now. */
+  room?(): Promise<void> | undefined
   /** A `*.zone` file was found in a watched directory; it is watched from now on. Not called for those there at first. */
   onNew?(file: string, directory: string): void
 }
@@ -118,6 +120,7 @@ class Watcher implements SourceWatcher {
       log: options.log,
       stillSeconds: options.stillSeconds ?? STILL_SECONDS,
       onRest: (path, rest) => this.#onRest(path, rest),
+      room: () => options.room?.(),
     })
     this.#armSweep()
   }

@@ -1,0 +1,66 @@
+/** The content of a zone file with all that it includes, out of octets that were read while the file was at rest.
+ *  I1  A small text is content within one turn of the event loop, so that what reading needs is there once, however many files
+ *      wait. */
+import { createHash } from 'node:crypto'
+import { inTurns, letGo, letGoPart } from '../base/index.ts'
+import {
+  type ContentOutcome,
+  checkSteps,
+  Landmarks,
+  type Name,
+  type Store,
+  type TextPart,
+} from '../zones/index.ts'
+import { KEPT_OCTETS_MIN, partsOf } from './file-text.ts'
+import { octetsAgain, readSource, type SourceStamp, type StableRead } from './watch-read.ts'
+
+export interface FileContent {
+  readonly outcome: ContentOutcome
+  /** What was included; a path alone could not be read. */
+  readonly includes: readonly (SourceStamp | string)[]
+  /** By which a large text can be kept. */
+  readonly parts: readonly TextPart[] | undefined
+}
+
+/** Large octets are let go as they are read. */
+export async function contentOfFile(
+  store: Store,
+  read: StableRead,
+  origin: Name | undefined,
+): Promise<FileContent> {
+  const { path, octets } = read
+  const length = octets.length
+  const includes = new Map<string, SourceStamp | string>()
+  const options = {
+    file: path,
+    ...(origin === undefined ? {} : { origin }),
+    errorsOnly: true,
+    read: (path: string) => {
+      includes.set(path, path)
+      const included = readSource(path)
+      includes.set(path, included)
+      return included.octets
+    },
+  }
+  const landmarks = new Landmarks()
+  let gone = 0
+  const text = {
+    letGoBefore: (at: number) => {
+      gone = letGoPart(octets, gone, at)
+    },
+    letGo: () => letGo(octets),
+    again: () => octetsAgain(read),
+    ...(length < KEPT_OCTETS_MIN ? {} : { onLandmark: landmarks.note }),
+  }
+  const outcome = await inTurns(checkSteps(store, octets, options, text))
+  const kept = outcome.kind === 'content' && length >= KEPT_OCTETS_MIN
+  const parts = kept ? partsOf(outcome.content, length, landmarks) : undefined
+  return { outcome, includes: [...includes.values()], parts }
+}
+
+/** Of a file with all that it includes. */
+export function digestOf(parts: readonly (SourceStamp | string)[]): string {
+  const hash = createHash('sha256')
+  for (const part of parts) hash.update(typeof part === 'string' ? part : part.digest)
+  return hash.digest('hex')
+}
