@@ -1,6 +1,6 @@
 /** Sessions as the coordinator drives them: keys made by the nodes among themselves, dealt, shared anew or erased.
  *
- *    keygen    round 1 of all ─▶ parts ─▶ echoes, all alike ─▶ kept ─▶ confirmed by all (coordinator-confirm.ts)
+ *    keygen    pledges of all ─▶ round 1 of all ─▶ parts ─▶ echoes, all alike ─▶ kept ─▶ confirmed by all (coordinator-confirm.ts)
  *    reshare   coordinator-reshare.ts
  *
  *  I1  A session that comes to nothing is begun again under another name, a few times (coordinator-steps.ts). */
@@ -94,7 +94,16 @@ export class QuorumSessions {
         threshold,
       }
       const echoes = await this.#ends.abandoning(session, peers, async () => {
-        const round1 = (await askAll(peers, () => begin, 'round1')).map(answer => answer.round1)
+        const pledged = await askAll(peers, () => begin, 'pledge')
+        const pledges = bySender(
+          peers,
+          pledged.map(answer => answer.pledge),
+        )
+        const shown = await askAll(peers, () => ({ kind: 'keygen-reveal', session, pledges }), 'round1')
+        const round1 = bySender(
+          peers,
+          shown.map(answer => answer.round1),
+        )
         const publicKey = publicKeyOf(
           algorithm,
           round1.map(({ commitments }) => commitments[0]),
@@ -180,6 +189,18 @@ export class QuorumSessions {
   cameUp(peer: NodePeer): void {
     this.#ends.cameUp(peer)
   }
+}
+
+/** What each node says, when it says it for itself: others would be accused of it.
+ *  @throws StepFailed */
+function bySender<T extends { readonly index: number }>(
+  peers: readonly NodePeer[],
+  said: readonly T[],
+): readonly T[] {
+  const at = said.findIndex(({ index }, at) => index !== at + 1)
+  if (at < 0) return said
+  const { name } = peers[at]!
+  throw new StepFailed(name, 'ANSWER', `${name} speaks for another`)
 }
 
 /** The public key that will come of these first commitments: their sum (frost-keygen.ts). */

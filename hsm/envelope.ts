@@ -12,7 +12,7 @@ import { randomBytes } from 'node:crypto'
 import { decode, encode } from 'cborg'
 import { type Identity, isSignedBy, type PublicIdentity, signAs } from './identity.ts'
 
-export const PROTOCOL_VERSION = 1
+export const PROTOCOL_VERSION = 2
 /** A batch of 1,000 RRsets of some hundred octets, several times over. */
 export const MESSAGE_OCTETS_MAX: number = 8 << 20
 const BOOT_OCTETS = 16

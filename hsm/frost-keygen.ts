@@ -1,27 +1,48 @@
-/** Making a FROST key that is whole nowhere: Pedersen's distributed key generation with proofs of knowledge, as @noble/curves has
- *  it (RFC 9591 leaves it out), with the echo that it lacks.
+/** Making a FROST key that is whole nowhere: Pedersen's distributed key generation (RFC 9591 leaves it out), with promises ahead
+ *  and an echo behind (Lindell, ePrint 2022/374, Protocol 6.1).
  *
- *    round 1   everybody ─▶ all: commitments to a polynomial, proof of knowing its constant
+ *    pledge    everybody ─▶ all: hash of its round 1, and of some salt
+ *    round 1   everybody ─▶ all: commitments to a polynomial, proofs of knowing every coefficient, the salt
  *    round 2   everybody ─▶ each other, in secret: the polynomial's value there
- *    echo      everybody ─▶ all: hash of the whole round 1, and the public key that came of it
+ *    echo      everybody ─▶ all: hash of all pledges, and so of the whole round 1, and of the public key that came of it
  *
- *  I1  Every node has exactly one commitment list, of exactly `threshold` points in the prime-order group; an equivocator shows
- *      itself in the echo: a key is used only when all `nodes` echoes are equal.
- *  I2  The hash covers session, suite, size and every message, so no message of another session fits.
- *  I3  What cannot be gone on with names the node at fault where one is. */
+ *  I1  A node shows its round 1 when it has one pledge of each node, and takes from each the round 1 that was pledged: nobody chooses
+ *      its own when it has seen another's.
+ *  I2  Every list is sound and proven (secret-polynomial.ts). An equivocator shows itself in the echo: a key is used only when
+ *      all `nodes` echoes are equal.
+ *  I3  Hashes cover session, suite and size, so no message of another session fits.
+ *  I4  What cannot be gone on with names the node at fault where one is. Steps happen once each, in order. */
 
-import type { DKG_Round1, DKG_Secret } from '@noble/curves/abstract/frost.js'
-import { ed448_FROST } from '@noble/curves/ed448.js'
-import { ed25519_FROST } from '@noble/curves/ed25519.js'
-import { FROST_SUITES, type FrostSuiteName, littleEndian } from './edwards.ts'
+import { randomBytes } from 'node:crypto'
+import {
+  decodeScalar,
+  type EdwardsPoint,
+  FROST_SUITES,
+  type FrostSuite,
+  type FrostSuiteName,
+} from './edwards.ts'
 import type { FrostQuorumKey, FrostShare } from './frost.ts'
+import { modulo } from './integers.ts'
 import { checkQuorumSize, type QuorumSize } from './quorum-size.ts'
+import {
+  committedAt,
+  fitsCommitments,
+  type ProofPlace,
+  type ProvenCommitments,
+  provenPoints,
+  SecretPolynomial,
+  sumOfLists,
+} from './secret-polynomial.ts'
 import { Transcript } from './transcript.ts'
 
-export interface KeygenRound1 {
+export interface KeygenPledge {
   readonly index: number
-  readonly commitments: readonly Uint8Array[]
-  readonly proof: Uint8Array
+  readonly pledge: Uint8Array
+}
+
+export interface KeygenRound1 extends ProvenCommitments {
+  readonly index: number
+  readonly salt: Uint8Array
 }
 
 export interface KeygenPart {
@@ -32,180 +53,177 @@ export interface KeygenPart {
 export interface MadeFrostKey {
   readonly key: FrostQuorumKey
   readonly share: FrostShare
-  /** What every node must echo alike before the key is used (I1). */
+  /** What every node must echo alike before the key is used (I2). */
   readonly echo: Uint8Array
 }
 
 /** A node that sent what cannot be right. */
 export class KeygenFault extends Error {
   readonly culprit: number
+  /** What the node did. */
+  readonly deed: string
 
-  constructor(culprit: number, what: string, cause?: unknown) {
-    super(what, cause === undefined ? undefined : { cause })
+  constructor(culprit: number, deed: string) {
+    super(`node ${culprit} ${deed}`)
     this.culprit = culprit
+    this.deed = deed
   }
 }
 
-const SUITES = { ed25519: ed25519_FROST, ed448: ed448_FROST }
+type Step = 'reveal' | 'round 2' | 'finish' | 'nothing'
 
-/** One node's part in making one key. Its steps happen once each, in order. */
+const SALT_OCTETS = 32
+
+/** One node's part in making one key. */
 export class FrostKeygen {
-  readonly round1: KeygenRound1
-  readonly #suite: FrostSuiteName
+  readonly pledge: KeygenPledge
+  readonly #suite: FrostSuite
   readonly #size: QuorumSize
   readonly #session: Uint8Array
-  readonly #secret: DKG_Secret
-  #others: DKG_Round1[] | undefined
-  #transcript: Uint8Array | undefined
+  readonly #round1: KeygenRound1
+  #polynomial: SecretPolynomial | undefined
+  #next: Step = 'reveal'
+  #pledges: readonly KeygenPledge[] = []
+  /** Each node's commitments. */
+  #points: readonly (readonly EdwardsPoint[])[] = []
 
   /** `session`: what all nodes agreed on for this run, never used before.
    *  @throws RangeError */
-  constructor(suite: FrostSuiteName, size: QuorumSize, index: number, session: Uint8Array) {
+  constructor(
+    suite: FrostSuiteName,
+    size: QuorumSize,
+    index: number,
+    session: Uint8Array,
+    polynomial: SecretPolynomial = SecretPolynomial.random(FROST_SUITES[suite], size.threshold),
+  ) {
     checkQuorumSize(size)
-    const { Identifier, DKG } = SUITES[suite]
-    const made = DKG.round1(Identifier.fromNumber(index), { min: size.threshold, max: size.nodes })
-    this.#suite = suite
+    this.#suite = FROST_SUITES[suite]
     this.#size = size
     this.#session = session
-    this.#secret = made.secret
-    this.round1 = { index, commitments: made.public.commitment, proof: made.public.proofOfKnowledge }
+    this.#polynomial = polynomial
+    const { commitments } = polynomial
+    const salt = new Uint8Array(randomBytes(SALT_OCTETS))
+    this.#round1 = { index, salt, commitments, proofs: polynomial.proofs(this.#place(index)) }
+    this.pledge = { index, pledge: this.#pledgeOf(this.#round1) }
+  }
+
+  /** Takes the pledges of all nodes, this one's too; gives its round 1 (I1).
+   *  @throws KeygenFault; RangeError */
+  reveal(all: readonly KeygenPledge[]): KeygenRound1 {
+    const sorted = this.#oneOfEach(all, 'pledge')
+    if (!same(sorted[this.pledge.index - 1]!.pledge, this.pledge.pledge)) {
+      throw new RangeError("this node's pledge is not among them as it was")
+    }
+    this.#advance('reveal', 'round 2')
+    this.#pledges = sorted
+    return this.#round1
   }
 
   /** Takes round 1 of all nodes, this one's too; gives the value for each other node.
-   *  @throws KeygenFault */
+   *  @throws KeygenFault; RangeError */
   round2(all: readonly KeygenRound1[]): Map<number, Uint8Array> {
-    const sorted = this.#checkRound1(all)
-    const { Identifier, DKG } = SUITES[this.#suite]
-    const others = sorted
-      .filter(({ index }) => index !== this.round1.index)
-      .map(({ index, commitments, proof }) => ({
-        identifier: Identifier.fromNumber(index),
-        commitment: commitments.map(octets => new Uint8Array(octets)),
-        proofOfKnowledge: new Uint8Array(proof),
-      }))
-    const parts = this.#blaming(others, () => DKG.round2(this.#secret, others))
-    this.#others = others
-    this.#transcript = this.#transcriptOf(sorted)
-    return new Map(others.map(({ identifier }) => [numberOf(identifier), parts[identifier]!.signingShare]))
+    const sorted = this.#oneOfEach(all, 'round 1')
+    this.#advance('round 2', 'finish')
+    this.#points = sorted.map((round1, at) => this.#checked(round1, this.#pledges[at]!))
+    const others = sorted.filter(({ index }) => index !== this.pledge.index)
+    return new Map(others.map(({ index }) => [index, this.#polynomial!.valueAt(index)]))
   }
 
   /** Takes the values that all others sent to this node. The secret polynomial is gone afterwards.
-   *  @throws KeygenFault */
+   *  @throws KeygenFault; RangeError */
   finish(received: readonly KeygenPart[]): MadeFrostKey {
-    const others = this.#others
-    const transcript = this.#transcript
-    if (others === undefined || transcript === undefined) throw new RangeError('round 2 comes first')
-    this.#others = undefined
-    const { Identifier, DKG } = SUITES[this.#suite]
-    const parts = others.map(({ identifier }) => {
-      const from = numberOf(identifier)
-      const own = received.filter(part => part.from === from)
-      const { scalarOctets } = FROST_SUITES[this.#suite]
-      if (own.length !== 1 || own[0]!.value.length !== scalarOctets) {
-        throw new KeygenFault(from, `node ${from} has sent no value, or a wrong one`)
-      }
-      return { identifier, signingShare: new Uint8Array(own[0]!.value) }
+    this.#advance('finish', 'nothing')
+    const suite = this.#suite
+    const { index } = this.pledge
+    const parts = this.#points.map((points, at) =>
+      at + 1 === index ? this.#polynomial!.valueAt(index) : this.#part(at + 1, points, received),
+    )
+    this.#polynomial = undefined
+    const sum = parts.reduce((total, part) => total + decodeScalar(suite, part)!, 0n)
+    const key = this.#key()
+    return { key, share: { index, value: modulo(sum, suite.order) }, echo: this.#echo(key) }
+  }
+
+  /** I4. */
+  #advance(due: Step, next: Step): void {
+    if (this.#next !== due) throw new RangeError(`this step is not due, but ${this.#next}`)
+    this.#next = next
+  }
+
+  /** By index. That one is missing, or stands twice, is the doing of who brought them. */
+  #oneOfEach<T extends { readonly index: number }>(all: readonly T[], what: string): T[] {
+    const { nodes } = this.#size
+    if (all.length > nodes) throw new RangeError(`${nodes} nodes make the key, not ${all.length}`)
+    return Array.from({ length: nodes }, (_, at) => {
+      const own = all.filter(({ index }) => index === at + 1)
+      if (own.length === 1) return own[0]!
+      throw new RangeError(`there is not one ${what} of node ${at + 1}`)
     })
-    const made = this.#blamingParts(others, parts, () => DKG.round3(this.#secret, others, parts))
-    DKG.clean(this.#secret)
+  }
+
+  /** I1, I2. */
+  #checked(round1: KeygenRound1, { pledge }: KeygenPledge): EdwardsPoint[] {
+    const { index } = round1
+    if (!same(this.#pledgeOf(round1), pledge)) {
+      throw new KeygenFault(index, 'shows another round 1 than it has pledged')
+    }
+    const points = provenPoints(this.#suite, this.#place(index), round1)
+    if (points !== undefined) return points
+    throw new KeygenFault(index, 'has commitments that are wrong, or not proven')
+  }
+
+  #part(from: number, points: readonly EdwardsPoint[], received: readonly KeygenPart[]): Uint8Array {
+    const own = received.filter(part => part.from === from)
+    if (own.length !== 1) throw new RangeError(`there is not one value of node ${from}`)
+    const { value } = own[0]!
+    if (fitsCommitments(this.#suite, points, this.pledge.index, value)) return value
+    throw new KeygenFault(from, 'has sent a value that does not fit its commitments')
+  }
+
+  #key(): FrostQuorumKey {
     const { threshold, nodes } = this.#size
-    const index = this.round1.index
-    const key: FrostQuorumKey = {
-      suite: this.#suite,
+    const sum = sumOfLists(this.#points)
+    const verifiers = Array.from({ length: nodes }, (_, at) => committedAt(this.#suite, sum, at + 1))
+    if ([sum[0]!, ...verifiers].some(point => point.is0())) throw new RangeError('the key would be no point')
+    return {
+      suite: this.#suite.name,
       threshold,
       nodes,
-      publicKey: made.public.commitments[0]!,
-      verifiers: Array.from(
-        { length: nodes },
-        (_, at) => made.public.verifyingShares[Identifier.fromNumber(at + 1)]!,
-      ),
-    }
-    const echo = new Transcript('frost keygen echo').add(transcript, key.publicKey, ...key.verifiers).digest()
-    return { key, share: { index, value: littleEndian(made.secret.signingShare) }, echo }
-  }
-
-  /** I1: one list of each node, of the right length. */
-  #checkRound1(all: readonly KeygenRound1[]): KeygenRound1[] {
-    const { nodes, threshold } = this.#size
-    for (let index = 1; index <= nodes; index++) {
-      const lists = all.filter(message => message.index === index)
-      const right = lists.length === 1 && lists[0]!.commitments.length === threshold
-      if (!right) throw new KeygenFault(index, `node ${index} has not sent ${threshold} commitments, once`)
-    }
-    if (all.length !== nodes) throw new RangeError(`${nodes} nodes make the key, not ${all.length}`)
-    return [...all].sort((a, b) => a.index - b.index)
-  }
-
-  /** Which node it is that the library refuses: the others are tried one by one with this one's own, good message. */
-  #blaming<T>(others: readonly DKG_Round1[], work: () => T): T {
-    try {
-      return work()
-    } catch (cause) {
-      const suite = SUITES[this.#suite]
-      for (const one of others) {
-        const probe = suite.DKG.round1(suite.Identifier.fromNumber(this.round1.index), {
-          min: this.#size.threshold,
-          max: this.#size.nodes,
-        })
-        const crowd = others.map(other => (other === one ? one : this.#sound(numberOf(other.identifier))))
-        try {
-          suite.DKG.round2(probe.secret, crowd)
-        } catch {
-          const culprit = numberOf(one.identifier)
-          throw new KeygenFault(culprit, `the commitments or the proof of node ${culprit} are wrong`, cause)
-        }
-      }
-      throw cause
+      publicKey: sum[0]!.toBytes(),
+      verifiers: verifiers.map(point => point.toBytes()),
     }
   }
 
-  /** A message of another node as it should be, to try a third one beside. */
-  #sound(index: number): DKG_Round1 {
-    const { Identifier, DKG } = SUITES[this.#suite]
-    const size = { min: this.#size.threshold, max: this.#size.nodes }
-    return DKG.round1(Identifier.fromNumber(index), size).public
+  #place(index: number): ProofPlace {
+    return { purpose: 'keygen', session: this.#session, size: this.#size, index }
   }
 
-  #blamingParts<T>(
-    others: readonly DKG_Round1[],
-    parts: readonly { readonly identifier: string; readonly signingShare: Uint8Array }[],
-    work: () => T,
-  ): T {
-    try {
-      return work()
-    } catch (cause) {
-      const suite = SUITES[this.#suite]
-      for (const [at, { identifier, commitment }] of others.entries()) {
-        const secret = {
-          identifier: suite.Identifier.fromNumber(this.round1.index),
-          signingShare: new Uint8Array(parts[at]!.signingShare),
-        }
-        const signers = { min: this.#size.threshold, max: this.#size.nodes }
-        try {
-          suite.validateSecret(secret, { signers, commitments: commitment, verifyingShares: {} })
-        } catch {
-          const culprit = numberOf(identifier)
-          throw new KeygenFault(
-            culprit,
-            `the value that node ${culprit} sent does not fit its commitments`,
-            cause,
-          )
-        }
-      }
-      throw cause
-    }
+  #pledgeOf(round1: KeygenRound1): Uint8Array {
+    return pledgeOf(this.#suite.name, this.#place(round1.index), round1)
   }
 
-  /** I2. */
-  #transcriptOf(sorted: readonly KeygenRound1[]): Uint8Array {
+  /** I2, I3. */
+  #echo({ publicKey, verifiers }: FrostQuorumKey): Uint8Array {
     const { threshold, nodes } = this.#size
-    const transcript = new Transcript('frost keygen').add(this.#session, this.#suite, threshold, nodes)
-    for (const { index, commitments, proof } of sorted) transcript.add(index, ...commitments, proof)
-    return transcript.digest()
+    return new Transcript('frost keygen echo')
+      .add(this.#session, this.#suite.name, threshold, nodes)
+      .add(...this.#pledges.map(({ pledge }) => pledge), publicKey, ...verifiers)
+      .digest()
   }
 }
 
-/** noble's identifiers are scalars in hex, little-endian. */
-function numberOf(identifier: string): number {
-  return Number(littleEndian(Buffer.from(identifier, 'hex')))
+/** The pledge of a round 1 (I3). */
+export function pledgeOf(
+  suite: FrostSuiteName,
+  { session, size, index }: ProofPlace,
+  { salt, commitments, proofs }: Omit<KeygenRound1, 'index'>,
+): Uint8Array {
+  return new Transcript('frost keygen pledge')
+    .add(session, suite, size.threshold, size.nodes, index, salt)
+    .add(commitments.length, ...commitments, ...proofs)
+    .digest()
+}
+
+function same(a: Uint8Array, b: Uint8Array): boolean {
+  return Buffer.compare(a, b) === 0
 }

@@ -3,33 +3,31 @@
  *    holder i of a set S     a_i = λ_i s_i,  Σ a_i = s          deals g_i with g_i(0) = a_i, commits to coefficients
  *    new node j              s′_j = Σ_i g_i(j)
  *
- *  I1  A dealing has exactly threshold′ commitments in the prime-order group, the first of them λ_i × the holder's verifying
- *      share: nobody can bring in another secret. The sum of the firsts is the key's public key.
+ *  I1  A dealing has exactly threshold′ commitments, each proven (secret-polynomial.ts), the first of them λ_i × the holder's
+ *      verifying share: nobody can bring in another secret. The sum of the firsts is the key's public key.
  *  I2  A part fits its commitments, or its holder is named.
- *  I3  Old shares go on being good for the same key: holders erase them when the new ones are confirmed. */
+ *  I3  Old shares go on being good for the same key: holders erase them when the new ones are confirmed.
+ *
+ *  Nothing is pledged ahead, as key generation does (frost-keygen.ts): the key stays what it is, and what a dealer adds to the
+ *  others' coefficients it knows, and so learns nothing by choosing it late. */
 
-import { randomBytes } from 'node:crypto'
-import {
-  decodeScalar,
-  type EdwardsPoint,
-  FROST_SUITES,
-  type FrostSuite,
-  isInGroup,
-  scalarOctets,
-  sumOfProducts,
-} from './edwards.ts'
+import { decodeScalar, type EdwardsPoint, FROST_SUITES, type FrostSuite, sumOfProducts } from './edwards.ts'
 import { type FrostQuorumKey, type FrostShare, lagrangeAtZero } from './frost.ts'
-import { integerOf, modulo } from './integers.ts'
+import { modulo } from './integers.ts'
 import { checkQuorumSize, type QuorumSize } from './quorum-size.ts'
+import {
+  committedAt,
+  fitsCommitments,
+  type ProofPlace,
+  type ProvenCommitments,
+  provenPoints,
+  SecretPolynomial,
+  sumOfLists,
+} from './secret-polynomial.ts'
 
-export interface FrostDealing {
+export interface FrostDealing extends ProvenCommitments {
   readonly from: number
-  /** Base point times each coefficient, by ascending degree. */
-  readonly commitments: readonly Uint8Array[]
 }
-
-/** RFC 9591 §4.1 asks for 32 random octets a scalar; 16 more make the remainder even. */
-const EXTRA_OCTETS = 16
 
 export class FrostReshare {
   readonly #key: FrostQuorumKey
@@ -63,38 +61,35 @@ export class FrostReshare {
     if (!right) throw new RangeError('the verifying shares of the record are not of its public key')
   }
 
-  /** At holder `share.index`: what it tells everybody, and each new node j in secret at [j − 1]. */
-  deal(share: FrostShare): { readonly dealing: FrostDealing; readonly parts: readonly Uint8Array[] } {
-    const suite = this.#suite
-    const random = (): bigint =>
-      (integerOf(randomBytes(suite.scalarOctets + EXTRA_OCTETS)) % (suite.order - 1n)) + 1n
-    const secret = modulo(this.#lambda(share.index) * share.value, suite.order)
-    const coefficients = [secret, ...Array.from({ length: this.#size.threshold - 1 }, random)]
-    const valueAt = (at: number): bigint =>
-      coefficients.reduceRight((value, one) => modulo(value * BigInt(at) + one, suite.order), 0n)
+  /** At holder `share.index`: what it tells everybody, and each new node j in secret at [j − 1]. `session`: what all agreed on for
+   *  this run, never used before. */
+  deal(
+    share: FrostShare,
+    session: Uint8Array,
+  ): { readonly dealing: FrostDealing; readonly parts: readonly Uint8Array[] } {
+    const from = share.index
+    const secret = modulo(this.#lambda(from) * share.value, this.#suite.order)
+    const polynomial = SecretPolynomial.random(this.#suite, this.#size.threshold, secret)
+    const { commitments } = polynomial
     return {
-      dealing: {
-        from: share.index,
-        commitments: coefficients.map(one => suite.base.multiply(one).toBytes()),
-      },
-      parts: Array.from({ length: this.#size.nodes }, (_, at) => scalarOctets(suite, valueAt(at + 1))),
+      dealing: { from, commitments, proofs: polynomial.proofs(this.#place(from, session)) },
+      parts: Array.from({ length: this.#size.nodes }, (_, at) => polynomial.valueAt(at + 1)),
     }
   }
 
   /** I1: what anybody can check of a dealing. */
-  isDealing({ from, commitments }: FrostDealing): boolean {
-    if (!this.#set.includes(from) || commitments.length !== this.#size.threshold) return false
-    const points = commitments.map(octets => this.#suite.decode(octets))
-    if (!points.every(point => point !== undefined && isInGroup(point))) return false
+  isDealing(dealing: FrostDealing, session: Uint8Array): boolean {
+    const { from } = dealing
+    if (!this.#set.includes(from)) return false
+    const points = provenPoints(this.#suite, this.#place(from, session), dealing)
     const verifier = this.#suite.decode(this.#key.verifiers[from - 1]!)!
-    return sumOfProducts(this.#suite, [verifier], [this.#lambda(from)]).equals(points[0]!)
+    const constant = sumOfProducts(this.#suite, [verifier], [this.#lambda(from)])
+    return points?.[0]?.equals(constant) === true
   }
 
   /** I2: what new node `to` checks of its part. */
   isPart(dealing: FrostDealing, to: number, part: Uint8Array): boolean {
-    const value = decodeScalar(this.#suite, part)
-    if (value === undefined || value === 0n) return false
-    return this.#suite.base.multiply(value).equals(this.#committed(dealing, to))
+    return fitsCommitments(this.#suite, this.#points(dealing), to, part)
   }
 
   /** New node `to`'s share from its parts, one of each holder. */
@@ -107,22 +102,23 @@ export class FrostReshare {
   /** The key's public record of the new shares, from dealings that were checked. */
   newKey(dealings: readonly FrostDealing[]): FrostQuorumKey {
     const { threshold, nodes } = this.#size
-    const at = (index: number): EdwardsPoint =>
-      dealings.reduce((sum, dealing) => sum.add(this.#committed(dealing, index)), this.#suite.zero)
+    const sum = sumOfLists(dealings.map(dealing => this.#points(dealing)))
     return {
       suite: this.#key.suite,
       threshold,
       nodes,
       publicKey: this.#key.publicKey,
-      verifiers: Array.from({ length: nodes }, (_, index) => at(index + 1).toBytes()),
+      verifiers: Array.from({ length: nodes }, (_, at) => committedAt(this.#suite, sum, at + 1).toBytes()),
     }
   }
 
-  /** g_i(to) × the base point from the commitments. */
-  #committed({ commitments }: FrostDealing, to: number): EdwardsPoint {
-    const points = commitments.map(octets => this.#suite.decode(octets)!)
-    const powers = points.map((_, degree) => modulo(BigInt(to) ** BigInt(degree), this.#suite.order))
-    return sumOfProducts(this.#suite, points, powers)
+  /** Of a dealing that was checked. */
+  #points({ commitments }: FrostDealing): EdwardsPoint[] {
+    return commitments.map(octets => this.#suite.decode(octets)!)
+  }
+
+  #place(index: number, session: Uint8Array): ProofPlace {
+    return { purpose: 'reshare', session, size: this.#size, index }
   }
 
   #lambda(index: number): bigint {

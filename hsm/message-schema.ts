@@ -12,6 +12,8 @@ export const COMMITMENTS_MAX = 1024
 const APPROVALS_MAX = 32
 /** A share of a 4096-bit RSA signature is 512 octets. */
 const ELEMENT_OCTETS_MAX = 1024
+/** A hash and a scalar (secret-polynomial.ts). */
+const PROOF_OCTETS_MAX = 32 + 57
 const RECORD_OCTETS_MAX: number = 64 << 10
 const SEALED_OCTETS_MAX = 8192
 const AUDIT_RECORDS_MAX = 1000
@@ -36,17 +38,17 @@ const auditHead = { auditLength: count, auditHead: hash }
 
 const approval = z.strictObject({ operator: hash, statement: octets(512), signature })
 const commitment = z.strictObject({ index, nonce: count, hiding: element, binding: element })
-const round1 = z.strictObject({
-  index,
+const pledge = z.strictObject({ index, pledge: hash, signature })
+const proven = {
   commitments: z.array(element).max(NODES_MAX),
-  proof: octets(256),
-  signature,
-})
+  proofs: z.array(octets(PROOF_OCTETS_MAX)).max(NODES_MAX),
+}
+const round1 = z.strictObject({ index, salt: hash, ...proven, signature })
 const part = z.strictObject({ from: index, to: index, sealed: octets(SEALED_OCTETS_MAX) })
 const parts = z.array(part).max(NODES_MAX * NODES_MAX)
 const echo = z.strictObject({ index, echo: hash, signature })
 const echoes = z.array(echo).max(NODES_MAX)
-const dealing = z.strictObject({ from: index, commitments: z.array(element).max(NODES_MAX), signature })
+const dealing = z.strictObject({ from: index, ...proven, signature })
 
 const requestSchema: z.ZodType<NodeRequest> = z.discriminatedUnion('kind', [
   z.strictObject({ kind: z.literal('hello') }),
@@ -72,6 +74,7 @@ const requestSchema: z.ZodType<NodeRequest> = z.discriminatedUnion('kind', [
     createdUnix: count,
     ...membership,
   }),
+  z.strictObject({ kind: z.literal('keygen-reveal'), session, pledges: z.array(pledge).max(NODES_MAX) }),
   z.strictObject({ kind: z.literal('keygen-parts'), session, round1: z.array(round1).max(NODES_MAX) }),
   z.strictObject({ kind: z.literal('keygen-finish'), session, parts }),
   z.strictObject({ kind: z.literal('keygen-confirm'), session, echoes }),
@@ -123,6 +126,7 @@ const answerSchema: z.ZodType<NodeAnswer> = z.discriminatedUnion('kind', [
   z.strictObject({ kind: z.literal('commitments'), commitments: z.array(commitment).max(COMMITMENTS_MAX) }),
   z.strictObject({ kind: z.literal('shares'), results: z.array(signResult).max(BATCH_MAX), ...auditHead }),
   z.strictObject({ kind: z.literal('proofs'), proofs: z.array(proof).max(BATCH_MAX) }),
+  z.strictObject({ kind: z.literal('pledge'), pledge }),
   z.strictObject({ kind: z.literal('round1'), round1 }),
   z.strictObject({ kind: z.literal('parts'), parts }),
   z.strictObject({ kind: z.literal('dealt'), dealing, parts }),

@@ -3,12 +3,12 @@
  *    coordinator ─ request ─▶ node ─ answer ─▶ coordinator            one answer to each request
  *
  *    sign          RSA: one round. EdDSA: with commitments that nodes gave ahead (`commit`), so one round too.
- *    keygen        start ─▶ round 1 of all ─▶ parts, sealed from node to node ─▶ echo of all ─▶ active
+ *    keygen        start ─▶ pledges of all ─▶ round 1 of all ─▶ parts, sealed from node to node ─▶ echo of all ─▶ active
  *    reshare       start (also to leavers and newcomers) ─▶ dealings and parts ─▶ echo of all ─▶ new epoch, old shares erased
  *    deal          a share from the dealer, sealed to the node
  *
  *  I1  A request never holds a digest to be signed: whole messages only (to-be-signed.ts).
- *  I2  What nodes tell each other passes through the coordinator signed (echoes, round 1, dealings) or sealed (parts). */
+ *  I2  What nodes tell each other passes through the coordinator signed (pledges, round 1, dealings, echoes) or sealed (parts). */
 
 import type { KeyRole } from './key-record.ts'
 
@@ -30,11 +30,20 @@ export interface NumberedCommitment {
   readonly binding: Uint8Array
 }
 
-/** Key generation, round 1, signed by its node over session and content. */
+/** Key generation: the hash of what its node will show as round 1, signed over session and content. */
+export interface SignedPledge {
+  readonly index: number
+  readonly pledge: Uint8Array
+  readonly signature: Uint8Array
+}
+
+/** Key generation, round 1, signed the same way. */
 export interface SignedRound1 {
   readonly index: number
+  readonly salt: Uint8Array
   readonly commitments: readonly Uint8Array[]
-  readonly proof: Uint8Array
+  /** Of each coefficient. */
+  readonly proofs: readonly Uint8Array[]
   readonly signature: Uint8Array
 }
 
@@ -53,6 +62,8 @@ export interface SignedEcho {
 export interface SignedDealing {
   readonly from: number
   readonly commitments: readonly Uint8Array[]
+  /** Of each coefficient, for EdDSA; none for RSA. */
+  readonly proofs: readonly Uint8Array[]
   readonly signature: Uint8Array
 }
 
@@ -98,6 +109,11 @@ export type NodeRequest =
       /** The coordinator's time; goes into the record. */
       readonly createdUnix: number
     } & Membership)
+  | {
+      readonly kind: 'keygen-reveal'
+      readonly session: Uint8Array
+      readonly pledges: readonly SignedPledge[]
+    }
   | { readonly kind: 'keygen-parts'; readonly session: Uint8Array; readonly round1: readonly SignedRound1[] }
   | { readonly kind: 'keygen-finish'; readonly session: Uint8Array; readonly parts: readonly SealedPart[] }
   | { readonly kind: 'keygen-confirm'; readonly session: Uint8Array; readonly echoes: readonly SignedEcho[] }
@@ -167,6 +183,7 @@ export type NodeAnswer =
   | { readonly kind: 'commitments'; readonly commitments: readonly NumberedCommitment[] }
   | ({ readonly kind: 'shares'; readonly results: readonly SignResult[] } & AuditHead)
   | { readonly kind: 'proofs'; readonly proofs: readonly ShareProof[] }
+  | { readonly kind: 'pledge'; readonly pledge: SignedPledge }
   | { readonly kind: 'round1'; readonly round1: SignedRound1 }
   | { readonly kind: 'parts'; readonly parts: readonly SealedPart[] }
   | { readonly kind: 'dealt'; readonly dealing: SignedDealing; readonly parts: readonly SealedPart[] }

@@ -1,9 +1,10 @@
 /** Keys that nodes make among themselves, and keys that are dealt to them, at one node.
  *
- *    keygen    ─▶ round 1 ─▶ parts ─▶ prepared, echo ─▶ all echoes equal: active (node-sessions.ts)
+ *    keygen    ─▶ pledge ─▶ round 1 ─▶ parts ─▶ prepared, echo ─▶ all echoes equal: active (node-sessions.ts)
  *    deal      ─▶ a share by the dealer, checked against the record ─▶ active
  *
- *  I1  Each step of a session happens once, in order.
+ *  I1  Each step of a session happens once, in order (frost-keygen.ts). What this node shows stands in its log: who ends sessions
+ *      after that, to have another key come out, is seen there.
  *  I2  What is prepared is durable before it is echoed. */
 
 import { canonicalName, nameFromText, nameToText } from '../zones/index.ts'
@@ -20,13 +21,12 @@ import { hashOf } from './transcript.ts'
 
 interface KeygenSession {
   readonly request: RequestOf<'keygen'>
-  readonly index: number
   readonly keygen: FrostKeygen
-  stage: 'round1' | 'parts' | 'finished'
 }
 
 /** How far the coordinator's idea of the time of a key's making may be from ours. */
 const CREATED_SECONDS_OFF = 3600
+export const LABEL_PLEDGE = 'keygen pledge'
 export const LABEL_ROUND1 = 'keygen round 1'
 
 export class NodeKeygen {
@@ -38,7 +38,7 @@ export class NodeKeygen {
     this.#sessions = new SessionTable(trust.context.keys)
   }
 
-  async keygen(coordinator: string, request: RequestOf<'keygen'>): Promise<NodeAnswer> {
+  keygen(coordinator: string, request: RequestOf<'keygen'>): NodeAnswer {
     const { zone, role, algorithm, members, threshold, session } = request
     this.#trust.checkAllowed('keygen', zone, role)
     const index = this.#trust.checkMembers(members, threshold)
@@ -53,63 +53,63 @@ export class NodeKeygen {
       throw new NodeRefusal('CLOCK', 'the time of the key is far from the clock of this node')
     }
     const suite: FrostSuiteName = algorithm === 15 ? 'ed25519' : 'ed448'
-    const name = hashOf(
-      'keygen session',
-      session,
-      zone,
-      role,
-      algorithm,
-      threshold,
-      request.createdUnix,
-      ...members,
-    )
-    const keygen = new FrostKeygen(suite, { threshold, nodes: members.length }, index, name)
-    this.#sessions.begin(coordinator, session, { request, index, keygen, stage: 'round1' })
+    const size = { threshold, nodes: members.length }
+    const keygen = new FrostKeygen(suite, size, index, keygenName(request))
+    this.#sessions.begin(coordinator, session, { request, keygen })
+    const { pledge } = keygen.pledge
+    const signature = signAs(this.#trust.context.identity, LABEL_PLEDGE, session, index, pledge)
+    return { kind: 'pledge', pledge: { index, pledge, signature } }
+  }
+
+  async keygenReveal(
+    coordinator: string,
+    { session, pledges }: RequestOf<'keygen-reveal'>,
+  ): Promise<NodeAnswer> {
+    const { request, keygen } = this.#sessions.get(coordinator, session)
+    for (const { index, pledge, signature } of pledges) {
+      this.#checkSigned(request, signature, LABEL_PLEDGE, index, pledge)
+    }
+    const round1 = blamed(request, () => keygen.reveal(pledges))
+    const { zone, role, algorithm } = request
     await this.#trust.note(coordinator, 'keygen', { zone, role, algorithm, session: hex(session) })
-    const { commitments, proof } = keygen.round1
-    const signature = signAs(
-      this.#trust.context.identity,
-      LABEL_ROUND1,
-      session,
-      index,
-      proof,
-      ...commitments,
-    )
-    return { kind: 'round1', round1: { index, commitments, proof, signature } }
+    const { identity } = this.#trust.context
+    const signature = signAs(identity, LABEL_ROUND1, session, round1.index, ...saidInRound1(round1))
+    return { kind: 'round1', round1: { ...round1, signature } }
   }
 
   keygenParts(coordinator: string, { session, round1 }: RequestOf<'keygen-parts'>): NodeAnswer {
-    const state = this.#sessions.get(coordinator, session)
-    if (state.stage !== 'round1') throw new NodeRefusal('SESSION', 'this step of the session was done')
-    const { members } = state.request
-    for (const { index, commitments, proof, signature } of round1) {
-      const node = this.#trust.member(members, index)
-      if (!isSignedBy(node, signature, LABEL_ROUND1, session, index, proof, ...commitments)) {
-        throw new NodeRefusal('SIGNATURE', `round 1 of node ${node.name} is not signed by it`)
-      }
+    const { request, keygen } = this.#sessions.get(coordinator, session)
+    for (const one of round1) {
+      this.#checkSigned(request, one.signature, LABEL_ROUND1, one.index, ...saidInRound1(one))
     }
-    const all: KeygenRound1[] = round1.map(({ index, commitments, proof }) => ({ index, commitments, proof }))
-    const own = all.find(({ index }) => index === state.index)
-    if (own === undefined || !sameRound1(own, state.keygen.round1)) {
-      throw new NodeRefusal('SESSION', 'round 1 of this node is not among them as it was')
-    }
-    state.stage = 'parts'
-    const parts = blamed(() => state.keygen.round2(all))
-    return { kind: 'parts', parts: this.#trust.sealed(session, 'keygen', state.index, members, parts) }
+    const parts = blamed(request, () => keygen.round2(round1))
+    const { index } = keygen.pledge
+    return { kind: 'parts', parts: this.#trust.sealed(session, 'keygen', index, request.members, parts) }
+  }
+
+  /** What a member says in that session.
+   *  @throws NodeRefusal */
+  #checkSigned(
+    { session, members }: RequestOf<'keygen'>,
+    signature: Uint8Array,
+    label: string,
+    index: number,
+    ...said: readonly (Uint8Array | number)[]
+  ): void {
+    const node = this.#trust.member(members, index)
+    if (isSignedBy(node, signature, label, session, index, ...said)) return
+    throw new NodeRefusal('SIGNATURE', `what is said for node ${node.name} is not signed by it`)
   }
 
   async keygenFinish(
     coordinator: string,
     { session, parts }: RequestOf<'keygen-finish'>,
   ): Promise<NodeAnswer> {
-    const state = this.#sessions.get(coordinator, session)
-    if (state.stage !== 'parts')
-      throw new NodeRefusal('SESSION', 'this step of the session was done, or is not due')
-    state.stage = 'finished'
-    const { zone, role, algorithm, members, createdUnix } = state.request
-    const received = this.#trust.opened(session, 'keygen', state.index, members, parts)
-    const made = blamed(() =>
-      state.keygen.finish(received.map(({ from, secret }) => ({ from, value: secret }))),
+    const { request, keygen } = this.#sessions.get(coordinator, session)
+    const { zone, role, algorithm, members, createdUnix } = request
+    const received = this.#trust.opened(session, 'keygen', keygen.pledge.index, members, parts)
+    const made = blamed(request, () =>
+      keygen.finish(received.map(({ from, secret }) => ({ from, value: secret }))),
     )
     const record = encodeKeyRecord({
       zone,
@@ -183,19 +183,26 @@ export function dealContext(record: Uint8Array): string {
   return `deal ${hex(hashOf('deal', record))}`
 }
 
-function sameRound1(a: KeygenRound1, b: KeygenRound1): boolean {
-  return (
-    Buffer.compare(a.proof, b.proof) === 0 &&
-    a.commitments.every((one, at) => Buffer.compare(one, b.commitments[at] ?? new Uint8Array()) === 0)
-  )
+/** What pledges and proofs are bound to: the session, and all that it is of. */
+export function keygenName(request: RequestOf<'keygen'>): Uint8Array {
+  const { session, zone, role, algorithm, threshold, createdUnix, members } = request
+  return hashOf('keygen session', session, zone, role, algorithm, threshold, createdUnix, ...members)
 }
 
-function blamed<T>(work: () => T): T {
+/** What a node's round 1 is signed over, behind session and index. */
+export function saidInRound1({ salt, commitments, proofs }: KeygenRound1): (Uint8Array | number)[] {
+  return [salt, commitments.length, ...commitments, ...proofs]
+}
+
+function blamed<T>({ members }: RequestOf<'keygen'>, work: () => T): T {
   try {
     return work()
   } catch (error) {
-    if (error instanceof KeygenFault) throw new NodeRefusal('KEYGEN', error.message, error.culprit)
-    if (error instanceof RangeError) throw new NodeRefusal('KEYGEN', error.message)
+    if (error instanceof KeygenFault) {
+      const { culprit, deed } = error
+      throw new NodeRefusal('KEYGEN', `${members[culprit - 1]} ${deed}`, culprit)
+    }
+    if (error instanceof RangeError) throw new NodeRefusal('SESSION', error.message)
     throw error
   }
 }

@@ -17,6 +17,7 @@ import type { HeldShare } from './node-keys.ts'
 import { SessionTable } from './node-sessions.ts'
 import { hex, NodeRefusal, type NodeTrust, type RequestOf, refusing } from './node-trust.ts'
 import { outcomeOf, type ReshareWork, reshareEcho, reshareWork } from './reshare-outcome.ts'
+import { hashOf } from './transcript.ts'
 
 interface ReshareSession {
   readonly request: RequestOf<'reshare'>
@@ -27,6 +28,8 @@ interface ReshareSession {
   /** I3. */
   hasEchoed: boolean
 }
+
+type Dealing = Omit<SignedDealing, 'signature'>
 
 export const LABEL_DEALING = 'reshare dealing'
 
@@ -55,7 +58,7 @@ export class NodeReshare {
     this.#sessions.begin(coordinator, session, { request, old, work, index, hasEchoed: false })
     await this.#trust.note(coordinator, 'reshare', { key, epoch: old.epoch, session: hex(session) })
     if (held === undefined || !set.includes(held.index)) return { kind: 'done' }
-    return this.#deal(session, request, held, work)
+    return this.#deal(request, held, work)
   }
 
   /** This node's share of that epoch, if it has one (I3). */
@@ -70,16 +73,17 @@ export class NodeReshare {
     throw new NodeRefusal('RECORD', 'the record is not the one this node has')
   }
 
-  #deal(session: Uint8Array, request: RequestOf<'reshare'>, held: HeldShare, work: ReshareWork): NodeAnswer {
+  #deal(request: RequestOf<'reshare'>, held: HeldShare, work: ReshareWork): NodeAnswer {
     const own = { index: held.index, value: held.share }
-    const { commitments, secrets } = dealtOctets(work, own)
-    const from = held.index
-    const bound = dealingBound(request, from, commitments)
+    const { dealing, secrets } = dealtOctets(work, own, reshareName(request))
+    const { session } = request
+    const { from } = dealing
+    const bound = dealingBound(request, dealing)
     const signature = signAs(this.#trust.context.identity, LABEL_DEALING, ...bound)
     const parts = new Map(secrets.map((secret, at) => [at + 1, secret]))
     return {
       kind: 'dealt',
-      dealing: { from, commitments, signature },
+      dealing: { ...dealing, signature },
       parts: this.#trust.sealed(session, 'reshare', from, request.members, parts, true),
     }
   }
@@ -118,15 +122,13 @@ export class NodeReshare {
     return this.#trust.echo(session, index, echo)
   }
 
-  #checkDealing(
-    { request, old, work }: ReshareSession,
-    { from, commitments, signature }: SignedDealing,
-  ): void {
+  #checkDealing({ request, old, work }: ReshareSession, dealing: SignedDealing): void {
+    const { from, signature } = dealing
     const node = this.#trust.member(old.members, from)
-    if (!isSignedBy(node, signature, LABEL_DEALING, ...dealingBound(request, from, commitments))) {
+    if (!isSignedBy(node, signature, LABEL_DEALING, ...dealingBound(request, dealing))) {
       throw new NodeRefusal('SIGNATURE', `the dealing of node ${node.name} is not signed by it`, from)
     }
-    if (!isSoundDealing(work, from, commitments)) {
+    if (!isSoundDealing(work, dealing, reshareName(request))) {
       throw new NodeRefusal('DEALING', `the dealing of node ${node.name} is wrong`, from)
     }
   }
@@ -164,30 +166,35 @@ export class NodeReshare {
 /** I2: what a dealing is signed over. */
 export function dealingBound(
   { session, record, members, threshold }: RequestOf<'reshare'>,
-  from: number,
-  commitments: readonly Uint8Array[],
+  { from, commitments, proofs }: Dealing,
 ): (Uint8Array | string | number)[] {
-  return [session, record, from, ...members, threshold, ...commitments]
+  return [session, record, from, ...members, threshold, commitments.length, ...commitments, ...proofs]
 }
 
-function dealtOctets(
+/** What proofs are bound to: the session, and all that it is of. */
+export function reshareName({ session, record, members, threshold }: RequestOf<'reshare'>): Uint8Array {
+  return hashOf('reshare session', session, record, threshold, ...members)
+}
+
+/** What a holder tells everybody, and each new node j in secret at [j − 1]. */
+export function dealtOctets(
   work: ReshareWork,
   own: { readonly index: number; readonly value: bigint },
-): { commitments: readonly Uint8Array[]; secrets: readonly Uint8Array[] } {
+  session: Uint8Array,
+): { readonly dealing: Dealing; readonly secrets: readonly Uint8Array[] } {
   if (work instanceof FrostReshare) {
-    const { dealing, parts } = work.deal(own)
-    return { commitments: dealing.commitments, secrets: parts }
+    const { dealing, parts } = work.deal(own, session)
+    return { dealing, secrets: parts }
   }
   const { dealing, parts } = work.deal(own)
-  return {
-    commitments: dealing.commitments.map(value => octetsOf(value)),
-    secrets: parts.map(signedOctets),
-  }
+  const commitments = dealing.commitments.map(value => octetsOf(value))
+  return { dealing: { from: dealing.from, commitments, proofs: [] }, secrets: parts.map(signedOctets) }
 }
 
-function isSoundDealing(work: ReshareWork, from: number, commitments: readonly Uint8Array[]): boolean {
-  if (work instanceof FrostReshare) return work.isDealing({ from, commitments })
-  return work.isDealing({ from, commitments: commitments.map(integerOf) })
+function isSoundDealing(work: ReshareWork, dealing: Dealing, session: Uint8Array): boolean {
+  if (work instanceof FrostReshare) return work.isDealing(dealing, session)
+  const { from, commitments, proofs } = dealing
+  return proofs.length === 0 && work.isDealing({ from, commitments: commitments.map(integerOf) })
 }
 
 /** This node's new share, from dealings that were checked.
@@ -210,13 +217,9 @@ function combined(
   return work.share(index, values).value
 }
 
-function fits(
-  work: ReshareWork,
-  { from, commitments }: SignedDealing,
-  index: number,
-  secret: Uint8Array,
-): boolean {
-  if (work instanceof FrostReshare) return work.isPart({ from, commitments }, index, secret)
+function fits(work: ReshareWork, dealing: Dealing, index: number, secret: Uint8Array): boolean {
+  if (work instanceof FrostReshare) return work.isPart(dealing, index, secret)
+  const { from, commitments } = dealing
   const value = signedInteger(secret)
   return value !== undefined && work.isPart({ from, commitments: commitments.map(integerOf) }, index, value)
 }

@@ -1,7 +1,7 @@
 /** Sessions in which nodes make or reshare keys, as one node remembers them, and what ends them.
  *
- *  I1  A session is known by its own name, at one coordinator, and begins once; sessions are few, and the oldest is forgotten
- *      first. What is prepared outlives a restart and can still be confirmed.
+ *  I1  A session is known by its own name, at one coordinator, and begins once, also when it was abandoned; sessions are few, and
+ *      the oldest is forgotten first. What is prepared outlives a restart and can still be confirmed.
  *  I2  A share becomes active only after every member has shown the same echo (node-trust.ts I3). */
 
 import type { NodeAnswer } from './messages.ts'
@@ -13,7 +13,8 @@ const NAME_OCTETS_MIN = 16
 
 export class SessionTable<S> {
   readonly #keys: NodeKeys
-  readonly #sessions = new Map<string, S>()
+  /** Undefined: over, and its name used. */
+  readonly #sessions = new Map<string, S | undefined>()
 
   constructor(keys: NodeKeys) {
     this.#keys = keys
@@ -41,7 +42,8 @@ export class SessionTable<S> {
   }
 
   forget(coordinator: string, session: Uint8Array): void {
-    this.#sessions.delete(nameOf(coordinator, session))
+    const name = nameOf(coordinator, session)
+    if (this.#sessions.has(name)) this.#sessions.set(name, undefined)
   }
 }
 

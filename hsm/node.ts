@@ -149,6 +149,8 @@ export class ShareNode {
         return this.#signing.prove(coordinator, request)
       case 'keygen':
         return this.#keygen.keygen(coordinator, request)
+      case 'keygen-reveal':
+        return this.#keygen.keygenReveal(coordinator, request)
       case 'keygen-parts':
         return this.#keygen.keygenParts(coordinator, request)
       case 'keygen-finish':

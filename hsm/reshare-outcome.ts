@@ -35,7 +35,10 @@ export function outcomeOf(
   const scheme = newScheme(work, dealings)
   return {
     record: encodeKeyRecord({ ...old, epoch: old.epoch + 1, members, scheme }),
-    dealings: hashOf('reshare dealings', ...dealings.flatMap(({ commitments }) => commitments)),
+    dealings: hashOf(
+      'reshare dealings',
+      ...dealings.flatMap(({ commitments, proofs }) => [...commitments, ...proofs]),
+    ),
   }
 }
 

@@ -1,7 +1,9 @@
 import test from 'ava'
+import type { NodeAnswer, NodeRequest } from '../../hsm/messages.ts'
 import type { QuorumKey } from '../../hsm/quorum.ts'
 import { openPolicy } from './nodes.ts'
 import { dealtKey, isSignature, messagesFor, QuorumRig } from './quorum-support.ts'
+import { bodyOf, retold } from './simulator/lies.ts'
 
 async function rigWithKey(nodes: number, threshold: number): Promise<{ quorum: QuorumRig; key: QuorumKey }> {
   const quorum = new QuorumRig(nodes, threshold, openPolicy)
@@ -19,6 +21,71 @@ async function signs(quorum: QuorumRig, key: QuorumKey): Promise<boolean> {
 function sharesOf(quorum: QuorumRig, name: string): string[] {
   return [...quorum.quorum.named(name).disk.shares.values()].map(({ state }) => state)
 }
+
+/** What the node is asked, and says, at each request from now on. */
+function overhear(
+  quorum: QuorumRig,
+  name: string,
+  change: (
+    request: NodeRequest,
+    answer: () => Promise<Uint8Array | undefined>,
+  ) => Promise<Uint8Array | undefined>,
+): void {
+  const { node } = quorum.quorum.named(name)
+  const receive = node.receive.bind(node)
+  node.receive = (coordinator, octets) =>
+    change(bodyOf(octets) as NodeRequest, () => receive(coordinator, octets))
+}
+
+const SPEC = { zone: 'example.', role: 'csk', algorithm: 15 } as const
+
+test('a node that is started anew in the midst of key generation costs a try, and nothing is left of that', async t => {
+  for (const step of ['keygen-reveal', 'keygen-parts', 'keygen-finish'] as const) {
+    const quorum = new QuorumRig(3, 2, openPolicy)
+    await quorum.start()
+    const asked: string[] = []
+    overhear(quorum, 'n1', (request, answer) => {
+      asked.push(request.kind)
+      return answer()
+    })
+    overhear(quorum, 'n2', async (request, answer) => {
+      if (request.kind !== step) return answer()
+      quorum.restart(quorum.quorum.named('n2'))
+      return undefined
+    })
+    const key = await quorum.passing(quorum.coordinator.keygen(SPEC))
+    t.true(await signs(quorum, key))
+    t.is(asked.filter(kind => kind === 'keygen').length, 2, step)
+    t.true(asked.includes('abandon'))
+    for (const name of quorum.quorum.members) t.deepEqual(sharesOf(quorum, name), ['active'])
+  }
+})
+
+test('a node that pledges or shows something in the name of another is named', async t => {
+  for (const kind of ['pledge', 'round1'] as const) {
+    const quorum = new QuorumRig(3, 2, openPolicy)
+    await quorum.start()
+    const { identity } = quorum.quorum.named('n2')
+    overhear(quorum, 'n2', async (_, answer) => {
+      const octets = await answer()
+      return retold(octets!, identity, body => {
+        const said = body as NodeAnswer
+        if (said.kind === 'pledge' && kind === 'pledge')
+          return { ...said, pledge: { ...said.pledge, index: 1 } }
+        if (said.kind === 'round1' && kind === 'round1')
+          return { ...said, round1: { ...said.round1, index: 3 } }
+        return said
+      })
+    })
+    const error = await t.throwsAsync(quorum.passing(quorum.coordinator.keygen(SPEC)), {
+      code: 'KEYGEN_FAILED',
+      message: /n2 speaks for another/,
+    })
+    t.like(error, { place: { node: 'n2' } })
+    await quorum.pass(5)
+    for (const name of quorum.quorum.members) t.deepEqual(sharesOf(quorum, name), [])
+  }
+})
 
 test('I3 of coordinator-reshare: a holder that was away is not waited for, and erases its share when it is back', async t => {
   const { quorum, key } = await rigWithKey(4, 3)

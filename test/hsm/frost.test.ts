@@ -9,29 +9,15 @@ import {
   sumOfProducts,
 } from '../../hsm/edwards.ts'
 import { type FrostCommitment, FrostQuorum, type FrostQuorumKey, type FrostShare } from '../../hsm/frost.ts'
-import { FrostKeygen, KeygenFault, type KeygenPart, type MadeFrostKey } from '../../hsm/frost-keygen.ts'
 import { FrostReshare } from '../../hsm/frost-reshare.ts'
 import { randomBelow } from '../../hsm/integers.ts'
-import type { QuorumSize } from '../../hsm/quorum-size.ts'
 import { FROST_VECTORS } from '../vectors/rfc9591-frost.ts'
+import { makeKey, SESSION } from './frost-support.ts'
 
 const suites = ['ed25519', 'ed448'] as const
 const message = new TextEncoder().encode('a message')
-const session = new TextEncoder().encode('session')
 const octets = (hex: string): Uint8Array => new Uint8Array(Buffer.from(hex, 'hex'))
 const hex = (value: Uint8Array): string => Buffer.from(value).toString('hex')
-
-/** Runs key generation among so many nodes. */
-function makeKey(suite: FrostSuiteName, size: QuorumSize): MadeFrostKey[] {
-  const nodes = Array.from({ length: size.nodes }, (_, at) => new FrostKeygen(suite, size, at + 1, session))
-  const round1 = nodes.map(node => node.round1)
-  const sent = nodes.map(node => node.round2(round1))
-  return nodes.map((node, at) => node.finish(partsFor(at + 1, sent)))
-}
-
-function partsFor(index: number, sent: readonly Map<number, Uint8Array>[]): KeygenPart[] {
-  return sent.flatMap((parts, at) => (at + 1 === index ? [] : [{ from: at + 1, value: parts.get(index)! }]))
-}
 
 function signBy(key: FrostQuorumKey, shares: readonly FrostShare[], set: readonly number[]) {
   const quorum = new FrostQuorum(key)
@@ -108,18 +94,28 @@ for (const suite of suites) {
     const old = made[0]!.key
     const size = { threshold: 3, nodes: 4 }
     const reshare = new FrostReshare(old, [3, 1], size)
-    const dealt = [3, 1].map(index => reshare.deal(made[index - 1]!.share))
+    const dealt = [3, 1].map(index => reshare.deal(made[index - 1]!.share, SESSION))
     for (const { dealing, parts } of dealt) {
-      t.true(reshare.isDealing(dealing))
-      t.false(reshare.isDealing({ ...dealing, from: dealing.from === 3 ? 1 : 3 }))
-      t.false(reshare.isDealing({ ...dealing, from: 2 }))
-      t.false(reshare.isDealing({ ...dealing, commitments: dealing.commitments.slice(0, 2) }))
-      t.false(reshare.isDealing({ ...dealing, commitments: [...dealing.commitments, old.publicKey] }))
+      t.true(reshare.isDealing(dealing, SESSION))
+      t.false(reshare.isDealing(dealing, message))
+      const { commitments, proofs } = dealing
+      for (const wrong of [
+        { from: dealing.from === 3 ? 1 : 3 },
+        { from: 2 },
+        { commitments: commitments.slice(0, 2), proofs: proofs.slice(0, 2) },
+        { commitments: [...commitments, old.publicKey], proofs: [...proofs, proofs[0]!] },
+        { proofs: [] },
+        { proofs: [...proofs].reverse() },
+      ]) {
+        t.false(reshare.isDealing({ ...dealing, ...wrong }, SESSION))
+      }
       t.true(parts.every((part, at) => reshare.isPart(dealing, at + 1, part)))
       t.false(reshare.isPart(dealing, 1, parts[1]!))
       t.false(reshare.isPart(dealing, 1, scalarOctets(FROST_SUITES[suite], 0n)))
     }
-    t.false(reshare.isDealing(reshare.deal({ index: 3, value: 7n }).dealing))
+    t.false(reshare.isDealing(reshare.deal({ index: 3, value: 7n }, SESSION).dealing, SESSION))
+    // One who holds a share, and does not deal.
+    t.false(reshare.isDealing(reshare.deal(made[1]!.share, SESSION).dealing, SESSION))
     const shares = [1, 2, 3, 4].map(to =>
       reshare.share(
         to,
@@ -211,77 +207,6 @@ test('I1, I2: nonces are spent once, also by a session that is refused', t => {
     const right = [nonces.commitment, other]
     t.throws(() => quorum.sign(one!, nonces, right, message), { message: /used once/ })
   }
-})
-
-test('key generation: each wrong message names its node; equivocation shows in the echo', t => {
-  const size = { threshold: 2, nodes: 3 }
-  const fresh = () => [1, 2, 3].map(index => new FrostKeygen('ed25519', size, index, session))
-  const nodes = fresh()
-  const round1 = nodes.map(node => node.round1)
-  const stranger = new FrostKeygen('ed25519', size, 2, session).round1
-  const bad = [
-    round1.slice(0, 2),
-    [round1[0]!, round1[1]!, round1[1]!],
-    [round1[0]!, round1[1]!, { ...round1[2]!, commitments: [] }],
-    [
-      round1[0]!,
-      round1[1]!,
-      { ...round1[2]!, commitments: [...round1[2]!.commitments, stranger.commitments[0]!] },
-    ],
-    [round1[0]!, round1[1]!, { ...round1[2]!, proof: stranger.proof }],
-    [round1[0]!, round1[1]!, { ...round1[2]!, commitments: stranger.commitments }],
-    [
-      round1[0]!,
-      round1[1]!,
-      { ...round1[2]!, commitments: [round1[2]!.commitments[0]!, new Uint8Array(32)] },
-    ],
-    [round1[0]!, round1[1]!, { ...stranger, index: 3 }],
-  ]
-  for (const [at, messages] of bad.entries()) {
-    const node = fresh()[0]!
-    const own = messages.map(one => (one.index === 1 ? node.round1 : one))
-    const fault = t.throws(() => node.round2(own), { instanceOf: KeygenFault }, `case ${at}`)
-    t.is(fault?.culprit, at === 1 ? 2 : 3, `case ${at}`)
-  }
-  const sent = nodes.map(node => node.round2(round1))
-  const parts = partsFor(1, sent)
-  t.throws(() => fresh()[0]!.finish(parts), { message: /round 2 comes first/ })
-  const wrongPart = parts.map(part => (part.from === 2 ? { from: 2, value: parts[1]!.value } : part))
-  const fault = t.throws(() => nodes[0]!.finish(wrongPart), { instanceOf: KeygenFault })
-  t.is(fault?.culprit, 2)
-
-  // Node 3 tells node 1 another polynomial than node 2.
-  const [one, two, three] = fresh()
-  const twin = new FrostKeygen('ed25519', size, 3, session)
-  const toOne = [one!.round1, two!.round1, twin.round1]
-  const toTwo = [one!.round1, two!.round1, three!.round1]
-  const [fromOne, fromTwo, fromTwin, fromThree] = [
-    one!.round2(toOne),
-    two!.round2(toTwo),
-    twin.round2(toOne),
-    three!.round2(toTwo),
-  ]
-  const first = one!.finish([
-    { from: 2, value: fromTwo.get(1)! },
-    { from: 3, value: fromTwin.get(1)! },
-  ])
-  const second = two!.finish([
-    { from: 1, value: fromOne.get(2)! },
-    { from: 3, value: fromThree.get(2)! },
-  ])
-  t.notDeepEqual(first.echo, second.echo)
-})
-
-test('I2: another session or size has another echo', t => {
-  const size = { threshold: 2, nodes: 2 }
-  const made = ['a', 'b'].map(text => {
-    const nodes = [1, 2].map(index => new FrostKeygen('ed25519', size, index, new TextEncoder().encode(text)))
-    const round1 = nodes.map(node => node.round1)
-    const sent = nodes.map(node => node.round2(round1))
-    return nodes.map((node, at) => node.finish(partsFor(at + 1, sent)).echo)
-  })
-  for (const [first, second] of made) t.deepEqual(first, second)
-  t.notDeepEqual(made[0], made[1])
 })
 
 test('a key record that is not sound is refused', t => {

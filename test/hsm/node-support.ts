@@ -13,6 +13,8 @@ import type {
   SealedPart,
   SignedDealing,
   SignedEcho,
+  SignedPledge,
+  SignedRound1,
   SignResult,
 } from '../../hsm/messages.ts'
 import { dealContext } from '../../hsm/node-keygen.ts'
@@ -50,26 +52,45 @@ export async function keygen(
   return heldKey(quorum)
 }
 
+/** How far a key is brought. */
+export interface KeygenShown {
+  readonly session: Uint8Array
+  readonly nodes: readonly TestNode[]
+  readonly pledges: readonly SignedPledge[]
+  readonly round1: readonly SignedRound1[]
+}
+
+export type KeygenBegin = Extract<NodeRequest, { kind: 'keygen' }>
+
+export function keygenBegin(
+  quorum: TestQuorum,
+  threshold: number,
+  { role = 'csk', members = quorum.members }: KeygenChange = {},
+): KeygenBegin {
+  const common = { kind: 'keygen', session: session(), zone: 'example.', algorithm: 15 } as const
+  return { ...common, role, createdUnix: NOW, members, threshold }
+}
+
+/** To round 1 of all. */
+export async function keygenToRound1(quorum: TestQuorum, begin: KeygenBegin): Promise<KeygenShown> {
+  const { session, members } = begin
+  const nodes = members.map(one => quorum.named(one))
+  const pledges: SignedPledge[] = []
+  for (const node of nodes) pledges.push((await quorum.expect(node, begin, 'pledge')).pledge)
+  const reveal: NodeRequest = { kind: 'keygen-reveal', session, pledges }
+  const round1: SignedRound1[] = []
+  for (const node of nodes) round1.push((await quorum.expect(node, reveal, 'round1')).round1)
+  return { session, nodes, pledges, round1 }
+}
+
 /** What all nodes are to be told then. */
 export async function keygenToEchoes(
   quorum: TestQuorum,
   threshold: number,
-  { role = 'csk', members = quorum.members }: KeygenChange = {},
+  change: KeygenChange = {},
 ): Promise<NodeRequest> {
-  const name = session()
-  const nodes = members.map(one => quorum.named(one))
-  const request: NodeRequest = {
-    kind: 'keygen',
-    session: name,
-    zone: 'example.',
-    role,
-    algorithm: 15,
-    createdUnix: NOW,
-    members,
-    threshold,
-  }
-  const round1 = []
-  for (const node of nodes) round1.push((await quorum.expect(node, request, 'round1')).round1)
+  const begin = keygenBegin(quorum, threshold, change)
+  const { session: name, nodes, round1 } = await keygenToRound1(quorum, begin)
   const parts = []
   for (const node of nodes) {
     parts.push(...(await quorum.expect(node, { kind: 'keygen-parts', session: name, round1 }, 'parts')).parts)

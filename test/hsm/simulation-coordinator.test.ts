@@ -3,8 +3,9 @@
 import test from 'ava'
 import { decodeKeyRecord, quorumKeyId } from '../../hsm/key-record.ts'
 import { Intruder } from './simulator/intruder.ts'
+import { KeygenIntruder } from './simulator/keygen-intruder.ts'
 import { expectCalm, runs, sessionOf, someMessages, templateOf } from './simulator/runs.ts'
-import { type Template, World } from './simulator/world.ts'
+import { type SimulatedNode, type Template, World } from './simulator/world.ts'
 
 /** A coordinator that changes what it says, says it again to others, and mixes sessions: nodes keep the rules, whoever asks. */
 async function lyingCoordinatorRun(seed: number, template: Template): Promise<World> {
@@ -30,6 +31,12 @@ test('a coordinator that lies gets nothing signed that the rules forbid, no nonc
   const frost = await templateOf('frost', 3, 2)
   await runs(t, 40_000, 140, seed => lyingCoordinatorRun(seed, seed % 3 === 0 ? frost : rsa))
 })
+
+function someLiar({ chance, nodes }: World): SimulatedNode {
+  const liar = chance.of(nodes)
+  liar.hasLied = true
+  return liar
+}
 
 /** What an intruder has told, over all runs. */
 interface Told {
@@ -58,17 +65,33 @@ async function storiesRun(
   return world
 }
 
-test('keygen: a coordinator that tells two stories, with a liar or without, is not believed', async t => {
+test('keygen: a coordinator with a liar, that tells two stories, is not believed', async t => {
   const templates = [await templateOf('rsa', 3, 2), await templateOf('rsa', 4, 3)]
   const told: Told = { apart: 0, believed: 0 }
   await runs(t, 50_000, 30, seed =>
-    storiesRun(seed, templates[seed % 2]!, told, (intruder, { chance, nodes }) => {
-      const liar = chance.happens(0.5) ? chance.of(nodes) : undefined
-      if (liar !== undefined) liar.hasLied = true
-      return intruder.keygen(liar)
+    storiesRun(seed, templates[seed % 2]!, told, (intruder, world) => {
+      return new KeygenIntruder(world, intruder, someLiar(world)).twoStories()
     }),
   )
   t.true(told.apart > 0)
+  t.is(told.believed, 0)
+})
+
+test('keygen: who shows last has no choice, and nobody shows anything before all have pledged', async t => {
+  const templates = [await templateOf('rsa', 3, 2), await templateOf('rsa', 4, 3)]
+  const told: Told = { apart: 0, believed: 0 }
+  let refused = 0
+  await runs(t, 90_000, 30, seed =>
+    storiesRun(seed, templates[seed % 2]!, told, async (intruder, world) => {
+      const liar = someLiar(world)
+      for (const attack of ['lastWord', 'tooEarly'] as const) {
+        const keygen = new KeygenIntruder(world, intruder, liar)
+        await keygen[attack]()
+        refused += keygen.refused
+      }
+    }),
+  )
+  t.true(refused > 0)
   t.is(told.believed, 0)
 })
 

@@ -6,6 +6,7 @@ import { FrostQuorum } from '../../hsm/frost.ts'
 import { decodeKeyRecord, quorumKeyId } from '../../hsm/key-record.ts'
 import type { NodeAnswer, NodeRequest } from '../../hsm/messages.ts'
 import { pkcs1Block, RsaQuorum, type RsaSignatureShare } from '../../hsm/rsa.ts'
+import { keygenBegin } from './simulator/keygen-intruder.ts'
 import { bad, expectCalm, misfortunes, runs, someMessages, templateOf } from './simulator/runs.ts'
 import { type Template, World } from './simulator/world.ts'
 
@@ -96,11 +97,38 @@ test('the witness sees what it is there to see', async t => {
   world.witness.forbidden.add('03')
   world.witness.answered(node!, request, answer(2))
   await node!.disk.save({ ...share!, share: share!.share + 1n })
+  const begin = keygenBegin(world)
+  const { session } = begin
+  const pledges = world.nodes.map((_, at) => {
+    return { index: at + 1, pledge: Uint8Array.of(at), signature: new Uint8Array(64) }
+  })
+  for (const [at, one] of world.nodes.entries()) {
+    if (at < 2) world.witness.answered(one, begin, { kind: 'pledge', pledge: pledges[at]! })
+  }
+  const round1 = {
+    index: 1,
+    salt: new Uint8Array(),
+    commitments: [],
+    proofs: [],
+    signature: new Uint8Array(),
+  }
+  const reveal = (list: typeof pledges): void => {
+    const request: NodeRequest = { kind: 'keygen-reveal', session, pledges: list }
+    world.witness.answered(node!, request, { kind: 'round1', round1 })
+  }
+  reveal(pledges)
+  world.witness.answered(world.nodes[2]!, begin, { kind: 'pledge', pledge: pledges[2]! })
+  reveal(pledges)
+  reveal([pledges[0]!, { ...pledges[2]!, index: 2 }, pledges[2]!])
   world.events.push({ kind: 'culprit', node: 'n2', what: '' })
   t.deepEqual(world.witness.atTheEnd(), [
     'a share of member 1 passed in the clear',
     'n1 has used a nonce twice',
     'n1 has signed what its rules forbid',
+    'n1 has shown its round 1 too early',
+    'n1 has shown its round 1 twice',
+    'n1 has shown its round 1 twice',
+    'n1 has shown its round 1 too early',
     'n2 was blamed',
     'n1: its share is not of its record',
   ])

@@ -3,11 +3,14 @@
 
 import { randomBytes } from 'node:crypto'
 import { decode, encode } from 'cborg'
+import { FROST_SUITES } from '../../../hsm/edwards.ts'
+import { type KeygenRound1, pledgeOf } from '../../../hsm/frost-keygen.ts'
 import { type Identity, sealTo, signAs } from '../../../hsm/identity.ts'
 import type { NodeAnswer, NodeRequest, SealedPart } from '../../../hsm/messages.ts'
-import { LABEL_ROUND1 } from '../../../hsm/node-keygen.ts'
+import { keygenName, LABEL_PLEDGE, LABEL_ROUND1, saidInRound1 } from '../../../hsm/node-keygen.ts'
 import { dealingBound, LABEL_DEALING } from '../../../hsm/node-reshare.ts'
 import { LABEL_ECHO, partContext } from '../../../hsm/node-trust.ts'
+import { type ProofPlace, SecretPolynomial } from '../../../hsm/secret-polynomial.ts'
 import type { Chance } from './chance.ts'
 
 /** What a lying node does to its answers. */
@@ -21,9 +24,12 @@ export interface LiarKnows {
   /** How the session began; undefined outside of one. */
   readonly begun: SessionBegin | undefined
   readonly member: (name: string) => Identity
+  /** What it has pledged to show, by session. */
+  readonly pledged: Map<string, KeygenRound1>
 }
 
 export type SessionBegin = Extract<NodeRequest, { kind: 'keygen' | 'reshare' }>
+export type KeygenBegin = Extract<NodeRequest, { kind: 'keygen' }>
 
 /** Something else instead: what was said before to anybody, with another thing in it, or for other messages. */
 export function coordinatorLie(chance: Chance, body: unknown, told: readonly unknown[]): unknown {
@@ -43,8 +49,10 @@ function isSigning(body: unknown): body is Extract<NodeRequest, { kind: 'sign' }
 
 export function lieOf(lie: Lie, chance: Chance, body: NodeAnswer, knows: LiarKnows): unknown {
   if (lie === 'field') return changed(chance, body)
-  if (lie === 'session')
-    return knows.begun === undefined ? body : sessionLie(chance, body, knows, knows.begun)
+  if (lie === 'session') {
+    if (knows.begun === undefined) return body
+    return pledgedRound1(knows) ?? sessionLie(chance, body, knows, knows.begun)
+  }
   if (body.kind !== 'shares') return body
   const results = body.results.map(result => {
     if (lie === 'refuse') return { kind: 'refused', code: 'POLICY_TTL', what: 'no' }
@@ -65,11 +73,23 @@ function sessionLie(
   const { identity } = knows
   const { session } = begun
   switch (body.kind) {
+    case 'pledge': {
+      if (begun.kind !== 'keygen') return body
+      // Also in the name of another, or of nothing.
+      const index = chance.happens(0.2) ? 1 + chance.below(begun.members.length) : body.pledge.index
+      const round1 = falseRound1(chance, ownRound1(begun, index))
+      knows.pledged.set(hexOf(session), round1)
+      const pledge = chance.happens(0.2)
+        ? body.pledge.pledge
+        : pledgeOf('ed25519', placeOf(begun, index), round1)
+      const signature = signAs(identity, LABEL_PLEDGE, session, index, pledge)
+      return { kind: 'pledge', pledge: { index, pledge, signature } }
+    }
     case 'round1': {
-      const { index, proof } = body.round1
-      const commitments = otherList(chance, body.round1.commitments)
-      const signature = signAs(identity, LABEL_ROUND1, session, index, proof, ...commitments)
-      return { kind: 'round1', round1: { index, commitments, proof, signature } }
+      // What it has not pledged, now that it may have seen the others'.
+      const { index } = body.round1
+      const rather = chance.happens(0.5) || begun.kind !== 'keygen' ? body.round1 : ownRound1(begun, index)
+      return signedRound1(identity, session, falseRound1(chance, rather))
     }
     case 'parts':
       return { kind: 'parts', parts: falseParts(chance, body.parts, 'keygen', knows, begun) }
@@ -78,9 +98,13 @@ function sessionLie(
       if (chance.happens(0.5) || begun.kind !== 'reshare') return { ...body, parts }
       // Also in the name of another.
       const from = chance.happens(0.3) ? chance.of(begun.set) : body.dealing.from
-      const commitments = otherList(chance, body.dealing.commitments)
-      const signature = signAs(identity, LABEL_DEALING, ...dealingBound(begun, from, commitments))
-      return { ...body, dealing: { from, commitments, signature } }
+      const { commitments, proofs } = body.dealing
+      const dealing =
+        chance.happens(0.5) && proofs.length > 0
+          ? { from, commitments, proofs: otherList(chance, proofs) }
+          : { from, commitments: otherList(chance, commitments), proofs }
+      const signature = signAs(identity, LABEL_DEALING, ...dealingBound(begun, dealing))
+      return { ...body, dealing: { ...dealing, signature } }
     }
     case 'echo': {
       const { index } = body.echo
@@ -95,6 +119,56 @@ function sessionLie(
     default:
       return body
   }
+}
+
+/** What it has pledged, which its node knows nothing of. */
+export function pledgedRound1({ identity, request, pledged }: LiarKnows): NodeAnswer | undefined {
+  if (request?.kind !== 'keygen-reveal') return undefined
+  const round1 = pledged.get(hexOf(request.session))
+  return round1 && signedRound1(identity, request.session, round1)
+}
+
+/** As it should be, of a polynomial of its own. */
+export function ownRound1(
+  begun: KeygenBegin,
+  index: number,
+  polynomial: SecretPolynomial = ownPolynomial(begun),
+): KeygenRound1 {
+  const salt = new Uint8Array(randomBytes(32))
+  const { commitments } = polynomial
+  return { index, salt, commitments, proofs: polynomial.proofs(placeOf(begun, index)) }
+}
+
+export function ownPolynomial({ threshold }: KeygenBegin): SecretPolynomial {
+  return SecretPolynomial.random(FROST_SUITES.ed25519, threshold)
+}
+
+export function placeOf(begun: KeygenBegin, index: number): ProofPlace {
+  const { threshold, members } = begun
+  return { purpose: 'keygen', session: keygenName(begun), size: { threshold, nodes: members.length }, index }
+}
+
+export function signedRound1(
+  identity: Identity,
+  session: Uint8Array,
+  { index, salt, commitments, proofs }: KeygenRound1,
+): Extract<NodeAnswer, { kind: 'round1' }> {
+  const round1 = { index, salt, commitments, proofs }
+  const signature = signAs(identity, LABEL_ROUND1, session, index, ...saidInRound1(round1))
+  return { kind: 'round1', round1: { ...round1, signature } }
+}
+
+/** With one thing in it that is wrong, or nothing. */
+function falseRound1(chance: Chance, round1: KeygenRound1): KeygenRound1 {
+  const way = chance.below(4)
+  if (way === 0) return { ...round1, commitments: otherList(chance, round1.commitments) }
+  if (way === 1) return { ...round1, proofs: otherList(chance, round1.proofs) }
+  if (way === 2) return { ...round1, salt: wrongShare(chance, round1.salt) }
+  return round1
+}
+
+function hexOf(octets: Uint8Array): string {
+  return Buffer.from(octets).toString('hex')
 }
 
 function otherList(chance: Chance, list: readonly Uint8Array[]): Uint8Array[] {

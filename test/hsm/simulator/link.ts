@@ -69,7 +69,7 @@ export class SimulatedLink implements NodeLink {
 
   /** What the node says instead, when it lies. */
   #said(answer: Uint8Array, request: NodeRequest | undefined): Uint8Array | undefined {
-    const { lie, identity } = this.#node
+    const { lie, identity, pledged } = this.#node
     const { chance } = this.#world
     if (lie === undefined || !chance.happens(0.8)) return answer
     if (lie === 'silent') return undefined
@@ -78,7 +78,7 @@ export class SimulatedLink implements NodeLink {
     const begun = this.#world.sessionOf(request)
     const member = (name: string): Identity => this.#world.named(name).identity
     return retold(answer, identity, body =>
-      lieOf(lie, chance, body as NodeAnswer, { identity, request, begun, member }),
+      lieOf(lie, chance, body as NodeAnswer, { identity, request, begun, member, pledged }),
     )
   }
 

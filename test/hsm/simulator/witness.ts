@@ -3,7 +3,8 @@
  *  S1  A nonce goes into one share, ever.                              S2  No share and no secret passes in the clear.
  *  S3  What is signed is right, and something the rules allow.         S4  Only liars are blamed.
  *  S5  Active shares fit their record, and no two nodes that are honest hold different records of one epoch.
- *  S6  What is active at an honest node was prepared alike by each honest member of its record. */
+ *  S6  What is active at an honest node was prepared alike by each honest member of its record.
+ *  S7  Who is honest shows its round 1 once, when it was shown pledges of all members, those of honest ones as they gave them. */
 
 import { type KeyObject, verify } from 'node:crypto'
 import { FROST_SUITES, scalarOctets } from '../../../hsm/edwards.ts'
@@ -25,6 +26,9 @@ export class Witness {
   readonly forbidden: Set<string> = new Set()
   #secrets: { readonly of: string; readonly octets: Uint8Array }[] = []
   #savesSeen = -1
+  /** What honest nodes have pledged, and among whom, by node and session. */
+  readonly #pledged = new Map<string, { readonly members: readonly string[]; readonly texts: Set<string> }>()
+  readonly #shown = new Set<string>()
 
   constructor(world: World) {
     this.#world = world
@@ -58,8 +62,36 @@ export class Witness {
     this.#secrets.push(...known)
   }
 
-  /** S1: an honest node's answer. */
+  /** An honest node's answer. */
   answered(node: SimulatedNode, request: NodeRequest | undefined, answer: NodeAnswer): void {
+    this.#signed(node, request, answer)
+    if (request?.kind === 'keygen' && answer.kind === 'pledge') {
+      const name = sessionName(node.name, request)
+      const { texts } = this.#pledged.get(name) ?? { texts: new Set() }
+      texts.add(hex(answer.pledge.pledge))
+      this.#pledged.set(name, { members: request.members, texts })
+    }
+    if (request?.kind === 'keygen-reveal' && answer.kind === 'round1') this.#revealed(node, request)
+  }
+
+  /** S7. */
+  #revealed(node: SimulatedNode, request: Extract<NodeRequest, { kind: 'keygen-reveal' }>): void {
+    const { members } = this.#pledged.get(sessionName(node.name, request))!
+    for (const [at, member] of members.entries()) {
+      const own = request.pledges.filter(({ index }) => index === at + 1)
+      const known = this.#pledged.get(sessionName(member, request))?.texts
+      const isGiven =
+        !this.#world.named(member).isHonest || known?.has(hex(own[0]?.pledge ?? new Uint8Array()))
+      if (own.length !== 1 || !isGiven) this.faults.push(`${node.name} has shown its round 1 too early`)
+      if (member !== node.name) continue
+      const name = `${sessionName(node.name, request)} ${hex(own[0]!.pledge)}`
+      if (this.#shown.has(name)) this.faults.push(`${node.name} has shown its round 1 twice`)
+      this.#shown.add(name)
+    }
+  }
+
+  /** S1. */
+  #signed(node: SimulatedNode, request: NodeRequest | undefined, answer: NodeAnswer): void {
     if (answer.kind !== 'shares' || request?.kind !== 'sign' || request.sets === undefined) return
     for (const [at, result] of answer.results.entries()) {
       if (result.kind !== 'share') continue
@@ -144,6 +176,14 @@ export class Witness {
         this.faults.push(`${node.name} uses a key that ${name} has not made with it`)
     }
   }
+}
+
+function hex(octets: Uint8Array): string {
+  return Buffer.from(octets).toString('hex')
+}
+
+function sessionName(node: string, { session }: { readonly session: Uint8Array }): string {
+  return `${node} ${hex(session)}`
 }
 
 /** Worked out once for all runs. */

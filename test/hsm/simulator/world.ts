@@ -7,6 +7,7 @@
 import type { Combiner } from '../../../hsm/combiner.ts'
 import { combineParts, KeysAtWork } from '../../../hsm/combiner.ts'
 import { Coordinator } from '../../../hsm/coordinator.ts'
+import type { KeygenRound1 } from '../../../hsm/frost-keygen.ts'
 import { generateIdentity, type Identity, identityOf } from '../../../hsm/identity.ts'
 import type { NodeRequest } from '../../../hsm/messages.ts'
 import { ShareNode } from '../../../hsm/node.ts'
@@ -54,6 +55,8 @@ export class SimulatedNode {
   readonly disk: Disk = new Disk()
   lie: Lie | undefined
   hasLied = false
+  /** What it has pledged to show in sessions, when it lies in them. */
+  readonly pledged: Map<string, KeygenRound1> = new Map()
   node: ShareNode | undefined
   /** Rolled back to an older disk at some time: it may know less than it once promised. */
   isRolledBack = false
