@@ -52,6 +52,7 @@ export class NodeKeygen {
     if (Math.abs(request.createdUnix - this.#trust.context.clock.now()) > CREATED_SECONDS_OFF) {
       throw new NodeRefusal('CLOCK', 'the time of the key is far from the clock of this node')
     }
+    this.#trust.checkRate(coordinator)
     const suite: FrostSuiteName = algorithm === 15 ? 'ed25519' : 'ed448'
     const size = { threshold, nodes: members.length }
     const keygen = new FrostKeygen(suite, size, index, keygenName(request))

@@ -54,6 +54,7 @@ export class NodeReshare {
     for (const name of old.members) this.#trust.node(name)
     this.#trust.checkThreshold(threshold, old.scheme.key.threshold)
     if (held === undefined) this.#trust.checkThreshold(old.scheme.key.threshold)
+    this.#trust.checkRate(coordinator)
     const work = refusing('SET', () => reshareWork(old, set, { threshold, nodes: members.length }))
     this.#sessions.begin(coordinator, session, { request, old, work, index, hasEchoed: false })
     await this.#trust.note(coordinator, 'reshare', { key, epoch: old.epoch, session: hex(session) })

@@ -1,6 +1,7 @@
 /** How a node answers `commit`, `sign` and `prove`: judge, log, then sign.
  *
- *  I1  Every message of a batch is read and judged by itself; the log has them all before a share leaves (audit.ts I1).
+ *  I1  Every message of a batch is read and judged by itself; the log has all that is allowed before a share leaves (audit.ts I1).
+ *      Of what is not, it has so many lines a minute for each coordinator, then a number: none can fill it.
  *  I2  Nonces live in memory only, belong to one coordinator, key and epoch, and are gone when a request names them, whatever
  *      becomes of it. They end with the process: a boot is a new set.
  *  I3  A proof is made only for messages that this node signed lately: it says nothing about others. */
@@ -16,6 +17,7 @@ import { octetsOf, signedOctets } from './integers.ts'
 import type { NodeAnswer, NodeRequest, NumberedCommitment, SignResult } from './messages.ts'
 import type { HeldShare, NodeKeys } from './node-keys.ts'
 import { type Judgement, judge, type NodePolicy, ruleOf } from './node-policy.ts'
+import { PerMinute } from './per-minute.ts'
 import { pkcs1Block, type RsaHash } from './rsa.ts'
 import { readToSign, type ToSign } from './to-be-signed.ts'
 
@@ -33,7 +35,8 @@ const NONCES_MAX = 8192
 const SIGNED_MAX = 8192
 /** Shares made between two turns of the event loop. */
 const SHARES_A_TURN = 4
-const MINUTE_SECONDS = 60
+/** Lines of the log about what is not signed (I1). */
+const UNSIGNED_LINES_A_MINUTE = 100
 
 interface Judged {
   readonly toSign: ToSign | undefined
@@ -44,13 +47,22 @@ export class NodeSigning {
   readonly #context: SigningContext
   readonly #nonces = new Map<string, { readonly epoch: number; readonly pool: Map<number, FrostNonces> }>()
   readonly #signed = new LRUCache<string, true>({ max: SIGNED_MAX })
-  readonly #minutes = new Map<string, { startUnix: number; messages: number }>()
+  /** Messages signed, by zone. */
+  readonly #rates: PerMinute
+  /** Messages not signed, by coordinator. */
+  readonly #unsigned: PerMinute
   readonly #inceptions: Inceptions
   #nonceNumber = 0
 
   constructor(context: SigningContext, inceptions: Inceptions) {
     this.#context = context
     this.#inceptions = inceptions
+    this.#rates = new PerMinute(context.clock)
+    this.#unsigned = new PerMinute(context.clock, (by, messages) => {
+      const event = { atUnix: context.clock.now(), by, what: 'more was not signed', messages }
+      // A log that cannot be written says so at the next signature.
+      context.log.append([event]).catch(() => {})
+    })
   }
 
   commit(coordinator: string, { key, epoch, count }: Of<'commit'>): NodeAnswer {
@@ -180,23 +192,12 @@ export class NodeSigning {
       held: ofZone.map(({ dnskey }) => dnskey),
     })
     if (judgement.kind !== 'allowed') return { toSign, judgement }
-    if (this.#isInRate(held.parsed.zone, rule.messagesPerMinuteMax, nowUnix)) {
+    if (this.#rates.takes(held.parsed.zone, rule.messagesPerMinuteMax)) {
       this.#inceptions.note(held.parsed.zone, toSign.inceptionUnix)
       return { toSign, judgement }
     }
     const what = `more than ${rule.messagesPerMinuteMax} messages a minute`
     return { toSign, judgement: { kind: 'refused', code: 'POLICY_RATE', what } }
-  }
-
-  #isInRate(zone: string, messagesMax: number, nowUnix: number): boolean {
-    const minute = this.#minutes.get(zone)
-    // A clock that was set back begins a new minute, too.
-    if (minute === undefined || nowUnix < minute.startUnix || nowUnix >= minute.startUnix + MINUTE_SECONDS) {
-      this.#minutes.set(zone, { startUnix: nowUnix, messages: 1 })
-      return messagesMax > 0
-    }
-    minute.messages++
-    return minute.messages <= messagesMax
   }
 
   #events(
@@ -206,18 +207,22 @@ export class NodeSigning {
     judged: readonly Judged[],
   ): AuditEvent[] {
     const atUnix = this.#context.clock.now()
-    return judged.map(({ toSign, judgement }, at) => ({
-      atUnix,
-      by,
-      what: 'sign',
-      outcome: judgement.kind,
-      ...(judgement.kind === 'refused' ? { code: judgement.code } : {}),
-      key: held.id,
-      epoch: held.parsed.epoch,
-      zone: held.parsed.zone,
-      sha256: createHash('sha256').update(messages[at]!).digest('hex'),
-      ...(toSign === undefined ? {} : signedFields(toSign)),
-    }))
+    return judged.flatMap(({ toSign, judgement }, at) => {
+      const isTold = judgement.kind === 'allowed' || this.#unsigned.takes(by, UNSIGNED_LINES_A_MINUTE)
+      if (!isTold) return []
+      return {
+        atUnix,
+        by,
+        what: 'sign',
+        outcome: judgement.kind,
+        ...(judgement.kind === 'refused' ? { code: judgement.code } : {}),
+        key: held.id,
+        epoch: held.parsed.epoch,
+        zone: held.parsed.zone,
+        sha256: createHash('sha256').update(messages[at]!).digest('hex'),
+        ...(toSign === undefined ? {} : signedFields(toSign)),
+      }
+    })
   }
 
   #share(

@@ -5,7 +5,8 @@
  *  I2  What is for all is signed by the node it is from; what is for one is sealed to it, too. Both are bound to the session.
  *  I3  Every member must have shown the same echo before a share is used: nobody was told another story.
  *  I4  A key never comes to need fewer nodes than the policy says, or without its word fewer than before: else a coordinator and
- *      a few false nodes could have the key shared among themselves. */
+ *      a few false nodes could have the key shared among themselves.
+ *  I5  So many sessions begin a minute for each coordinator, which is more than a node can do in earnest: each has lines in the log. */
 
 import type { Clock } from '../base/index.ts'
 import { nameFromText } from '../zones/index.ts'
@@ -14,6 +15,7 @@ import { type Identity, isSignedBy, openFrom, type PublicIdentity, sealTo, signA
 import type { NodeAnswer, NodeRequest, SealedPart, SignedEcho } from './messages.ts'
 import type { NodeKeys } from './node-keys.ts'
 import { type NodePolicy, ruleOf } from './node-policy.ts'
+import { PerMinute } from './per-minute.ts'
 import { checkQuorumSize } from './quorum-size.ts'
 
 export interface SessionContext {
@@ -34,6 +36,9 @@ export const LABEL_ECHO = 'echo'
 /** More than half of two (quorum-size.ts). */
 const THRESHOLD_MIN = 2
 
+/** I5. */
+const SESSIONS_A_MINUTE = 2000
+
 /** A request that cannot be done; its text goes to the coordinator. */
 export class NodeRefusal extends Error {
   readonly code: string
@@ -48,9 +53,17 @@ export class NodeRefusal extends Error {
 
 export class NodeTrust {
   readonly context: SessionContext
+  readonly #sessions: PerMinute
 
   constructor(context: SessionContext) {
     this.context = context
+    this.#sessions = new PerMinute(context.clock)
+  }
+
+  /** I5. */
+  checkRate(coordinator: string): void {
+    if (this.#sessions.takes(coordinator, SESSIONS_A_MINUTE)) return
+    throw new NodeRefusal('POLICY_RATE', `more than ${SESSIONS_A_MINUTE} sessions a minute`)
   }
 
   checkAllowed(what: 'keygen' | 'deal' | 'reshare' | 'erase', zone: string, role: string): void {

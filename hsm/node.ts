@@ -31,8 +31,9 @@ export interface ShareNodeOptions {
   readonly audit: AuditStorage
   readonly clock: Clock
   readonly version: string
-  /** Hears what was dropped, and bugs. */
+  /** Hears what was dropped or refused, and bugs. */
   readonly onDropped?: (coordinator: string, why: string) => void
+  readonly onRefused?: (coordinator: string, code: string, what: string) => void
   readonly onBug?: (error: unknown) => void
 }
 
@@ -106,6 +107,7 @@ export class ShareNode {
     peer.waiting++
     const answered = peer.last.then(async () => {
       const answer = await this.#answer(coordinator, body)
+      if (answer.kind === 'refused') this.#options.onRefused?.(coordinator, answer.code, answer.what)
       peer.waiting--
       this.counters.answered++
       // The coordinator began anew meanwhile: this number would name another request of it.

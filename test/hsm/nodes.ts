@@ -87,6 +87,8 @@ export class TestNode {
   readonly disk: Disk = new Disk()
   node!: ShareNode
   readonly bugs: unknown[] = []
+  /** Codes of requests that it refused. */
+  readonly refused: string[] = []
 
   constructor(name: string) {
     this.identity = identityOf(generateIdentity(name))
@@ -136,6 +138,7 @@ export class TestQuorum {
       clock: this.clock,
       version: 'test',
       onBug: error => node.bugs.push(error),
+      onRefused: (coordinator, code) => node.refused.push(`${coordinator} ${code}`),
     })
     this.clock.advance(1)
     const talk = new Conversation(this.coordinator, node.identity.publicIdentity, newBoot(this.clock.now()))
