@@ -10,7 +10,7 @@
  *      its own when it has seen another's.
  *  I2  Every list is sound and proven (secret-polynomial.ts). An equivocator shows itself in the echo: a key is used only when
  *      all `nodes` echoes are equal.
- *  I3  Hashes cover session, suite and size, so no message of another session fits.
+ *  I3  Pledges cover session, suite, size and index, so no message of another session fits.
  *  I4  What cannot be gone on with names the node at fault where one is. Steps happen once each, in order. */
 
 import { randomBytes } from 'node:crypto'
@@ -33,7 +33,7 @@ import {
   SecretPolynomial,
   sumOfLists,
 } from './secret-polynomial.ts'
-import { Transcript } from './transcript.ts'
+import { hashOf } from './transcript.ts'
 
 export interface KeygenPledge {
   readonly index: number
@@ -204,11 +204,8 @@ export class FrostKeygen {
 
   /** I2, I3. */
   #echo({ publicKey, verifiers }: FrostQuorumKey): Uint8Array {
-    const { threshold, nodes } = this.#size
-    return new Transcript('frost keygen echo')
-      .add(this.#session, this.#suite.name, threshold, nodes)
-      .add(...this.#pledges.map(({ pledge }) => pledge), publicKey, ...verifiers)
-      .digest()
+    const pledges = this.#pledges.map(({ pledge }) => pledge)
+    return hashOf('frost keygen echo', ...pledges, publicKey, ...verifiers)
   }
 }
 
@@ -218,10 +215,9 @@ export function pledgeOf(
   { session, size, index }: ProofPlace,
   { salt, commitments, proofs }: Omit<KeygenRound1, 'index'>,
 ): Uint8Array {
-  return new Transcript('frost keygen pledge')
-    .add(session, suite, size.threshold, size.nodes, index, salt)
-    .add(commitments.length, ...commitments, ...proofs)
-    .digest()
+  const { threshold, nodes } = size
+  const round1 = [salt, commitments.length, ...commitments, ...proofs]
+  return hashOf('frost keygen pledge', session, suite, threshold, nodes, index, ...round1)
 }
 
 function same(a: Uint8Array, b: Uint8Array): boolean {

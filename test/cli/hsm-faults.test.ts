@@ -113,6 +113,23 @@ test.serial(
   },
 )
 
+test.serial(
+  'a node that shows another part of a key than it has pledged is named, and no key comes of it',
+  async t => {
+    const quorum = await TestQuorum.create(t)
+    await quorum.start(['node1', 'node2', 'node4', 'node5'])
+    await quorum.startFalse('node3', 'other-part')
+    const words = ['hsm', 'keygen', ZONE, '--hsm', quorum.file]
+    const refused = await conclave(words)
+    t.is(refused.code, 1, refused.out)
+    t.regex(refused.err, /node[1245] refuses: node3 shows another round 1 than it has pledged.*KEYGEN_FAILED/)
+    await quorum.kill('node3')
+    await quorum.start(['node3'])
+    const made = await conclave(words)
+    t.is(made.code, 0, made.err)
+  },
+)
+
 test.serial('a network that parts and heals: the majority signs, a minority is named and serves', async t => {
   const fault = networkFault()
   if (fault !== undefined) {

@@ -154,13 +154,25 @@ test('I2: who pledges one thing to some and another to others shows itself in th
   t.notDeepEqual(first.echo, second.echo)
 })
 
-test('I3: another session or size has another echo', t => {
-  const echoes = ['a', 'b'].map(text => {
-    const made = finished(parties('ed25519', { threshold: 2, nodes: 2 }, new TextEncoder().encode(text)))
-    t.deepEqual(made[0]!.echo, made[1]!.echo)
-    return made[0]!.echo
-  })
-  t.notDeepEqual(echoes[0], echoes[1])
+test('I3: a pledge is of one round 1, node, suite, size and session; all nodes have one echo', t => {
+  const at = place(3)
+  const sound = round1Of(SecretPolynomial.random(suite, size.threshold), 3)
+  const { commitments, proofs } = sound
+  const others = [
+    pledgeOf('ed448', at, sound),
+    pledgeOf('ed25519', { ...at, session: new TextEncoder().encode('another') }, sound),
+    pledgeOf('ed25519', { ...at, size: { threshold: 3, nodes: 3 } }, sound),
+    pledgeOf('ed25519', { ...at, size: { threshold: 2, nodes: 2 } }, sound),
+    pledgeOf('ed25519', { ...at, index: 2 }, sound),
+    pledgeOf('ed25519', at, { ...sound, salt: new Uint8Array(32) }),
+    pledgeOf('ed25519', at, { ...sound, commitments: [...commitments].reverse() }),
+    pledgeOf('ed25519', at, { ...sound, proofs: [...proofs].reverse() }),
+    pledgeOf('ed25519', at, { ...sound, commitments: [...commitments, proofs[0]!], proofs: proofs.slice(1) }),
+  ].map(pledge => Buffer.from(pledge).toString('hex'))
+  const own = Buffer.from(pledgeOf('ed25519', at, sound)).toString('hex')
+  t.is(new Set([own, ...others]).size, others.length + 1)
+  const echoes = finished(parties('ed25519', size)).map(({ echo }) => Buffer.from(echo).toString('hex'))
+  t.is(new Set(echoes).size, 1)
 })
 
 test('a key or a verifying share that would be the identity is none', t => {

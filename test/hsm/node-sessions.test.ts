@@ -1,20 +1,12 @@
 import { verify } from 'node:crypto'
 import test from 'ava'
-import { FROST_SUITES } from '../../hsm/edwards.ts'
-import { sealTo, signAs } from '../../hsm/identity.ts'
+import { sealTo } from '../../hsm/identity.ts'
 import { signedOctets } from '../../hsm/integers.ts'
 import { encodeKeyRecord, type QuorumKeyRecord, quorumKeyId } from '../../hsm/key-record.ts'
-import type {
-  NodeRequest,
-  SignedDealing,
-  SignedEcho,
-  SignedPledge,
-  SignedRound1,
-} from '../../hsm/messages.ts'
-import { dealContext, keygenName, LABEL_ROUND1, saidInRound1 } from '../../hsm/node-keygen.ts'
+import type { NodeRequest, SignedDealing, SignedEcho, SignedRound1 } from '../../hsm/messages.ts'
+import { dealContext } from '../../hsm/node-keygen.ts'
 import type { StoredShare } from '../../hsm/node-keys.ts'
 import type { NodePolicy } from '../../hsm/node-policy.ts'
-import { SecretPolynomial } from '../../hsm/secret-polynomial.ts'
 import { writeToSign } from '../../hsm/to-be-signed.ts'
 import {
   confirmation,
@@ -291,72 +283,6 @@ test('I3 of node-keys: a crash at any step of a confirmation leaves a share that
     t.is((await quorum.ask(n1!, confirm)).kind, 'active')
     t.is(n1!.disk.shares.size, 1)
   }
-})
-
-test('I1 of frost-keygen: a node shows its round 1 for one list of pledges, signed by all; its log tells of it', async t => {
-  const quorum = new TestQuorum(3)
-  const [one, two] = quorum.nodes
-  const begin = keygenBegin(quorum, 2)
-  const { session: name } = begin
-  const pledges: SignedPledge[] = []
-  const reveal = (list: readonly SignedPledge[]): NodeRequest => {
-    return { kind: 'keygen-reveal', session: name, pledges: list }
-  }
-  t.like(await quorum.ask(one!, reveal([])), { kind: 'refused', code: 'SESSION' })
-  for (const node of quorum.nodes) pledges.push((await quorum.expect(node, begin, 'pledge')).pledge)
-  const other = (await quorum.expect(two!, { ...begin, session: session() }, 'pledge')).pledge
-  const [first, second, third] = pledges
-  const lists: (readonly [readonly SignedPledge[], string])[] = [
-    [[], 'SESSION'],
-    [pledges.slice(0, 2), 'SESSION'],
-    [[first!, second!, second!], 'SESSION'],
-    [[...pledges, third!], 'SESSION'],
-    [[first!, second!, { ...second!, index: 3 }], 'SIGNATURE'],
-    [[first!, other, third!], 'SIGNATURE'],
-    [[first!, { ...second!, pledge: first!.pledge }, third!], 'SIGNATURE'],
-    [[first!, second!, third!, { ...third!, index: 4 }], 'MEMBERS'],
-  ]
-  for (const [list, code] of lists) {
-    t.like(await quorum.ask(one!, reveal(list)), { kind: 'refused', code })
-    t.like(await quorum.ask(one!, { kind: 'keygen-parts', session: name, round1: [] }), { code: 'SESSION' })
-  }
-  t.is(one!.disk.log, '')
-  await quorum.expect(one!, reveal(pledges), 'round1')
-  t.regex(one!.disk.log, /"what":"keygen","zone":"example."/)
-  t.like(await quorum.ask(one!, reveal(pledges)), { kind: 'refused', code: 'SESSION' })
-  // Neither abandoning the session nor telling anew how it begins gives another one of that name.
-  t.like(await quorum.ask(one!, begin), { kind: 'refused', code: 'SESSION' })
-  await quorum.expect(one!, { kind: 'abandon', session: name }, 'done')
-  t.like(await quorum.ask(one!, begin), { kind: 'refused', code: 'SESSION' })
-  t.like(await quorum.ask(one!, reveal(pledges)), { kind: 'refused', code: 'SESSION' })
-  t.is(one!.disk.shares.size, 0)
-  // Nor does a node that was started anew go on.
-  quorum.start(two!)
-  t.like(await quorum.ask(two!, reveal(pledges)), { kind: 'refused', code: 'SESSION' })
-  const anew = (await quorum.expect(two!, begin, 'pledge')).pledge
-  t.notDeepEqual(anew.pledge, second!.pledge)
-  t.like(await quorum.ask(two!, reveal(pledges)), { kind: 'refused', code: 'SESSION' })
-})
-
-test('round 1 that was not pledged names its node, though it is signed and sound', async t => {
-  const quorum = new TestQuorum(3)
-  const [one] = quorum.nodes
-  const begin = keygenBegin(quorum, 2)
-  const { session: name, round1 } = await keygenToRound1(quorum, begin)
-  const { identity } = quorum.nodes[2]!
-  const suite = FROST_SUITES.ed25519
-  const polynomial = SecretPolynomial.random(suite, 2)
-  const size = { threshold: 2, nodes: 3 }
-  const place = { purpose: 'keygen', session: keygenName(begin), size, index: 3 } as const
-  const { commitments } = polynomial
-  const rather = { index: 3, salt: round1[2]!.salt, commitments, proofs: polynomial.proofs(place) }
-  const signature = signAs(identity, LABEL_ROUND1, name, 3, ...saidInRound1(rather))
-  const list = [round1[0]!, round1[1]!, { ...rather, signature }]
-  const answer = await quorum.ask(one!, { kind: 'keygen-parts', session: name, round1: list })
-  const what = 'n3 shows another round 1 than it has pledged'
-  t.like(answer, { kind: 'refused', code: 'KEYGEN', what, culprit: 3 })
-  // The session is over there, whatever comes.
-  t.like(await quorum.ask(one!, { kind: 'keygen-parts', session: name, round1 }), { code: 'SESSION' })
 })
 
 test('sessions: a coordinator that tells nodes different stories gets no key', async t => {
