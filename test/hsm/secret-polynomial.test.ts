@@ -1,7 +1,7 @@
 import { ED25519_TORSION_SUBGROUP } from '@noble/curves/ed25519.js'
 import test from 'ava'
 import { decodeScalar, FROST_SUITES, scalarOctets } from '../../hsm/edwards.ts'
-import { octetsOf } from '../../hsm/integers.ts'
+import { integerOf, octetsOf } from '../../hsm/integers.ts'
 import {
   committedAt,
   fitsCommitments,
@@ -11,6 +11,7 @@ import {
   SecretPolynomial,
   sumOfLists,
 } from '../../hsm/secret-polynomial.ts'
+import { hashOf } from '../../hsm/transcript.ts'
 import { SESSION } from './frost-support.ts'
 
 const place: ProofPlace = { purpose: 'keygen', session: SESSION, size: { threshold: 3, nodes: 5 }, index: 2 }
@@ -49,6 +50,19 @@ for (const name of ['ed25519', 'ed448'] as const) {
       for (const wrong of [new Uint8Array(), proofs[degree]!.slice(0, -1), proofs[(degree + 1) % 3]!]) {
         t.is(provenPoints(suite, place, otherProof(wrong)), undefined)
       }
+    }
+  })
+
+  test(`I2: ${name}: a challenge is the hash of place, coefficient, commitment and the nonce's`, t => {
+    const { commitments, proofs } = listOf(SecretPolynomial.random(suite, 3))
+    for (const [degree, proof] of proofs.entries()) {
+      const challenge = proof.subarray(0, CHALLENGE_OCTETS)
+      const response = decodeScalar(suite, proof.subarray(CHALLENGE_OCTETS))!
+      const factor = integerOf(challenge) % suite.order
+      const times = suite.decode(commitments[degree]!)!.multiply(factor)
+      const nonce = suite.base.multiply(response).subtract(times).toBytes()
+      const parts = ['keygen', SESSION, name, 3, 5, 2, degree, commitments[degree]!, nonce]
+      t.deepEqual(hashOf('coefficient proof', ...parts), new Uint8Array(challenge))
     }
   })
 
