@@ -2,7 +2,7 @@
  *  `node dist/bench/main.js [BENCHMARK ...] [--json] [--short] [--names N] [--runs N] [--seconds N] [--plots DIR]`
  *  I1  Traffic goes to loopback only; every process that is started is ended; every wait is bounded.
  *  I2  A peer that is not installed is told of and left out; in continuous integration it is a failure. */
-import { mkdtempSync, rmSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
@@ -95,6 +95,7 @@ async function main(): Promise<void> {
   // Certificates that an environment has every Node.js read at its start would be some 40 ms of ours.
   delete process.env['NODE_EXTRA_CA_CERTS']
   await bundle('bundle')
+  if (bench.plots !== undefined) mkdirSync(bench.plots, { recursive: true })
   const directory = mkdtempSync(join(tmpdir(), 'conclave-bench-'))
   const around = surroundings()
   if (!json) console.log(`${surroundingsText(around)}\n`)
