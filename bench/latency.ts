@@ -1,93 +1,156 @@
-/** Latency of UDP answers at half of what the server can do: while nothing else happens, while a large zone file is read again
+/** Latency of UDP answers at half of what a server can do: while nothing else happens, while a large zone file is read again
  *  and again, and while all of it is signed anew. One answering thread; the sender has the other of two processors, and
- *  reading and signing share both with them.
+ *  reading and signing share both with them. Each contender is asked half of what it can itself; NSD, which does not sign,
+ *  serves the zone as it is.
  *  I1  Changes follow one another without a pause, and the last one is waited for, so none reaches into the next quiet time. */
 import { renameSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { fileOf, type Peer } from '../test/support/peers.ts'
+import { fileOf, type Peer, startKnot, startNsd } from '../test/support/peers.ts'
 import { type LoadFigures, queryLoad } from './dnsperf.ts'
-import { untilSigned } from './edit.ts'
+import { asFile, reloadKnot, untilAnswered } from './edit.ts'
 import { OURS, type Result } from './report.ts'
 import { isThere, settle, startOurs, unsignedFile, Values, type Workbench } from './workbench.ts'
 import { type BenchZone, benchZone } from './zones.ts'
 
+/** Of the ratio of p99 to that of the same server when nothing happens. */
 const GOAL = 1.5
 const CLIENTS = 10
 /** In place of what the server can do, where no time is spent on finding out. */
 const SHORT_PER_SECOND = 2000
 const CAPACITY_SECONDS = 1
 const QUIET_SECONDS = 1
-const PERCENT = [50, 99] as const
+const NAME = 'ns2.bench.test.'
+const FIRST_ADDRESS = '192.0.2.2'
 
 /** What changes the zone file: the text of the change of that number. */
 type Change = (zone: BenchZone, number: number) => string
 
 const addressOf = (number: number): string => `198.51.${100 + (number >> 8)}.${number & 255}`
 
-/** One address: the file is read and compared whole, and a handful of RRsets signed. */
-const oneRecord: Change = ({ text }, number) => text.replace('ns2 A 192.0.2.2', `ns2 A ${addressOf(number)}`)
+/** One address: the file is read and compared whole, and a handful of RRsets signed. Peers want another serial. */
+const oneRecord: Change = ({ text }, number) =>
+  text
+    .replace('hostmaster 1 ', `hostmaster ${1 + number} `)
+    .replace(`ns2 A ${FIRST_ADDRESS}`, `ns2 A ${addressOf(number)}`)
 
 /** Every TTL, so every signature (RFC 4034 §3.1.8.1 has the TTL in what is signed). */
 const allRecords: Change = (zone, number) =>
   oneRecord(zone, number).replace('$TTL 3600', `$TTL ${3600 + number}`)
 
-const SCENES: readonly (readonly [name: string, change: Change])[] = [
-  ['reloads', oneRecord],
-  ['signing', allRecords],
+interface Answering {
+  readonly name: string
+  readonly program?: string
+  readonly signs: boolean
+  start(zone: BenchZone): Promise<Peer>
+  /** Tells it of the new file; ours sees for itself. */
+  reload(server: Peer): void
+}
+
+const CONTENDERS: readonly Answering[] = [
+  {
+    name: OURS,
+    signs: true,
+    start: zone => startOurs([asFile(zone)], { signing: true }),
+    reload: () => undefined,
+  },
+  {
+    name: 'knot',
+    program: 'knotd',
+    signs: true,
+    start: zone => startKnot([asFile(zone)], { signing: true }),
+    reload: reloadKnot,
+  },
+  {
+    name: 'nsd',
+    program: 'nsd',
+    signs: false,
+    start: zone => startNsd([asFile(zone)]),
+    reload: ({ pid }) => void process.kill(pid, 'SIGHUP'),
+  },
 ]
+
+/** Figures of one kind of change, of all contenders. */
+class Scene {
+  readonly #name: string
+  readonly change: Change
+  readonly #quiet = new Values()
+  readonly #busy = new Values()
+  readonly #ratio = new Values()
+  readonly #lost = new Values()
+
+  constructor(name: string, change: Change) {
+    this.#name = name
+    this.change = change
+  }
+
+  add(contender: string, quiet: LoadFigures, busy: LoadFigures): void {
+    const [before, after] = [quiet, busy].map(({ latencies }) => percentile(latencies, 99)) as [
+      number,
+      number,
+    ]
+    this.#quiet.add(contender, before)
+    this.#busy.add(contender, after)
+    this.#ratio.add(contender, after / before)
+    this.#lost.add(contender, quiet.lost + busy.lost)
+  }
+
+  results(): Result[] {
+    const name = this.#name
+    return [
+      { quantity: `${name}: p99 before, quiet`, unit: 'ms', values: this.#quiet.all },
+      { quantity: `${name}: p99`, unit: 'ms', values: this.#busy.all },
+      { quantity: `${name}: p99, times that of quiet (goal ${GOAL})`, unit: '', values: this.#ratio.all },
+      { quantity: `${name}: queries lost`, unit: '', values: this.#lost.all },
+    ]
+  }
+}
 
 export async function benchLatency(bench: Workbench): Promise<Result[]> {
   if (!isThere(bench, 'dnsperf')) return []
   const zone = benchZone(bench.names)
-  const { queriesPath } = unsignedFile(bench, 'mixed')
-  bench.tell(`signing ${zone.records} records first`)
-  const server = await startOurs([{ name: zone.apex, text: zone.text }], { signing: true })
-  try {
-    await untilSigned(server, 'ns2.bench.test.', '192.0.2.2')
-    return await measure(bench, server, zone, queriesPath)
-  } finally {
-    await server.stop()
+  const scenes = [new Scene('reloads', oneRecord), new Scene('signing', allRecords)]
+  for (const contender of CONTENDERS) {
+    if (contender.program !== undefined && !isThere(bench, contender.program)) continue
+    const server = await contender.start(zone)
+    try {
+      await untilAnswered(server, NAME, FIRST_ADDRESS, contender.signs)
+      await measure(bench, contender, server, zone, contender.signs ? scenes : scenes.slice(0, 1))
+    } finally {
+      await server.stop()
+    }
   }
+  return scenes.flatMap(scene => scene.results())
 }
 
 async function measure(
   bench: Workbench,
+  contender: Answering,
   server: Peer,
   zone: BenchZone,
-  queriesPath: string,
-): Promise<Result[]> {
+  scenes: readonly Scene[],
+): Promise<void> {
+  const { queriesPath } = unsignedFile(bench, 'mixed')
+  const steady = { queriesPath, mode: 'udp', outstanding: 1000, clients: CLIENTS } as const
   const perSecond = bench.short ? SHORT_PER_SECOND : await halfCapacity(server, queriesPath)
+  bench.tell(`${contender.name}: ${perSecond.toLocaleString('en')} queries a second`)
   const load = (): Promise<LoadFigures> =>
-    queryLoad(server, { ...steady(queriesPath), perSecond, seconds: bench.seconds })
-  const results: Result[] = []
+    queryLoad(server, { ...steady, perSecond, seconds: bench.seconds, latencies: true })
   let number = 0
-  for (const [name, change] of SCENES) {
-    const latency = PERCENT.map(() => new Values())
-    const lost = new Values()
-    const add = (contender: string, figures: LoadFigures): void => {
-      for (const [index, percent] of PERCENT.entries())
-        latency[index]!.add(contender, percentile(figures.latencies, percent))
-      lost.add(contender, figures.lost)
-    }
+  for (const scene of scenes) {
     for (let run = 0; run < bench.runs; run++) {
       await settle(bench.short ? 0 : QUIET_SECONDS)
-      add('quiet', await load())
-      const [figures, changes] = await whileChanging(server, zone, change, number, load)
-      number += changes
-      add(OURS, figures)
+      const quiet = await load()
+      const running = load()
+      const changing = whileRunning(running, () => {
+        number++
+        writeChange(contender, server, zone, scene.change(zone, number))
+        return untilAnswered(server, NAME, addressOf(number), contender.signs)
+      })
+      const [busy] = await Promise.all([running, changing])
+      scene.add(contender.name, quiet, busy)
     }
-    const scene = `${name}, ${perSecond.toLocaleString('en')} queries a second`
-    for (const [index, percent] of PERCENT.entries()) {
-      const goal = percent === 99 ? { goal: GOAL } : {}
-      results.push({ quantity: `${scene}: p${percent}`, unit: 'ms', values: latency[index]!.all, ...goal })
-    }
-    results.push({ quantity: `${scene}: queries lost`, unit: '', values: lost.all })
   }
-  return results
 }
-
-const steady = (queriesPath: string) =>
-  ({ queriesPath, mode: 'udp', outstanding: 1000, clients: CLIENTS, latencies: true }) as const
 
 async function halfCapacity(server: Peer, queriesPath: string): Promise<number> {
   const all = { queriesPath, mode: 'udp', outstanding: 1000, clients: CLIENTS } as const
@@ -96,32 +159,18 @@ async function halfCapacity(server: Peer, queriesPath: string): Promise<number> 
   return Math.round(perSecond / 2)
 }
 
-/** Changes the file as soon as the change before is answered, as long as the load goes on; the load's figures, and the
- *  number of changes. */
-async function whileChanging(
-  server: Peer,
-  zone: BenchZone,
-  change: Change,
-  before: number,
-  load: () => Promise<LoadFigures>,
-): Promise<[figures: LoadFigures, changes: number]> {
-  const path = join(server.directory, fileOf(zone.apex))
+/** Does it again as long as the load goes on. */
+async function whileRunning(load: Promise<unknown>, work: () => Promise<void>): Promise<void> {
   let over = false
-  const figures = load().finally(() => {
-    over = true
-  })
-  let changes = 0
-  try {
-    while (!over) {
-      const number = before + ++changes
-      writeFileSync(`${path}.new`, change(zone, number))
-      renameSync(`${path}.new`, path)
-      await untilSigned(server, 'ns2.bench.test.', addressOf(number))
-    }
-  } finally {
-    await figures
-  }
-  return [await figures, changes]
+  void load.catch(() => undefined).finally(() => (over = true))
+  while (!over) await work()
+}
+
+function writeChange({ reload }: Answering, server: Peer, { apex }: BenchZone, text: string): void {
+  const path = join(server.directory, fileOf(apex))
+  writeFileSync(`${path}.new`, text)
+  renameSync(`${path}.new`, path)
+  reload(server)
 }
 
 function percentile(ascending: readonly number[], percent: number): number {
