@@ -19,6 +19,7 @@ import {
 } from '../server/serving.ts'
 import { faultText } from '../zones/index.ts'
 import { freeMemoryAfterVersions } from './free-memory.ts'
+import { helpersGiveWay } from './give-way.ts'
 import { usage } from './options.ts'
 import { createOutput, type Output, progressBar } from './output.ts'
 import { type SourceWords, sourcesService } from './serve-sources.ts'
@@ -92,6 +93,7 @@ async function start(service: Service, output: Output): Promise<void> {
       remedy: 'Mend the faults above and start again.',
     })
   }
+  const makersGiveWay = helpersGiveWay()
   await server.listen(listen)
   if (user !== undefined) {
     for (const directory of [server.stateDirectory, ...keyDirectories]) {
@@ -99,6 +101,7 @@ async function start(service: Service, output: Output): Promise<void> {
     }
     dropPrivileges(user)
   }
+  makersGiveWay(server)
   const control = await openControl(service)
   stopOnSignals(service, () => control.close())
   tellStart(server, keys, output)

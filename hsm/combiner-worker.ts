@@ -1,18 +1,15 @@
 /** A thread of the pool (combiner-pool.ts): keeps the keys it has worked with, nothing else. */
 
-import { setPriority } from 'node:os'
 import { parentPort } from 'node:worker_threads'
+import { giveWay } from '../base/priority.ts'
 import { combineParts, KeysAtWork } from './combiner.ts'
 import type { CombinerReply, CombinerWork } from './combiner-pool.ts'
-
-/** Answering queries comes first. */
-const NICE = 10
 
 if (parentPort !== null) {
   const port = parentPort
   const keys = new KeysAtWork()
-  // Linux keeps a priority for each thread; elsewhere it would be the whole process's.
-  if (process.platform === 'linux') setPriority(0, NICE)
+  // Answering queries comes first.
+  giveWay()
   port.on('message', (work: CombinerWork) => port.postMessage(reply(keys, work)))
 }
 

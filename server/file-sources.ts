@@ -13,6 +13,7 @@ import { existsSync } from 'node:fs'
 import { dirname, resolve } from 'node:path'
 import { type Clock, ConclaveError, type Logger, letGo } from '../base/index.ts'
 import { type Fault, type Name, nameToText, type Store, type ZoneContent } from '../zones/index.ts'
+import type { Effort } from './effort.ts'
 import { contentOfFile, digestOf } from './file-content.ts'
 import { type Copies, FileText } from './file-text.ts'
 import type { RefusedEvent } from './nameserver-types.ts'
@@ -30,6 +31,7 @@ export interface FileSourcesOptions {
   readonly directory: string
   readonly clock: Clock
   readonly log: Logger
+  readonly effort: Effort
   readonly watch: boolean
   /** For zones of which nobody said more. */
   readonly settings: ZoneSettings
@@ -304,7 +306,7 @@ export class FileSources {
     if (this.#forgotten.has(path)) return
     const file = this.#source(path)
     file.newest = read
-    file.reading ??= this.#readAll(file)
+    file.reading ??= this.#options.effort.during(() => this.#readAll(file))
   }
 
   async #readAll(file: FileSource): Promise<void> {

@@ -95,6 +95,8 @@ export interface NameserverEvents {
   /** A step in the life of a zone's keys was taken. */
   rollover: [RolloverStep]
   progress: [{ readonly zone: string; readonly signaturesMade: number }]
+  /** Versions begin to be made, or none is any more. */
+  working: [boolean]
 }
 
 /** A zone that this program owns. */

@@ -14,6 +14,7 @@ import { FileKeyStore, type KeyStore, oneStore } from '../signer/index.ts'
 import { type Name, nameFromText, rootName, Store, type ZoneContent } from '../zones/index.ts'
 import { type AccessOptions, withPrefixes } from './access.ts'
 import { closeAll } from './close-all.ts'
+import { Effort } from './effort.ts'
 import { FileSources } from './file-sources.ts'
 import { contentOfRecords, contentOfText } from './given-content.ts'
 import { KeyOffice } from './key-office.ts'
@@ -53,6 +54,7 @@ export class Nameserver extends EventEmitter<NameserverEvents> {
   readonly #parts: NameserverParts
   readonly #store = new Store()
   readonly #news: NameserverNews
+  readonly #effort = new Effort(working => this.#news.tell('working', working))
   readonly #upkeep: Upkeep
   readonly #zones: ZoneRegister
   /** The keys of the zones. */
@@ -100,6 +102,7 @@ export class Nameserver extends EventEmitter<NameserverEvents> {
       directory: parts.state.directory,
       clock,
       log,
+      effort: this.#effort,
       watch: options.watch ?? true,
       settings: parts.settings,
       lifeOf: (apex, path, settings) => this.#zones.lifeOf(apex, path, settings),
@@ -115,6 +118,7 @@ export class Nameserver extends EventEmitter<NameserverEvents> {
     return {
       store: this.#store,
       pool,
+      effort: this.#effort,
       clock,
       log,
       signal: this.#abort.signal,

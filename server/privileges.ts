@@ -5,8 +5,12 @@
  *  I2  Afterwards root cannot be had back; that is tried, and succeeding is an error. */
 import { execFileSync } from 'node:child_process'
 import { lchownSync, lstatSync, readdirSync } from 'node:fs'
+import { getPriority } from 'node:os'
 import { join } from 'node:path'
-import { ConclaveError } from '../base/index.ts'
+import { ConclaveError, libc } from '../base/index.ts'
+
+/** getrlimit(2): the best priority that a process without privileges may give itself, as 20 less the nice value. */
+const RLIMIT_NICE = 13
 
 /** Changes to `user` and `group` (names or numbers; the group defaults to the user's first one). */
 export function dropPrivileges(user: string, group: string = idOf('-g', user) ?? user): void {
@@ -19,6 +23,7 @@ export function dropPrivileges(user: string, group: string = idOf('-g', user) ??
   try {
     setgid(numberOrName(group))
     setgroups([])
+    keepPriority()
     setuid(numberOrName(user))
   } catch (error) {
     throw new ConclaveError('USER_CHANGE', `cannot become user ${user}, group ${group}`, {
@@ -55,6 +60,13 @@ function idOf(option: '-u' | '-g', user: string): string | undefined {
   } catch {
     return undefined
   }
+}
+
+/** A thread that gave way may have its priority back, and no better one. Where that is refused, none gives way. */
+function keepPriority(): void {
+  if (process.platform !== 'linux') return
+  const best = BigInt(20 - getPriority())
+  libc()?.function('int setrlimit(int, const void *)')(RLIMIT_NICE, BigUint64Array.of(best, best))
 }
 
 function numberOrName(text: string): string | number {

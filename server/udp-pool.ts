@@ -6,7 +6,7 @@
  *  I4  Sockets of addresses that stay are kept when others come or go: a thread takes over from the one before it while
  *      both read them, so that no query waits for a thread to start. */
 import { Worker } from 'node:worker_threads'
-import type { Clock, Logger, Timer } from '../base/index.ts'
+import { type Clock, type Logger, ordinaryPriority, type Timer } from '../base/index.ts'
 import type { StoreHandle } from '../zones/index.ts'
 import type { AccessControl } from './access.ts'
 import { isWildcard, type ListenAddress, listenAddressText, socketAddress } from './address.ts'
@@ -254,7 +254,17 @@ export class UdpPool {
     const { handle, settings, access, clock } = this.#options
     const keys = access?.current().keys ?? []
     const { sockets, event, control, counters, transportCounters } = member
-    const data: WorkerData = { handle, settings, keys, sockets, event, control, counters, transportCounters }
+    const data: WorkerData = {
+      handle,
+      settings,
+      keys,
+      sockets,
+      priority: ordinaryPriority,
+      event,
+      control,
+      counters,
+      transportCounters,
+    }
     // No options of the program's own command line: some (--input-type) are not for threads that run a file.
     const worker = new Worker(new URL('./udp-worker.js', import.meta.url), { workerData: data, execArgv: [] })
     member.worker = worker

@@ -1,5 +1,6 @@
 /** Entry of a UDP thread: opens its answerer, says which reader it is, and serves until told to stop. */
 import { parentPort, workerData } from 'node:worker_threads'
+import { takePriority } from '../base/priority.ts'
 import { countersOf } from './counters.ts'
 import { openAnswerer } from './open-answerer.ts'
 import { loadSyscalls } from './syscalls.ts'
@@ -8,6 +9,7 @@ import { serveSockets } from './udp-batch.ts'
 import { CONTROL_STOP, type WorkerData, type WorkerReport } from './udp-control.ts'
 
 async function main(data: WorkerData): Promise<void> {
+  takePriority(data.priority)
   const calls = loadSyscalls()
   if (calls === null) throw new Error('koffi does not load in this thread')
   if (parentPort === null) throw new Error('this is the file of a thread')

@@ -10,6 +10,7 @@ import type {
   ZoneStores,
 } from '../signer/index.ts'
 import type { Fault, Name, Store } from '../zones/index.ts'
+import type { Effort } from './effort.ts'
 import type { Refusal } from './refusal.ts'
 import type { ZoneState } from './state-zone.ts'
 import type { ClockTrust, RolloverStep } from './zone-keys-types.ts'
@@ -20,6 +21,7 @@ export interface ZoneEnvironment {
   readonly clock: Clock
   readonly log: Logger
   readonly pool: CryptoPool
+  readonly effort: Effort
   /** Ends builds that are under way; nothing is published afterwards. */
   readonly signal: AbortSignal
   stateOf(apexKey: Uint8Array): ZoneState

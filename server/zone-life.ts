@@ -119,7 +119,7 @@ export class ZoneLife {
   /** Builds and publishes; call it in turn. The content's tree is discarded in any case. */
   async publishContent(content: ZoneContent, reason: string): Promise<ZoneOutcome> {
     try {
-      return await this.#advance({ kind: 'all', content }, reason)
+      return await this.publishEdits({ kind: 'all', content }, reason)
     } finally {
       content.tree.discard()
     }
@@ -127,12 +127,12 @@ export class ZoneLife {
 
   /** The same for edits of what is served, and for signatures that are due. */
   publishEdits(edits: Edits, reason: string): Promise<ZoneOutcome> {
-    return this.#advance(edits, reason)
+    return this.#environment.effort.during(() => this.#advance(edits, reason))
   }
 
   /** The same for other keys at the apex (ZoneKeyVersions I1). */
   publishKeys(step: KeyStep, reason: string): Promise<ZoneOutcome> {
-    return this.#advance({ kind: 'refresh' }, reason, step)
+    return this.#environment.effort.during(() => this.#advance({ kind: 'refresh' }, reason, step))
   }
 
   /** Takes the zone out of what is served, at once; resolves when its memory is given back. Keys, and what the state

@@ -3,6 +3,7 @@ import { promises as fs } from 'node:fs'
 import { join } from 'node:path'
 import test from 'ava'
 import { ManualClock, silentLogger } from '../../base/index.ts'
+import { Effort } from '../../server/effort.ts'
 import type { Nameserver, RecordText, RefusedEvent } from '../../server/index.ts'
 import { openState } from '../../server/index.ts'
 import { ZoneLife } from '../../server/zone-life.ts'
@@ -268,6 +269,7 @@ test('I2, I3: a disk that fails leaves the served version, no draft and no seria
   const environment: ZoneEnvironment = {
     store,
     pool,
+    effort: new Effort(() => undefined),
     clock: new ManualClock(NOW),
     log: silentLogger,
     signal: new AbortController().signal,

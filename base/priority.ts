@@ -1,0 +1,46 @@
+/** Threads that give way to those that answer (setpriority(2)). Linux keeps a priority for each thread, and 0 means the
+ *  calling one; elsewhere it would be the whole process's, so that nothing is done there. A new thread has the priority of
+ *  the one that starts it.
+ *  I1  A priority that is as low already stays.
+ *  I2  Lowering is for ever, but where the system lets a thread have its priority back (RLIMIT_NICE, CAP_SYS_NICE). */
+import { readdirSync } from 'node:fs'
+import { getPriority, setPriority } from 'node:os'
+
+/** A thread at 10 gives way to those at 0, and still uses what is left, or a tenth of what it shares with one of them. */
+const LOW = 10
+/** In the first thread: that of the process, from before anything gave way. */
+export const ordinaryPriority: number = getPriority()
+
+/** Lowers the calling thread's priority, or that of another one of this process. */
+export function giveWay(thread = 0): void {
+  if (process.platform === 'linux' && getPriority(thread) < LOW) setPriority(thread, LOW)
+}
+
+/** Lowers all threads that there are but the calling one, which has to be the first; gives those that it lowered. */
+export function othersGiveWay(): number[] {
+  if (process.platform !== 'linux') return []
+  const others = readdirSync('/proc/self/task').map(Number)
+  return others.filter(thread => thread !== process.pid && tries(() => giveWay(thread)))
+}
+
+/** Lowers the first thread's priority if it can be had back: that is tried with another thread, which gives way in any
+ *  case (I2). */
+export function giveWayMeanwhile(other: number): void {
+  if (ordinaryPriority >= LOW) return
+  if (tries(() => setPriority(other, ordinaryPriority)) && tries(() => setPriority(other, LOW))) giveWay()
+}
+
+/** Gives the calling thread that priority again, if it has a lower one. */
+export function takePriority(priority: number): void {
+  if (process.platform === 'linux' && getPriority() > priority) tries(() => setPriority(0, priority))
+}
+
+/** False when the thread has ended meanwhile, or the system refuses. */
+function tries(work: () => void): boolean {
+  try {
+    work()
+    return true
+  } catch {
+    return false
+  }
+}

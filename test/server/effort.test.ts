@@ -1,0 +1,49 @@
+/** When a nameserver says that versions are being made. */
+import { execFileSync } from 'node:child_process'
+import { getPriority } from 'node:os'
+import test from 'ava'
+import { Effort } from '../../server/effort.ts'
+import { answers, BASE, testServer } from '../support/embedding.ts'
+
+test('the first that begins and the last that ends are told of, also of one that fails', async t => {
+  const told: (boolean | string)[] = []
+  const effort = new Effort(working => told.push(working))
+  let fail = (_: Error): void => undefined
+  const failing = effort.during(() => new Promise<never>((_, reject) => (fail = reject)))
+  t.is(await effort.during(async () => told.push('second')), 2)
+  fail(new Error('no'))
+  await t.throwsAsync(failing, { message: 'no' })
+  t.deepEqual(told, [true, 'second', false])
+})
+
+test('a change of a zone is work', async t => {
+  const { server } = await testServer(t)
+  const told: boolean[] = []
+  const zone = await server.addZone('example', BASE)
+  server.on('working', working => told.push(working))
+  await zone.change({ add: [{ name: 'www', type: 'A', data: '192.0.2.1' }] })
+  t.deepEqual(told, [true, false])
+  t.is(answers(server, 'www.example.', 'A').length, 1)
+})
+
+test('a thread that is started while the first one gives way answers with the ordinary priority', t => {
+  if (process.platform !== 'linux' || process.getuid?.() !== 0 || getPriority() >= 10) {
+    t.log('skipped: needs Linux and root, whose threads have their priority back')
+    return t.pass()
+  }
+  const [base, server] = ['base', 'server'].map(room => new URL(`../../${room}/index.js`, import.meta.url))
+  const text = `
+    import { readdirSync } from 'node:fs'
+    import { getPriority } from 'node:os'
+    import { giveWay, othersGiveWay } from '${base}'
+    import { createNameserver } from '${server}'
+    const server = await createNameserver({ workers: 1 })
+    othersGiveWay()
+    giveWay()
+    await server.listen(['127.0.0.1@0'])
+    const priorities = readdirSync('/proc/self/task').map(thread => getPriority(Number(thread)))
+    console.log(priorities.filter(priority => priority === ${getPriority()}).length)
+    await server.close()`
+  const words = ['--input-type=module', '-e', text]
+  t.is(Number(execFileSync(process.execPath, words, { encoding: 'utf8' })), 1)
+})
