@@ -4,13 +4,14 @@
  *    content:   a  (b)  x.b  c ─┬ ns.c         (b): empty, put in after x.b was met
  *                               c: DELEGATION, ns.c: OCCLUDED
  *
- *  I1  Flags, cutLabels and empty non-terminals are what NamesPlanner plans for the same content. The apex is left to it.
+ *  I1  Flags, cutLabels and empty non-terminals are what NamesPlanner plans for the same content.
  *  I2  All RRsets are content, and the tree is the draft's own, so that nobody else sees a node change.
  *  I3  Nodes are put into the tree between two stretches of the walk, at names that are behind it. */
 
 import { Turns } from '../base/index.ts'
 import {
   KEY_OCTETS_MAX,
+  NODE_APEX,
   NODE_EMPTY_NON_TERMINAL,
   NODE_OCCLUDED,
   NODE_WILDCARD_CHILD,
@@ -82,10 +83,11 @@ class Adoption {
     const occluded = this.#occluderOctets >= 0 && keyOctets > 0
     this.#newLabels(key, keyOctets, common)
     const flags = occluded ? NODE_OCCLUDED : occludes(bytes, valueStart, keyOctets === 0)
-    if (flags !== 0 && keyOctets > 0) {
+    if (flags !== 0) {
       bytes[valueStart] = bytes[valueStart]! | flags
       bytes[valueStart + 1] = occluded ? this.#occluderLabels : 0
     }
+    if (keyOctets === 0) bytes[valueStart] = bytes[valueStart]! | NODE_APEX
     if (flags !== 0 && !occluded) {
       this.#occluderOctets = keyOctets
       this.#occluderLabels = labelsOfKey(key, keyOctets)
@@ -107,7 +109,7 @@ class Adoption {
   #newLabels(key: Uint8Array, keyOctets: number, common: number): void {
     for (let start = common; start < keyOctets; ) {
       const occluded = this.#occluderOctets >= 0 && start > this.#occluderOctets
-      if (start > 0 && !occluded && key[start] === 0x2a && key[start + 1] === 0)
+      if (!occluded && key[start] === 0x2a && key[start + 1] === 0)
         this.#wildcardParents.push(key.slice(0, start))
       start = key.indexOf(0, start) + 1
       if (start < keyOctets) this.#addEmpty(key.slice(0, start))

@@ -3,7 +3,18 @@
  *  I2  After a restart: the same content and no signature to make → the serial that was served last, else one after it.
  *  I3  The ZONEMD is made of the finished zone, with every signature but its own (RFC 8976 §3). */
 
-import { compareOctets, decodeNode, encodeNode, type NodeRRset, SOURCE_SIGNER, TYPE } from '../zones/index.ts'
+import {
+  compareOctets,
+  decodeNode,
+  encodeNode,
+  findRRset,
+  type NodeRRset,
+  RECORD_HEADER_OCTETS,
+  RRSET_HEADER_OCTETS,
+  SOURCE_SIGNER,
+  TYPE,
+  u16,
+} from '../zones/index.ts'
 import { withSerial, zonemdAlgorithm } from './apex.ts'
 import type { BuildSource } from './build-source.ts'
 import type { Summary } from './build-summary.ts'
@@ -16,6 +27,9 @@ import { isSerialAfter, nextSerial } from './serial.ts'
 import { type SigningPlan, sameRRset } from './signing-plan.ts'
 import type { SignedWriter } from './writer.ts'
 import { apexNode, zoneDigest, zonemdRdata } from './zonemd.ts'
+
+/** RFC 1035 §3.3.13: SERIAL is the first of five 32-bit fields at the end. */
+const SERIAL_FROM_END = 20
 
 export interface ApexStep {
   readonly input: BuildInput
@@ -39,9 +53,10 @@ export async function finishApex(step: ApexStep): Promise<ApexOutcome> {
   const { input, source, apex, summary, counts } = step
   const unsigned = encodeNode(apex).slice()
   const last = input.previous?.record.serial ?? input.serial.lastServed
-  const policy = serialPolicy(step)
+  const policy = step.plan === undefined ? policyAsIs(input, apex.rrsets) : input.serial.policy
   const sourceSerial = soaSerial(source.soa.rdata[0]!)
-  let changed = isChanged(step, policy, sourceSerial, last)
+  const differs = (): boolean => summary.differs || apexDiffers(step, last!)
+  let changed = isChanged(step, policy, sourceSerial, last, differs)
   if (!changed && input.previous !== undefined) return { kind: 'unchanged' }
   for (;;) {
     const made = counts.made
@@ -57,10 +72,27 @@ export async function finishApex(step: ApexStep): Promise<ApexOutcome> {
   }
 }
 
+/** The same for an adopted tree: its apex is content, but for the serial, which goes to where it stands. */
+export function finishAdopted({ input, source, summary }: Pick<ApexStep, 'input' | 'source' | 'summary'>): {
+  readonly kind: 'finished'
+  readonly serial: number
+} {
+  const node = source.names.get(APEX_KEY)!
+  const last = input.serial.lastServed
+  const policy = policyAsIs(input, decodeNode(node).rrsets)
+  const sourceSerial = soaSerial(source.soa.rdata[0]!)
+  const changed = isChanged({ input, summary, counts: { made: 0 } }, policy, sourceSerial, last, () => true)
+  const serial = changed || last === undefined ? nextSerial(policy, sourceSerial, last, nowOf(input)) : last
+  const soa = findRRset(node, 0, TYPE.SOA) + RRSET_HEADER_OCTETS
+  const end = soa + RECORD_HEADER_OCTETS + u16(node, soa + 10)
+  new DataView(node.buffer, node.byteOffset).setUint32(end - SERIAL_FROM_END, serial)
+  summary.apex(node, node)
+  return { kind: 'finished', serial }
+}
+
 /** Content that is served as it is keeps its serial when that is signed or digested. */
-function serialPolicy({ input, plan, apex }: ApexStep): SerialPolicy {
-  if (plan !== undefined) return input.serial.policy
-  const bound = apex.rrsets.some(({ type, signatures }) => type === TYPE.ZONEMD || signatures.length > 0)
+function policyAsIs(input: BuildInput, rrsets: readonly NodeRRset[]): SerialPolicy {
+  const bound = rrsets.some(({ type, signatures }) => type === TYPE.ZONEMD || signatures.length > 0)
   return bound ? 'keep' : input.serial.policy
 }
 
@@ -72,13 +104,14 @@ function nowOf({ serial, signing }: BuildInput): number {
   return now ?? 0
 }
 
+/** `differs`: from a previous version. */
 function isChanged(
-  step: ApexStep,
+  { input, summary, counts }: Pick<ApexStep, 'input' | 'summary' | 'counts'>,
   policy: SerialPolicy,
   sourceSerial: number,
   last: number | undefined,
+  differs: () => boolean,
 ): boolean {
-  const { input, summary, counts } = step
   if (last === undefined) return true
   // The source's own serial counts where it can be followed.
   if (policy === 'keep' ? sourceSerial !== last : policy === 'increment' && isSerialAfter(sourceSerial, last))
@@ -86,7 +119,7 @@ function isChanged(
   if (input.previous === undefined) {
     return counts.made > 0 || summary.contentHash !== input.serial.lastContentHash
   }
-  return summary.differs || apexDiffers(step, last)
+  return differs()
 }
 
 /** Whether the apex, with the last serial, would be another than the published one, or has signatures to be made. */

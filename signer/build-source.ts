@@ -26,7 +26,7 @@ import { type ContentRules, contentRRsets, occludes } from './content.ts'
 import { type Expirations, scanExpirations } from './expirations.ts'
 import { denialTtl } from './nsec.ts'
 import { rrsetOfType } from './previous.ts'
-import { APEX_KEY, type ChangedName, type KeyRange, keyAfter, rangesOf, WHOLE_ZONE } from './ranges.ts'
+import { APEX_KEY, type ChangedName, type KeyRange, rangesOf, WHOLE_ZONE } from './ranges.ts'
 import type { SigningPlan } from './signing-plan.ts'
 import { diffContent } from './version-diff.ts'
 import { BuildStop } from './writer.ts'
@@ -39,7 +39,7 @@ export interface BuildSource {
   /** The tree that is read: `names` itself when built in place, else one that stays as it is. */
   readonly root: number
   readonly names: TreeDraft
-  /** `names` is the content tree itself, of which only the apex is planned. */
+  /** `names` is the content tree itself, of which nothing is planned. */
   readonly adopted: boolean
   /** A draft that is only read, to be discarded. */
   readonly scratch?: TreeDraft
@@ -55,8 +55,6 @@ export interface BuildSource {
 /** Beyond so many edits, and a share of the zone, building whole is cheaper. */
 const EDITS_MAX = 10_000
 const EDITS_SHARE = 4
-
-const APEX_ALONE: KeyRange = { start: APEX_KEY, end: keyAfter(APEX_KEY) }
 
 /** @throws BuildStop SOA_MISSING */
 export async function openSource(input: BuildInput, plan: SigningPlan | undefined): Promise<BuildSource> {
@@ -106,7 +104,7 @@ function wholeSource(input: BuildInput, rules: ContentRules, root: number, soa: 
     !rules.signs &&
     rules.nsec3param === undefined
   const names = adopted ? input.edits.content.tree : input.store.newTree()
-  const ranges = [adopted ? APEX_ALONE : WHOLE_ZONE]
+  const ranges = adopted ? [] : [WHOLE_ZONE]
   return { rules, whole: true, adopted, ranges, root, names, soa, dueHashes: [] }
 }
 

@@ -20,7 +20,7 @@ import {
 } from '../zones/index.ts'
 import { adoptTree } from './adopt.ts'
 import { NO_NSEC3_PARAMETERS, signedApexRRsets } from './apex.ts'
-import { finishApex } from './build-apex.ts'
+import { finishAdopted, finishApex } from './build-apex.ts'
 import { type BuildSource, denialOf, openSource } from './build-source.ts'
 import { Summary } from './build-summary.ts'
 import type { BuildInput, BuildResult, BuiltVersion } from './build-types.ts'
@@ -99,27 +99,28 @@ class Build {
     this.#names = source.names
     if (source.scratch !== undefined) this.#scratch.push(source.scratch)
     const summary = this.#summary(source)
-    const apex = await this.#buildNames(source)
-    if (source.adopted)
+    const apex = source.adopted ? undefined : await this.#buildNames(source)
+    if (apex !== undefined) await summary.names(source.names.root, source.ranges)
+    else
       await adoptTree(source.names, (key, keyOctets, octets, start) =>
         summary.add(key, keyOctets, octets, start),
       )
-    else await summary.names(source.names.root, source.ranges)
     const hashes = await this.#buildNsec3(source, summary)
     if (this.#nsec3 !== undefined) await summary.nsec3(this.#nsec3.root, hashes)
-    const roots = { namesRoot: source.names.root, nsec3Root: this.#nsec3?.root ?? 0 }
-    const writer = this.#writer('names', source.names, !source.whole)
-    const finished = await finishApex({
-      input,
-      plan,
-      source,
-      apex: apex.planned,
-      keysSigned: apex.keysSigned,
-      summary,
-      writer,
-      nsec3Root: roots.nsec3Root,
-      counts: this.#context.counts,
-    })
+    const finished =
+      apex === undefined
+        ? finishAdopted({ input, source, summary })
+        : await finishApex({
+            input,
+            plan,
+            source,
+            apex: apex.planned,
+            keysSigned: apex.keysSigned,
+            summary,
+            writer: this.#writer('names', source.names, !source.whole),
+            nsec3Root: this.#nsec3?.root ?? 0,
+            counts: this.#context.counts,
+          })
     if (finished.kind === 'unchanged') {
       await this.abandon()
       const { staying } = source
@@ -180,7 +181,7 @@ class Build {
     }
     const turns = new Turns(1)
     let lowered = 0
-    const rootNow = (): number => (whole && !source.adopted ? source.root : names.root)
+    const rootNow = (): number => (whole ? source.root : names.root)
     for (const range of source.ranges) {
       const planner = new NamesPlanner(options, rootNow(), range)
       for (let more = true; more; ) {
