@@ -22,21 +22,29 @@ function isLarge(buffer: ArrayBufferLike): buffer is ArrayBuffer {
 }
 
 const PART_OCTETS_MIN = 4 << 20
+
+/** Gives back octets from..to while others of the view are still needed; tells where what is left begins. The view stays as
+ *  long as it is: what was given back may read as zeros. Nothing is done to what `letGo` leaves alone. */
+export function letGoPart(view: Uint8Array, from: number, to: number): number {
+  if (to - from < PART_OCTETS_MIN || !isLarge(view.buffer)) return from
+  return giveBackPages(view, from, to) ?? from
+}
+
 /** Of memory pages, on all machines. */
 const PAGE_OCTETS_MAX = 64 << 10
 /** madvise(2), of Linux. */
 const MADV_DONTNEED = 4
 let madvise: ((start: number, octets: number, advice: number) => number) | undefined
 
-/** Gives back octets from..to while others of the view are still needed; tells where what is left begins. The view stays as
- *  long as it is: what was given back may read as zeros. Nothing is done to what `letGo` leaves alone. */
-export function letGoPart(view: Uint8Array, from: number, to: number): number {
-  if (to - from < PART_OCTETS_MIN || !isLarge(view.buffer) || process.platform !== 'linux') return from
-  const system = libc()
-  if (system === undefined) return from
+/** Gives back the whole pages among octets from..to, which read as zeros from then on and may be written again; tells where
+ *  the last one ends. Undefined: nothing was done. */
+export function giveBackPages(view: Uint8Array, from: number, to: number): number | undefined {
+  const system = process.platform === 'linux' && to - from >= PAGE_OCTETS_MAX ? libc() : undefined
+  if (system === undefined) return undefined
   const address = system.addressOf(view)
   const start = Math.ceil((address + from) / PAGE_OCTETS_MAX) * PAGE_OCTETS_MAX
   const end = Math.floor((address + to) / PAGE_OCTETS_MAX) * PAGE_OCTETS_MAX
+  if (end <= start) return undefined
   madvise ??= system.function('int madvise(uintptr_t, size_t, int)')
   madvise(start, end - start, MADV_DONTNEED)
   return end - address

@@ -5,9 +5,10 @@
  *
  *  I1  Two free extents never touch: they are joined when the second becomes free.
  *  I2  A unit's bit in the map is set exactly when it is the first or last unit of a free extent.
- *  I3  What lies behind an arena's tail was never given out or has been joined to it again. */
+ *  I3  What lies behind an arena's tail was never given out or has been joined to it again.
+ *  I4  Free octets other than that bookkeeping mean nothing: their memory may be the system's. */
 
-import { ConclaveError } from '../../base/index.ts'
+import { ConclaveError, giveBackPages } from '../../base/index.ts'
 import {
   ARENA_UNITS,
   ARENA_UNITS_SHIFT,
@@ -25,6 +26,13 @@ const BINS: number = EXACT_BINS + ARENA_UNITS_SHIFT - 4
 const FIT_TRIES_MAX = 16
 const GROWTH_OCTETS_MIN = 1 << 20
 const GROWTH_OCTETS_MAX = 1 << 26
+/** Once so much was freed, free memory goes back to the system: that of extents of at least so many units. */
+const GIVE_BACK_UNITS: number = (4 << 20) >>> UNIT_OCTETS_SHIFT
+const GIVE_BACK_EXTENT_UNITS: number = (128 << 10) >>> UNIT_OCTETS_SHIFT
+/** Bookkeeping at the start and at the end of a free extent. */
+const FREE_HEAD_OCTETS = 12
+const FREE_END_OCTETS = 4
+
 /** Ordinary drafts leave this much, so that a full store can still drop a zone: paths of the catalogue are short. */
 const RESERVE_OCTETS_MAX = 1 << 18
 
@@ -37,6 +45,7 @@ export class Allocator {
   readonly #unitsMax: number
   readonly #unitsReserved: number
   unitsUsed = 0
+  #unitsFreed = 0
   /** Extents that were given out a second time. */
   reused = 0
   /** While true, the reserve may be used. */
@@ -66,6 +75,7 @@ export class Allocator {
   free(ref: number, units: number): void {
     if (this.#edgeAt(ref)) throw new Error(`store: extent ${ref} is free already`)
     this.unitsUsed -= units
+    this.#unitsFreed += units
     let start = ref
     let length = units
     if ((start & UNIT_MASK) !== 0 && this.#edgeAt(start - 1)) {
@@ -90,6 +100,24 @@ export class Allocator {
       }
     }
     this.#link(start, length)
+  }
+
+  /** Gives memory of what is free to the system, when enough was freed since it did (I4). */
+  giveBack(unitsMin: number = GIVE_BACK_UNITS): void {
+    if (this.#unitsFreed < unitsMin) return
+    this.#unitsFreed = 0
+    for (let bin = binOf(GIVE_BACK_EXTENT_UNITS); bin < BINS; bin++) {
+      for (let ref = this.#heads[bin]!; ref !== 0; ref = this.#word(ref, 1)) {
+        const start = (ref & UNIT_MASK) * UNIT_OCTETS
+        const end = start + this.#word(ref, 0) * UNIT_OCTETS
+        const octets = this.#memory.octets[ref >>> ARENA_UNITS_SHIFT]!
+        giveBackPages(octets, start + FREE_HEAD_OCTETS, end - FREE_END_OCTETS)
+      }
+    }
+    for (let arena = 0; arena < this.#tails.length; arena++) {
+      const octets = this.#memory.octets[arena]!
+      giveBackPages(octets, this.#tails[arena]! * UNIT_OCTETS, octets.length)
+    }
   }
 
   #fromBins(units: number): number {

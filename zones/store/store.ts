@@ -107,9 +107,10 @@ export class Store {
 
   #draft(base: number, count: number): TreeDraft {
     if (base !== 0 && this.#isBase(base)) throw new Error(`store: tree ${base} has an open draft already`)
-    const draft = new TreeDraft(this.#space, ++this.#clock, base, count, closed =>
-      this.#drafts.delete(closed),
-    )
+    const draft = new TreeDraft(this.#space, ++this.#clock, base, count, closed => {
+      this.#drafts.delete(closed)
+      this.#allocator.giveBack()
+    })
     this.#drafts.add(draft)
     return draft
   }
@@ -160,6 +161,7 @@ export class Store {
         announced,
       )
     }
+    this.#allocator.giveBack()
     return version
   }
 

@@ -4,6 +4,7 @@ import test from 'ava'
 import fc from 'fast-check'
 import { Store, StoreReader } from '../../../zones/index.ts'
 import { Allocator } from '../../../zones/store/allocator.ts'
+import { ARENA_UNITS_SHIFT, UNIT_MASK, UNIT_OCTETS } from '../../../zones/store/layout.ts'
 import { createHandle, Memory } from '../../../zones/store/memory.ts'
 import { checkTree } from './check.ts'
 
@@ -162,16 +163,53 @@ test('pages are full after ascending puts, in the middle of a tree too', t => {
   t.true(facts.liveOctets > 0.98 * facts.octets, `${facts.liveOctets} of ${facts.octets}`)
 })
 
-test('the allocator gives no unit twice, joins what is free, and ends where it began', t => {
+test('memory of what was freed goes back to the system, and is used again', t => {
+  const store = new Store({ octetsMax: 64 << 20 })
+  const stays = store.newTree()
+  const goes = store.newTree()
+  const value = (number: number): Uint8Array => new Uint8Array(900).fill(1 + (number % 255))
+  const put = (tree: typeof stays, from: number, to: number): void => {
+    for (let number = from; number < to; number++) tree.put(key(`h${number}`), value(number))
+  }
+  put(stays, 0, 500)
+  put(goes, 0, 10_000)
+  put(stays, 500, 1000)
+  const used = store.stats().octetsUsed
+  goes.discard()
+  const { octets: staying } = checkTree(store.handle, stays.root)
+  if (process.platform === 'linux') {
+    const filled = new Uint8Array(store.handle.arenas[0]!).reduce((sum, octet) => sum + (octet && 1), 0)
+    t.true(filled < 2 * staying, `${filled} octets of ${staying} that are in use`)
+  }
+  const again = store.newTree()
+  put(again, 0, 10_000)
+  t.is(store.stats().octetsUsed, used)
+  for (const [tree, count] of [
+    [stays, 1000],
+    [again, 10_000],
+  ] as const) {
+    t.is(checkTree(store.handle, tree.root).keys, count)
+    for (let number = 0; number < count; number += 97) t.deepEqual(tree.get(key(`h${number}`)), value(number))
+  }
+})
+
+test('the allocator gives no unit twice, joins what is free, leaves alone what is not, and ends where it began', t => {
   fc.assert(
     fc.property(fc.array(fc.tuple(fc.nat(9), fc.nat(), fc.nat(300)), { maxLength: 2000 }), steps => {
       const memory = new Memory(createHandle(8 << 20, 4 << 20, 1))
       const allocator = new Allocator(memory)
       const owner = new Map<number, number>()
       const live: { ref: number; units: number }[] = []
+      const extent = (ref: number, units: number): Uint8Array => {
+        const start = (ref & UNIT_MASK) * UNIT_OCTETS
+        return memory.octets[ref >>> ARENA_UNITS_SHIFT]!.subarray(start, start + units * UNIT_OCTETS)
+      }
       for (const [what, which, size] of steps) {
+        if (size % 50 === 0) allocator.giveBack(0)
         if (what < 4 && live.length > 0) {
           const [gone] = live.splice(which % live.length, 1)
+          const { ref, units } = gone!
+          if (!extent(ref, units).every(octet => octet === (ref & 0xff))) t.fail('what is in use was changed')
           allocator.free(gone!.ref, gone!.units)
           for (let unit = 0; unit < gone!.units; unit++) owner.delete(gone!.ref + unit)
         } else {
@@ -181,6 +219,7 @@ test('the allocator gives no unit twice, joins what is free, and ends where it b
             if (owner.has(ref + unit)) t.fail('a unit was given twice')
             owner.set(ref + unit, ref)
           }
+          extent(ref, units).fill(ref)
           live.push({ ref, units })
         }
         if (allocator.unitsUsed !== owner.size) t.fail('units in use are miscounted')
