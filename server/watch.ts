@@ -126,7 +126,10 @@ class Watcher implements SourceWatcher {
   }
 
   addFile(path: string): void {
-    const file = resolve(path)
+    this.#addFile(resolve(path))
+  }
+
+  #addFile(file: string): void {
     if (this.#zones.has(file)) return
     const followed = this.#isFollowed(file)
     this.#zones.set(file, { file, includes: NO_FILES, changed: NO_FILES, repeated: false })
@@ -146,7 +149,7 @@ class Watcher implements SourceWatcher {
     const directory = this.#directory(resolve(path))
     directory.scanned = true
     const found = zoneFilesIn(directory.watch.path)
-    for (const file of found) this.addFile(file)
+    for (const file of found) this.#addFile(file)
     return found
   }
 
@@ -167,7 +170,7 @@ class Watcher implements SourceWatcher {
 
   setDependencies(zoneFile: string, includes: readonly (SourceStamp | string)[]): void {
     const zone = this.#zones.get(resolve(zoneFile))
-    if (zone === undefined) return
+    if (zone === undefined || (includes.length === 0 && zone.includes === NO_FILES)) return
     const before = zone.includes
     const after = new Set<string>()
     for (const include of includes) {
@@ -301,7 +304,7 @@ class Watcher implements SourceWatcher {
     for (const file of found) {
       if (this.#zones.has(file)) continue
       this.#options.onNew?.(file, path)
-      this.addFile(file)
+      this.#addFile(file)
     }
   }
 

@@ -62,8 +62,9 @@ export async function openSource(input: BuildInput, plan: SigningPlan | undefine
   if (previous !== undefined && plan !== undefined) takePreviousKeys(input, plan)
   if (edits.kind === 'all') {
     const root = edits.content.tree.root
-    const rules = rulesFor(apexNode(store, root), plan)
-    const soa = soaOf(apexNode(store, root), rules)
+    const apex = apexNode(store, root)
+    const rules = rulesFor(apex, plan)
+    const soa = soaOf(apex, rules)
     if (previous === undefined || edits.content.presigned || mustBeWhole(input, plan, soa)) {
       return wholeSource(input, rules, root, soa)
     }

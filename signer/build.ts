@@ -272,14 +272,15 @@ class Build {
     }
     const changes = summary.changes()
     const { contentHash } = summary
-    const first = await this.#firstExpiration(source)
+    const apex = apexNode(input.store, names.root)!
+    const first = await this.#firstExpiration(source, apex)
     return {
       kind: 'built',
       names,
       ...(nsec3 !== undefined && { nsec3 }),
       drafts: nsec3 === undefined ? [names] : [names, nsec3],
       dropped,
-      record: this.#record(source, summary, serial),
+      record: this.#record(source, apex, summary, serial),
       ...(contentHash !== undefined && { contentHash }),
       signaturesMade: counts.made,
       signaturesReused: counts.reused,
@@ -293,20 +294,19 @@ class Build {
   }
 
   /** Undefined: nothing is signed. Signatures of a zone that is served as it is are looked at when it is all there. */
-  async #firstExpiration({ names, staying }: BuildSource): Promise<number | undefined> {
+  async #firstExpiration({ names, staying }: BuildSource, apex: Uint8Array): Promise<number | undefined> {
     const { plan, counts } = this.#context
     const made = Math.min(counts.firstExpirationUnix, staying?.firstUnix ?? Number.POSITIVE_INFINITY)
     if (plan !== undefined) return finite(made)
     const { store } = this.#input
-    if (!isSignedContent(apexNode(store, names.root)!)) return undefined
+    if (!isSignedContent(apex)) return undefined
     const all = await scanExpirations(store, names.root, () => false)
     const hashes = await scanExpirations(store, this.#nsec3?.root ?? 0, () => false)
     return finite(Math.min(all.firstUnix, all.apexUnix, hashes.firstUnix))
   }
 
-  #record({ names, soa }: BuildSource, summary: Summary, serial: number): ZoneRecord {
+  #record({ names, soa }: BuildSource, apex: Uint8Array, summary: Summary, serial: number): ZoneRecord {
     const { input, plan } = { input: this.#input, plan: this.#plan }
-    const apex = apexNode(input.store, names.root)!
     const nsec3Root = this.#nsec3?.root ?? 0
     return {
       namesRoot: names.root,

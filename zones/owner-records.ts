@@ -31,18 +31,24 @@ const FIRST_OCTETS = 1024
 /** Below this a loop copies faster than `set` with its view. */
 const LOOP_COPY_OCTETS_MAX = 48
 
+/** There is room when there are records: those of most zones never come here. */
+const NO_PLACES = new Float64Array(0)
+const NO_TYPES = new Uint16Array(0)
+const NO_WORDS = new Uint32Array(0)
+const NO_OCTETS = new Uint8Array(0)
+
 export class OwnerRecords {
   count = 0
   /** A number of the caller's for each record: where it stands. 0 for records out of an earlier node. */
-  places: Float64Array = new Float64Array(FIRST_RECORDS)
-  #types = new Uint16Array(FIRST_RECORDS)
-  #ttls = new Uint32Array(FIRST_RECORDS)
-  #starts = new Uint32Array(FIRST_RECORDS)
-  #ends = new Uint32Array(FIRST_RECORDS)
+  places: Float64Array = NO_PLACES
+  #types = NO_TYPES
+  #ttls = NO_WORDS
+  #starts = NO_WORDS
+  #ends = NO_WORDS
   /** Twice the type, or the type covered, and one more for RRSIG: ascending it is the order in the node. */
-  #keys = new Uint32Array(FIRST_RECORDS)
-  #order = new Uint32Array(FIRST_RECORDS)
-  #data = new Uint8Array(FIRST_OCTETS)
+  #keys = NO_WORDS
+  #order = NO_WORDS
+  #data = NO_OCTETS
   #dataEnd = 0
 
   /** Where `write` writes to. */
@@ -292,7 +298,7 @@ export class OwnerRecords {
   }
 
   #growRecords(): void {
-    const size = 2 * this.#types.length
+    const size = Math.max(FIRST_RECORDS, 2 * this.#types.length)
     this.#types = grown(this.#types, new Uint16Array(size))
     this.#ttls = grown(this.#ttls, new Uint32Array(size))
     this.#starts = grown(this.#starts, new Uint32Array(size))
@@ -303,7 +309,7 @@ export class OwnerRecords {
   }
 
   #growData(needed: number): void {
-    this.#data = grown(this.#data, new Uint8Array(2 * needed))
+    this.#data = grown(this.#data, new Uint8Array(Math.max(FIRST_OCTETS, 2 * needed)))
   }
 }
 
