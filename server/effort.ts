@@ -1,5 +1,11 @@
-/** Whether anything is under way that makes versions: files being read, zones being built and signed.
- *  I1  `tell(true)` comes before the first begins, `tell(false)` when none is left, whatever becomes of them. */
+/** Whether anything is under way that makes versions and takes long: large files being read, large zones being built.
+ *  I1  `tell(true)` comes before the first begins, `tell(false)` when none is left, whatever becomes of them.
+ *  I2  Small zones do not count: each takes a few milliseconds, and their edits shall not wait for whatever else there is. */
+
+/** I2: of a file or zone, in records. */
+const LARGE_RECORDS = 1000
+/** A line of a zone file is hardly shorter. */
+export const LINE_OCTETS = 32
 
 export class Effort {
   readonly #tell: (working: boolean) => void
@@ -9,7 +15,8 @@ export class Effort {
     this.#tell = tell
   }
 
-  async during<T>(work: () => Promise<T>): Promise<T> {
+  async during<T>(records: number, work: () => Promise<T>): Promise<T> {
+    if (records < LARGE_RECORDS) return work()
     if (this.#count++ === 0) this.#tell(true)
     try {
       return await work()

@@ -13,7 +13,7 @@ import { existsSync } from 'node:fs'
 import { dirname, resolve } from 'node:path'
 import { type Clock, ConclaveError, type Logger, letGo } from '../base/index.ts'
 import { type Fault, type Name, nameToText, type Store, type ZoneContent } from '../zones/index.ts'
-import type { Effort } from './effort.ts'
+import { type Effort, LINE_OCTETS } from './effort.ts'
 import { contentOfFile, digestOf } from './file-content.ts'
 import { type Copies, FileText } from './file-text.ts'
 import type { RefusedEvent } from './nameserver-types.ts'
@@ -306,7 +306,8 @@ export class FileSources {
     if (this.#forgotten.has(path)) return
     const file = this.#source(path)
     file.newest = read
-    file.reading ??= this.#options.effort.during(() => this.#readAll(file))
+    const records = read.octets.length / LINE_OCTETS
+    file.reading ??= this.#options.effort.during(records, () => this.#readAll(file))
   }
 
   async #readAll(file: FileSource): Promise<void> {

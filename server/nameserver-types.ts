@@ -95,7 +95,7 @@ export interface NameserverEvents {
   /** A step in the life of a zone's keys was taken. */
   rollover: [RolloverStep]
   progress: [{ readonly zone: string; readonly signaturesMade: number }]
-  /** Versions begin to be made, or none is any more. */
+  /** Versions of large zones begin to be made, or none is any more. */
   working: [boolean]
 }
 

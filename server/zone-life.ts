@@ -126,13 +126,14 @@ export class ZoneLife {
   }
 
   /** The same for edits of what is served, and for signatures that are due. */
-  publishEdits(edits: Edits, reason: string): Promise<ZoneOutcome> {
-    return this.#environment.effort.during(() => this.#advance(edits, reason))
+  publishEdits(edits: Edits, reason: string, step?: KeyStep): Promise<ZoneOutcome> {
+    const { records = 0 } = edits.kind === 'all' ? edits.content : (this.record ?? {})
+    return this.#environment.effort.during(records, () => this.#advance(edits, reason, step))
   }
 
   /** The same for other keys at the apex (ZoneKeyVersions I1). */
   publishKeys(step: KeyStep, reason: string): Promise<ZoneOutcome> {
-    return this.#environment.effort.during(() => this.#advance({ kind: 'refresh' }, reason, step))
+    return this.publishEdits({ kind: 'refresh' }, reason, step)
   }
 
   /** Takes the zone out of what is served, at once; resolves when its memory is given back. Keys, and what the state
