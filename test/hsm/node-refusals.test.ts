@@ -152,4 +152,11 @@ test('I2 of per-minute: a clock that is set back, or a timer that is late, begin
   // The timer of the first one has gone.
   clock.advance(3600)
   t.deepEqual(rests, [2, 2])
+  let nowUnix = NOW
+  const late = { now: () => nowUnix, after: () => ({ cancel: () => {} }) }
+  const waiting = new PerMinute(late, (_, count) => rests.push(count))
+  t.deepEqual([waiting.takes('x', 1), waiting.takes('x', 1)], [true, false])
+  nowUnix += 60
+  t.true(waiting.takes('x', 1))
+  t.deepEqual(rests, [2, 2, 1])
 })

@@ -4,6 +4,7 @@ import test from 'ava'
 import { decodeKeyRecord, quorumKeyId } from '../../hsm/key-record.ts'
 import { Intruder } from './simulator/intruder.ts'
 import { KeygenIntruder } from './simulator/keygen-intruder.ts'
+import { NonceIntruder } from './simulator/nonce-intruder.ts'
 import { expectCalm, runs, sessionOf, someMessages, templateOf } from './simulator/runs.ts'
 import { type SimulatedNode, type Template, World } from './simulator/world.ts'
 
@@ -64,6 +65,27 @@ async function storiesRun(
   await expectCalm(world, fresh!)
   return world
 }
+
+test('EdDSA: a nonce that is named again, in whatever request, gives no second share', async t => {
+  const templates = [await templateOf('frost', 3, 2), await templateOf('frost', 4, 3)]
+  let given = 0
+  let believed = 0
+  await runs(t, 100_000, 20, async seed => {
+    const world = new World(seed, templates[seed % 2]!)
+    await world.startCoordinator()
+    const [key] = world.coordinator.keys()
+    const intruder = new Intruder(world)
+    const nonces = new NonceIntruder(world, intruder, key!)
+    for (let round = 0; round < 2; round++) await nonces.again()
+    given += nonces.given
+    believed += intruder.believed
+    await world.startCoordinator()
+    await expectCalm(world, key!)
+    return world
+  })
+  t.true(given > 0)
+  t.is(believed, 0)
+})
 
 test('keygen: a coordinator with a liar, that tells two stories, is not believed', async t => {
   const templates = [await templateOf('rsa', 3, 2), await templateOf('rsa', 4, 3)]
