@@ -110,8 +110,8 @@ export function decodeScalar(suite: FrostSuite, octets: Uint8Array): bigint | un
   return scalar < suite.order ? scalar : undefined
 }
 
-/** Width of the digits a public scalar is cut into: sixteen multiples of each point are made ahead. */
-const WINDOW_BITS = 4
+/** Digits of a public scalar are odd, below 2^(WIDTH − 1) either way, or zero: after one that is not come WIDTH − 1 that are. */
+const WIDTH = 5
 
 /** Σ scalar × point, all of it public, with the doublings shared (Straus): not constant in time. */
 export function sumOfProducts(
@@ -119,26 +119,44 @@ export function sumOfProducts(
   points: readonly EdwardsPoint[],
   scalars: readonly bigint[],
 ): EdwardsPoint {
-  const tables = points.map(point => multiplesOf(suite, point))
-  const digits = scalars.map(scalar => scalar.toString(16))
-  const length = Math.max(0, ...digits.map(text => text.length))
+  const tables = points.map(oddMultiplesOf)
+  const digits = scalars.map(signedDigits)
   let sum = suite.zero
-  for (let at = length; at > 0; at--) {
-    for (let bit = 0; bit < WINDOW_BITS && at < length; bit++) sum = sum.double()
-    tables.forEach((table, index) => {
-      const text = digits[index]!
-      const digit = at > text.length ? 0 : Number.parseInt(text[text.length - at]!, 16)
-      if (digit !== 0) sum = sum.add(table[digit]!)
-    })
+  for (let at = Math.max(0, ...digits.map(({ length }) => length)) - 1; at >= 0; at--) {
+    sum = sum.double()
+    for (let index = 0; index < tables.length; index++) {
+      const digit = digits[index]![at] ?? 0
+      if (digit > 0) sum = sum.add(tables[index]![digit >> 1]!)
+      else if (digit < 0) sum = sum.subtract(tables[index]![-digit >> 1]!)
+    }
   }
   return sum
 }
 
-function multiplesOf(suite: FrostSuite, point: EdwardsPoint): EdwardsPoint[] {
-  const multiples = [suite.zero, point]
-  for (let factor = 2; factor < 1 << WINDOW_BITS; factor++) {
-    const half = multiples[factor >> 1]!
-    multiples.push((factor & 1) === 0 ? half.double() : multiples[factor - 1]!.add(point))
-  }
+/** The (2 i + 1)-fold at [i]. */
+function oddMultiplesOf(point: EdwardsPoint): EdwardsPoint[] {
+  const double = point.double()
+  const multiples = [point]
+  while (multiples.length < 1 << (WIDTH - 2)) multiples.push(multiples.at(-1)!.add(double))
   return multiples
+}
+
+/** Least first (Solinas' width-w NAF). */
+function signedDigits(scalar: bigint): number[] {
+  const bits = scalar.toString(2)
+  const bit = (at: number): number => (bits[bits.length - 1 - at] === '1' ? 1 : 0)
+  const digits: number[] = []
+  let carry = 0
+  for (let at = 0; at < bits.length + carry; at++) {
+    if ((bit(at) ^ carry) === 0) {
+      digits[at] = 0
+      continue
+    }
+    let window = carry
+    for (let width = 0; width < WIDTH; width++) window += bit(at + width) * 2 ** width
+    carry = window >> (WIDTH - 1)
+    digits[at] = window - (carry << WIDTH)
+    for (let width = 1; width < WIDTH; width++) digits[++at] = 0
+  }
+  return digits
 }
