@@ -26,6 +26,8 @@ export interface ZoneRule {
   readonly inceptionFutureSecondsMax: number
   readonly ttlSecondsMax: number
   readonly recordsMax: number
+  /** Of one request; what it has beyond them is refused. */
+  readonly messagesPerRequestMax: number
   readonly messagesPerMinuteMax: number
   /** Which DNSKEYs may be in the zone: any; those that this quorum holds; or those and a list (RDATA). */
   readonly dnskeys: 'any' | 'quorum' | readonly Uint8Array[]

@@ -94,7 +94,7 @@ export class NodeSigning {
     if (held.scheme.kind === 'frost' && sets?.length !== messages.length) {
       return refused('NO_COMMITMENTS', 'every message needs the commitments of its signers')
     }
-    const judged = messages.map(message => this.#judge(held, message, request))
+    const judged = messages.map((message, at) => this.#judge(held, message, at, request))
     const { log } = this.#context
     await log.append(this.#events(coordinator, held, messages, judged))
     const results: SignResult[] = []
@@ -157,7 +157,8 @@ export class NodeSigning {
     })
   }
 
-  #judge(held: HeldShare, message: Uint8Array, { approvals }: Of<'sign'>): Judged {
+  /** `at`: of its request. */
+  #judge(held: HeldShare, message: Uint8Array, at: number, { approvals }: Of<'sign'>): Judged {
     const { policy, clock, keys } = this.#context
     const outcome = readToSign(message)
     if (outcome.kind === 'malformed') {
@@ -169,6 +170,10 @@ export class NodeSigning {
     if (rule === undefined) {
       const what = 'the policy has no rule for the zone'
       return { toSign, judgement: { kind: 'refused', code: 'POLICY_ZONE', what } }
+    }
+    if (at >= rule.messagesPerRequestMax) {
+      const what = `more than ${rule.messagesPerRequestMax} messages in one request`
+      return { toSign, judgement: { kind: 'refused', code: 'POLICY_BATCH', what } }
     }
     const nowUnix = clock.now()
     if (this.#inceptions.isSetBack(held.parsed.zone, nowUnix + rule.inceptionFutureSecondsMax)) {

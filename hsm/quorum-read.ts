@@ -12,6 +12,7 @@ import type { z } from 'zod'
 import { checkShape, parseYaml, type YamlDocument, type YamlPath } from '../base/documents.ts'
 import { ConclaveError, errorText } from '../base/index.ts'
 import { type Fault, nameToText } from '../zones/index.ts'
+import { BATCH_MAX } from './message-schema.ts'
 import type { NodePolicy, ZoneRule } from './node-policy.ts'
 import type { NodeConfiguration, QuorumConfiguration, VaultOpener, VaultPlace } from './quorum-files.ts'
 import {
@@ -232,6 +233,7 @@ function zoneRule(shape: RuleShape, index: number, report: Report): ZoneRule {
     inceptionFutureSecondsMax: shape['inception-future-max'] ?? 300,
     ttlSecondsMax: shape['ttl-max'] ?? 7 * DAY_SECONDS,
     recordsMax: shape['records-max'] ?? 1000,
+    messagesPerRequestMax: shape['messages-per-request-max'] ?? BATCH_MAX,
     messagesPerMinuteMax: shape['messages-per-minute-max'] ?? 1_000_000,
     dnskeys,
     cdsDelete: shape['cds-delete'] ?? false,

@@ -19,6 +19,7 @@ import {
   yesOrNo,
 } from '../base/documents.ts'
 import { canonicalName, type Name, nameFromText, rdataFromText, TYPE, typeFromText } from '../zones/index.ts'
+import { BATCH_MAX } from './message-schema.ts'
 import type { ZoneRule } from './node-policy.ts'
 import { NODES_MAX } from './quorum-size.ts'
 import { isCurveKey } from './transport.ts'
@@ -45,6 +46,7 @@ export interface RuleShape {
   readonly 'inception-future-max'?: number | undefined
   readonly 'ttl-max'?: number | undefined
   readonly 'records-max'?: number | undefined
+  readonly 'messages-per-request-max'?: number | undefined
   readonly 'messages-per-minute-max'?: number | undefined
   readonly dnskeys?: ZoneRule['dnskeys'] | undefined
   readonly 'cds-delete'?: boolean | undefined
@@ -217,6 +219,11 @@ const rule: z.ZodType<RuleShape> = z.strictObject({
   'inception-future-max': optional(duration(), '5m', 'how far ahead it may begin'),
   'ttl-max': optional(duration(), '7d', 'greatest TTL of an RRset'),
   'records-max': optional(wholeNumber(1, 65_535), '1000', 'most records of an RRset'),
+  'messages-per-request-max': optional(
+    wholeNumber(1, BATCH_MAX),
+    String(BATCH_MAX),
+    'most RRsets of one request; a server asks for up to 512 at once',
+  ),
   'messages-per-minute-max': optional(
     wholeNumber(1, 1_000_000_000),
     '1000000',

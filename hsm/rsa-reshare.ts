@@ -8,7 +8,10 @@
  *      node j fits the commitments: one false holder is named, and cannot make a wrong share.
  *  I2  Coefficients are longer than what they hide by 128 bits; shares grow by some 150 bits with each reshare, and the
  *      time to sign with them. Rolling the key makes them short again.
- *  I3  Old shares go on being good for the same key: who keeps `threshold` of an epoch can sign, so holders erase them. */
+ *  I3  Old shares go on being good for the same key: who keeps `threshold` of an epoch can sign, so holders erase them.
+ *
+ *  That coefficients are known is not proven, as it is for EdDSA (secret-polynomial.ts): without a known order that takes more than
+ *  Schnorr's proof and strong RSA assumptions, and there is nothing to be won. The key stays, the constants are held against v_i. */
 
 import { bitLength, evaluate, factorial, lagrangeTimes, randomBits } from './integers.ts'
 import { Modulus } from './modulus.ts'

@@ -69,6 +69,7 @@ const refusals: readonly (readonly [string, string, Partial<ToSign>, Partial<Zon
     { dnskeys: [] },
   ],
   ['a DNSKEY below the apex', 'POLICY_OWNER', { type: TYPE.DNSKEY, rdata: [rogue] }, {}],
+  ['no more in one request', 'POLICY_BATCH', {}, { messagesPerRequestMax: 0 }],
   ['no more this minute', 'POLICY_RATE', {}, { messagesPerMinuteMax: 0 }],
 ]
 
@@ -177,6 +178,22 @@ test('policy: so many messages a minute, and again in the next', async t => {
     for (const kind of ['share', 'share', 'refused'] as const)
       t.is((await outcome(quorum, made, message)).kind, kind)
     quorum.clock.advance(60)
+  }
+})
+
+test('policy: so many messages in one request, and what is beyond them is refused', async t => {
+  const quorum = new TestQuorum(3)
+  const made = await deal(quorum, 2)
+  const [node] = quorum.nodes
+  node!.node.setPolicy({ ...openPolicy, zones: [{ ...openRule, messagesPerRequestMax: 2 }] })
+  const messages = [1, 2, 3].map(() => writeToSign(toSign(made)))
+  const request = { kind: 'sign', key: made.id, epoch: 1, messages, approvals: [] } as const
+  for (let count = 0; count < 2; count++) {
+    const { results } = await quorum.expect(node!, request, 'shares')
+    t.deepEqual(
+      results.map(result => (result.kind === 'refused' ? result.code : result.kind)),
+      ['share', 'share', 'POLICY_BATCH'],
+    )
   }
 })
 

@@ -23,6 +23,7 @@ export const openRule: ZoneRule = {
   inceptionFutureSecondsMax: 300,
   ttlSecondsMax: DAY_SECONDS,
   recordsMax: 100,
+  messagesPerRequestMax: 512,
   messagesPerMinuteMax: 1000,
   dnskeys: 'any',
 }

@@ -74,6 +74,7 @@ test('what init writes is read as it was meant', async t => {
         inceptionFutureSecondsMax: 300,
         ttlSecondsMax: 7 * DAY,
         recordsMax: 1000,
+        messagesPerRequestMax: 512,
         messagesPerMinuteMax: 1_000_000,
         dnskeys: 'any',
         cdsDelete: false,
