@@ -47,6 +47,9 @@ test('I2 of node-reshare: EdDSA dealings are proven for this session, and signed
   t.like(await ask({ ...sound, proofs: [] }), { code: 'DEALING', culprit: 2 })
   // The coordinator has none to put in their place.
   t.like(await ask({ ...sound, proofs: dealt(two!, made, begin).proofs }, sound), { code: 'SIGNATURE' })
+  const { commitments, proofs } = sound
+  const shifted = { ...sound, commitments: [...commitments, proofs[0]!], proofs: proofs.slice(1) }
+  t.like(await ask(shifted, sound), { code: 'SIGNATURE' })
   // All that is wrong with a sound one is that its part is missing.
   t.like(await ask(sound), { code: 'PART' })
   const work = reshareWork(made.record, begin.set, { threshold: 2, nodes: 3 })

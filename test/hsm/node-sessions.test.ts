@@ -298,6 +298,11 @@ test('sessions: a coordinator that tells nodes different stories gets no key', a
   t.like(await quorum.ask(one!, parts(forged)), { kind: 'refused', code: 'SIGNATURE' })
   const salted = round1.map(message => ({ ...message, salt: round1[0]!.salt }))
   t.like(await quorum.ask(one!, parts(salted)), { kind: 'refused', code: 'SIGNATURE' })
+  const shifted = round1.map(message => {
+    const { commitments, proofs } = message
+    return { ...message, commitments: [...commitments, proofs[0]!], proofs: proofs.slice(1) }
+  })
+  t.like(await quorum.ask(one!, parts(shifted)), { kind: 'refused', code: 'SIGNATURE' })
   t.like(await quorum.ask(one!, parts(round1.slice(1))), { kind: 'refused', code: 'SESSION' })
   const sent = []
   for (const node of quorum.nodes) sent.push(...(await quorum.expect(node, parts(round1), 'parts')).parts)
