@@ -22,14 +22,15 @@ import {
   u16,
   writeLabelsOfKey,
 } from '../zones/index.ts'
+import { NodeCopy } from './node-copy.ts'
 import { writeHashedOwner } from './nsec3.ts'
+import { RRSIG_FIXED_OCTETS } from './rrsig.ts'
 
 /** What is handed to the hash at once. */
 const PART_OCTETS = 1 << 18
 /** The largest RR: owner, ten octets, RDATA. */
 const RR_OCTETS_MAX = 255 + 10 + 65535
 const WORD_OCTETS = 4
-const FIRST_NODE_OCTETS = 1 << 16
 
 export class ZoneDigester {
   /** Parts hashed so far; whoever counts may set it back. */
@@ -39,9 +40,11 @@ export class ZoneDigester {
   readonly #out = new Uint8Array(PART_OCTETS + RR_OCTETS_MAX + WORD_OCTETS)
   readonly #outWords = new DataView(this.#out.buffer)
   #at = 0
-  /** The node's octets, out of memory that threads share: access to it is dear. */
-  #node = new Uint8Array(FIRST_NODE_OCTETS)
-  #nodeWords = new DataView(this.#node.buffer)
+  /** Of the two trees. */
+  readonly #names = new NodeCopy(WORD_OCTETS)
+  readonly #hashes = new NodeCopy(WORD_OCTETS)
+  #node = this.#names.octets
+  #nodeWords = this.#names.words
   readonly #owner = new Uint8Array(512)
   readonly #ownerWords = new DataView(this.#owner.buffer)
   #ownerOctets = 0
@@ -54,18 +57,17 @@ export class ZoneDigester {
   /** The owner that the cursor of the names tree is on. */
   name(cursor: TreeCursor): void {
     const length = cursor.loadKey()
-    if (cursor.bytes[cursor.valueStart + 2] === 0) return
     const labels = writeLabelsOfKey(cursor.key, 0, length, this.#owner, 0)
     for (let at = 0; at < this.#apex.length; at++) this.#owner[labels + at] = this.#apex[at]!
     this.#ownerOctets = labels + this.#apex.length
-    this.#records(cursor, length === 0)
+    this.#records(this.#names, cursor, length === 0)
   }
 
   /** The hash that the cursor of the NSEC3 tree is on. */
   hash(cursor: TreeCursor): void {
     const hash = cursor.key.subarray(0, cursor.loadKey())
     this.#ownerOctets = writeHashedOwner(hash, this.#apex, this.#owner)
-    this.#records(cursor, false)
+    this.#records(this.#hashes, cursor, false)
   }
 
   end(): Uint8Array {
@@ -74,17 +76,21 @@ export class ZoneDigester {
   }
 
   /** I2: RRsets of types below 46, then every RRset's signatures, which ascend with the type they cover, then the rest. */
-  #records(cursor: TreeCursor, apex: boolean): void {
-    const rrsets = this.#load(cursor)
-    const node = this.#node
-    let at = firstRRsetAt(node, 0)
+  #records(copy: NodeCopy, cursor: TreeCursor, apex: boolean): void {
+    const start = copy.load(cursor)
+    const node = copy.octets
+    this.#node = node
+    this.#nodeWords = copy.words
+    const rrsets = node[start + 2]!
+    const first = firstRRsetAt(node, start)
+    let at = first
     let left = rrsets
     for (; left > 0 && u16(node, at) < TYPE.RRSIG; left--) {
       this.#rrset(at)
       at = nextRRsetAt(node, at)
     }
     const behind = at
-    at = firstRRsetAt(node, 0)
+    at = first
     for (let index = rrsets; index > 0; index--) {
       const signatures = at + RRSET_HEADER_OCTETS + u16(node, at + 6)
       if (!apex || u16(node, at) !== TYPE.ZONEMD) this.#copyRecords(signatures, node[at + 3]!, TYPE.RRSIG)
@@ -96,32 +102,22 @@ export class ZoneDigester {
     }
   }
 
-  /** Copies the node, and returns its number of RRsets. */
-  #load({ bytes, valueStart, valueEnd }: TreeCursor): number {
-    const octets = valueEnd - valueStart
-    if (octets + WORD_OCTETS > this.#node.length) {
-      this.#node = new Uint8Array(2 * octets + WORD_OCTETS)
-      this.#nodeWords = new DataView(this.#node.buffer)
-    }
-    this.#node.set(bytes.subarray(valueStart, valueEnd))
-    return this.#node[2]!
-  }
-
   #rrset(at: number): void {
     const node = this.#node
     const count = u16(node, at + 4)
     const type = u16(node, at)
+    const lowered = hasLoweredNames(type) ? type : NOT_LOWERED
     // Lower case can change the order of several records.
-    if (count > 1 && hasLoweredNames(type)) this.#copySorted(at + RRSET_HEADER_OCTETS, count, type)
-    else this.#copyRecords(at + RRSET_HEADER_OCTETS, count, type)
+    if (count > 1 && lowered !== NOT_LOWERED) this.#copySorted(at + RRSET_HEADER_OCTETS, count, type)
+    else this.#copyRecords(at + RRSET_HEADER_OCTETS, count, lowered)
   }
 
-  #copyRecords(start: number, count: number, type: number): void {
+  #copyRecords(start: number, count: number, lowered: number): void {
     const node = this.#node
     let at = start
     for (let left = count; left > 0; left--) {
       const end = at + RECORD_HEADER_OCTETS + u16(node, at + 10)
-      this.#copyRecord(at, end, type)
+      this.#copyRecord(at, end, lowered)
       at = end
     }
   }
@@ -138,17 +134,28 @@ export class ZoneDigester {
     for (const at of starts) this.#copyRecord(at, at + RECORD_HEADER_OCTETS + u16(node, at + 10), type)
   }
 
-  #copyRecord(start: number, end: number, type: number): void {
+  /** `lowered`: the type, when RDATA of it have names in lower case. */
+  #copyRecord(start: number, end: number, lowered: number): void {
     const type16 = start + 2
     const owned = this.#at + this.#ownerOctets
     const to = owned + end - type16
     copyWords(this.#ownerWords, 0, this.#ownerOctets, this.#outWords, this.#at)
     copyWords(this.#nodeWords, type16, end, this.#outWords, owned)
-    if (hasLoweredNames(type)) {
-      canonicalizeInPlace(type, this.#out, owned + RECORD_HEADER_OCTETS - 2, to)
-    }
+    const rdata = owned + RECORD_HEADER_OCTETS - 2
+    const right =
+      lowered === NOT_LOWERED || (lowered === TYPE.RRSIG && this.#isApex(rdata + RRSIG_FIXED_OCTETS))
+    if (!right) canonicalizeInPlace(lowered, this.#out, rdata, to)
     this.#at = to
     if (to >= PART_OCTETS) this.#flush()
+  }
+
+  /** Whether the name is the apex in lower case already, as in nearly every RRSIG, which are half of all records. */
+  #isApex(start: number): boolean {
+    const apex = this.#apex
+    const out = this.#out
+    let at = 0
+    while (at < apex.length && out[start + at] === apex[at]) at++
+    return at === apex.length
   }
 
   #flush(): void {
@@ -158,11 +165,13 @@ export class ZoneDigester {
   }
 }
 
+const NOT_LOWERED = 0
+
 /** I3. */
 function copyWords(from: DataView, start: number, end: number, out: DataView, outStart: number): void {
   let to = outStart
   for (let at = start; at < end; at += WORD_OCTETS) {
-    out.setUint32(to, from.getUint32(at))
+    out.setUint32(to, from.getUint32(at, true), true)
     to += WORD_OCTETS
   }
 }
