@@ -10,13 +10,16 @@ let piece = new ArrayBuffer(PIECE_OCTETS)
 let used = 0
 
 export function scratchOctets(length: number): Uint8Array {
-  return new Uint8Array(piece, room(length), length)
+  const start = room(length)
+  return new Uint8Array(piece, start, length)
 }
 
 export function scratchWords(length: number): Int32Array {
-  return new Int32Array(piece, room(4 * length), length)
+  const start = room(4 * length)
+  return new Int32Array(piece, start, length)
 }
 
+/** Where there is so much room in `piece`, which may be another one afterwards. */
 function room(octets: number): number {
   if (used + octets > PIECE_OCTETS) {
     piece = new ArrayBuffer(PIECE_OCTETS)
