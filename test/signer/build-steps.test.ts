@@ -27,9 +27,8 @@ import {
   relativeKeyOf,
   type TreeDraft,
   TYPE,
-  u16,
 } from '../../zones/index.ts'
-import { contentOf, cskOf, NOW, pool, settingsOf, TestZone, textOf } from './build-support.ts'
+import { contentOf, cskOf, NOW, pool, recordsIn, settingsOf, TestZone, textOf } from './build-support.ts'
 import { RandomZone, seeded } from './random-zones.ts'
 
 const apex = nameFromText('example.')
@@ -381,16 +380,6 @@ test('a DNAME at the apex: all below is occluded', async t => {
     t.deepEqual((await verifyZone(zone.store, zone.last!.record, apex, { pool, at: NOW })).faults, [])
   }
 })
-
-/** Records, as a message has them, without compression. */
-function recordsIn(octets: Uint8Array): number {
-  let records = 0
-  for (let at = 0; at < octets.length; records++) {
-    while (octets[at] !== 0) at += 1 + octets[at]!
-    at += 11 + u16(octets, at + 9)
-  }
-  return records
-}
 
 test('changes are what IXFR needs: SOAs first, then what went and what came', async t => {
   const { zone } = await zoneWith('nsec3')

@@ -39,6 +39,7 @@ import {
   Store,
   TYPE,
   typeToText,
+  u16,
   type ZoneContent,
 } from '../../zones/index.ts'
 
@@ -240,4 +241,14 @@ export function hasProgram(program: string): boolean {
   } catch {
     return false
   }
+}
+
+/** Records, as a message has them, without compression. */
+export function recordsIn(octets: Uint8Array): number {
+  let records = 0
+  for (let at = 0; at < octets.length; records++) {
+    while (octets[at] !== 0) at += 1 + octets[at]!
+    at += 11 + u16(octets, at + 9)
+  }
+  return records
 }
