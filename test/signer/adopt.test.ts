@@ -9,7 +9,10 @@ import { RandomZone } from './random-zones.ts'
 const apex = canonicalName(nameFromText('example.'))
 
 /** What the planner says of every name, and what the walk made of it, as text. */
-async function bothWays(text: string, namesATurn: number): Promise<{ planned: string[]; adopted: string[] }> {
+async function bothWays(
+  text: string,
+  namesAStretch: number,
+): Promise<{ planned: string[]; adopted: string[] }> {
   const store = new Store({ octetsMax: 1 << 24 })
   const { tree } = contentOf(store, text, 'example.')
   const planner = new NamesPlanner(
@@ -30,7 +33,7 @@ async function bothWays(text: string, namesATurn: number): Promise<{ planned: st
   const planned = nodes.map(({ key, flags, cutLabels }) => `${hex(key)} ${flags} ${cutLabels}`)
   const content = contentKeys(store, tree.root)
   const visited: string[] = []
-  await adoptTree(tree, (key, octets) => visited.push(hex(key.subarray(0, octets))), namesATurn)
+  await adoptTree(tree, (key, octets) => visited.push(hex(key.subarray(0, octets))), namesAStretch)
   if (visited.join() !== content.join()) throw new Error('not every name was visited once')
   const adopted: string[] = []
   const cursor = store.readTree()
