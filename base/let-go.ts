@@ -1,7 +1,8 @@
 /** Large buffers whose memory is to be used by others at once, not when the garbage collector comes by: in a server that
  *  is idle it may never, for what lies outside of the heap hardly counts. */
 
-import { libc } from './libc.ts'
+import { readFileSync, statSync } from 'node:fs'
+import { type Libc, libc } from './libc.ts'
 
 /** Less is not worth the trouble, and might share its buffer with others. */
 const LET_GO_OCTETS_MIN = 1 << 20
@@ -45,7 +46,36 @@ export function giveBackPages(view: Uint8Array, from: number, to: number): numbe
   const start = Math.ceil((address + from) / PAGE_OCTETS_MAX) * PAGE_OCTETS_MAX
   const end = Math.floor((address + to) / PAGE_OCTETS_MAX) * PAGE_OCTETS_MAX
   if (end <= start) return undefined
+  drop(system, start, end)
+  return end - address
+}
+
+function drop(system: Libc, start: number, end: number): void {
   madvise ??= system.function('int madvise(uintptr_t, size_t, int)')
   madvise(start, end - start, MADV_DONTNEED)
-  return end - address
+}
+
+/** `START-END PERMISSIONS OFFSET DEVICE INODE PATH` of /proc/self/maps (proc(5)): what of a file is mapped, shared. */
+const SHARED_MAPPING = /^([0-9a-f]+)-([0-9a-f]+) ..-s [0-9a-f]+ \S+ ([0-9]+) /
+
+/** Takes the pages of a file that is mapped and shared out of this process: they stay in the system's cache, which has them
+ *  for as long as there is room, and come back when they are looked at. Nothing that was written is lost. Tells how many
+ *  octets of the file are mapped; 0 where that cannot be told. */
+export function giveBackMapped(file: string): number {
+  const system = process.platform === 'linux' ? libc() : undefined
+  if (system === undefined) return 0
+  let octets = 0
+  try {
+    const { ino } = statSync(file)
+    for (const line of readFileSync('/proc/self/maps', 'latin1').split('\n')) {
+      const found = SHARED_MAPPING.exec(line)
+      if (found === null || Number(found[3]) !== ino || !line.endsWith(file)) continue
+      const [start, end] = [parseInt(found[1]!, 16), parseInt(found[2]!, 16)]
+      drop(system, start, end)
+      octets += end - start
+    }
+  } catch {
+    // Without /proc, or the file is gone: nothing is given back.
+  }
+  return octets
 }

@@ -43,11 +43,13 @@ export function cpuSeconds(pid: number): number {
   return ticks / TICKS_PER_SECOND
 }
 
-/** Memory of a process tree in octets: the proportional share of pages that several processes share. */
-export function memoryOctets(pid: number): number {
+/** Memory of a process tree in octets: the proportional share of pages that several processes share. Of these, `Pss_Anon`
+ *  belongs to no file: the system cannot have it back. */
+export function memoryOctets(pid: number, kind: 'Pss' | 'Pss_Anon' = 'Pss'): number {
+  const line = new RegExp(`^${kind}:\\s+(\\d+)`, 'm')
   let kibibytes = 0
   for (const one of processTree(pid)) {
-    kibibytes += Number(/^Pss:\s+(\d+)/m.exec(processFile(one, 'smaps_rollup') ?? '')?.[1] ?? 0)
+    kibibytes += Number(line.exec(processFile(one, 'smaps_rollup') ?? '')?.[1] ?? 0)
   }
   return kibibytes * 1024
 }

@@ -171,6 +171,7 @@ export async function sample({ server }: SoakScene, record: SoakRecord, bench: W
     record.samples.push({
       seconds,
       memoryOctets: memory,
+      anonymousOctets: memoryOctets(server.pid, 'Pss_Anon'),
       descriptors: readdirSync(`/proc/${server.pid}/fd`).length,
       cpuSeconds: cpuSeconds(server.pid),
     })

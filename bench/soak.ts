@@ -30,6 +30,8 @@ export interface SoakRecord {
 export interface SoakSample {
   readonly seconds: number
   readonly memoryOctets: number
+  /** Of these, what belongs to no file. */
+  readonly anonymousOctets: number
   readonly descriptors: number
   readonly cpuSeconds: number
 }
@@ -147,9 +149,9 @@ function soakResults(record: SoakRecord): Result[] {
     unit,
     values: { [OURS]: values },
   })
-  const quarter = (number: number): number[] => {
+  const quarter = (number: number, of: 'memoryOctets' | 'anonymousOctets'): number[] => {
     const length = Math.max(1, Math.floor(samples.length / 4))
-    return samples.slice((number - 1) * length, number * length).map(one => one.memoryOctets / 1e6)
+    return samples.slice((number - 1) * length, number * length).map(one => one[of] / 1e6)
   }
   return [
     row('run', 's', samples.at(-1)?.seconds ?? 0),
@@ -163,8 +165,10 @@ function soakResults(record: SoakRecord): Result[] {
     row('zone transfers', '', record.transfers),
     row('of these accepted by dnssec-verify', '', record.verified),
     row('reloads of the configuration', '', record.reloads),
-    row('memory, second quarter', 'MB', ...quarter(2)),
-    row('memory, last quarter', 'MB', ...quarter(4)),
+    row('memory, second quarter', 'MB', ...quarter(2, 'memoryOctets')),
+    row('memory, last quarter', 'MB', ...quarter(4, 'memoryOctets')),
+    row('of no file, second quarter', 'MB', ...quarter(2, 'anonymousOctets')),
+    row('of no file, last quarter', 'MB', ...quarter(4, 'anonymousOctets')),
     row('open files at the end', '', samples.at(-1)?.descriptors ?? 0),
   ]
 }
@@ -175,7 +179,10 @@ function drawSoak(directory: string, { samples }: SoakRecord): void {
     title: 'Soak: memory under queries, edits, re-signing, rolls, reloads and transfers',
     x: { label: 'minutes', scale: 'linear' },
     y: { label: 'MB (Pss)', scale: 'linear' },
-    series: [{ name: OURS, points: samples.map(one => [minutes(one), one.memoryOctets / 1e6] as const) }],
+    series: [
+      { name: OURS, points: samples.map(one => [minutes(one), one.memoryOctets / 1e6] as const) },
+      { name: 'of no file', points: samples.map(one => [minutes(one), one.anonymousOctets / 1e6] as const) },
+    ],
   })
   writeFileSync(join(directory, 'soak.svg'), svg)
 }

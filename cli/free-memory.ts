@@ -1,12 +1,14 @@
 /** Memory that versions needed while they were made goes back to the system: what JavaScript's collector would keep until it
- *  needs room again, and what glibc keeps between small allocations that are still in use (malloc_trim(3)). Without, a loaded
- *  zone costs several times its size, and an hour of edits and signing keeps hundreds of megabytes (bench/soak.ts).
+ *  needs room again, what glibc keeps between small allocations that are still in use (malloc_trim(3)), and pages of the
+ *  state's database, which is mapped and grows with the journals. Without, a loaded zone costs several times its size, and
+ *  an hour of edits and signing keeps hundreds of megabytes (bench/soak.ts).
  *  A command's affair, since it concerns the whole process; programs that embed a nameserver do as they like.
  *  I1  One turn within `EVERY_SECONDS`, whatever is published, and a few more after the start: each holds up the main thread
  *      for some tens of milliseconds, but not the threads that answer.
  *  I2  Where there is no such function (malloc_trim with musl, macOS; Node.js without its inspector), nothing is done. */
-import { libc } from '../base/index.ts'
-import type { Nameserver } from '../server/index.ts'
+import { join } from 'node:path'
+import { giveBackMapped, libc } from '../base/index.ts'
+import { type Nameserver, STATE_FILE_NAME } from '../server/index.ts'
 
 /** After the last of the versions that follow one another at the start: collecting everything has V8 forget what it
  *  optimised, too. Each turn doubles it, up to `EVERY_SECONDS`, which is after the first version of those to come. */
@@ -32,6 +34,7 @@ export function freeMemoryAfterVersions(server: Nameserver): void {
     wait = Math.min(2 * wait, EVERY_SECONDS)
     await collectAll()
     trim?.(0)
+    giveBackMapped(join(server.stateDirectory, STATE_FILE_NAME))
   }
   server.on('published', () => {
     if (planned === undefined) {

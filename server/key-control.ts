@@ -18,7 +18,7 @@ import {
 } from './key-desk.ts'
 import { storedKeys } from './key-plan.ts'
 import type { Nameserver } from './nameserver.ts'
-import { openState, type State } from './state.ts'
+import { openState, STATE_FILE_NAME, type State } from './state.ts'
 import type { ZoneState } from './state-zone.ts'
 
 /** What `conclave keys` asks about the keys of zones in use. */
@@ -90,7 +90,7 @@ export function stoppedKeys(directory: string, clock: Clock = systemClock): Keys
 /** When keys were shown and signed, by what the state directory knows; nothing without one. It may be in use.
  *  @throws ConclaveError STATE_FORMAT, STATE_CORRUPT, STATE_OPEN */
 export async function keyTimes(directory: string, zone: Name): Promise<ReadonlyMap<string, KeyTiming>> {
-  if (!existsSync(join(directory, 'state.mdb'))) return new Map()
+  if (!existsSync(join(directory, STATE_FILE_NAME))) return new Map()
   const state = await openState(directory, { readOnly: true })
   try {
     const { timeline } = state.zone(keyOf(zone)).keys

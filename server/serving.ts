@@ -53,6 +53,7 @@ export {
   defaultStateDirectory,
   JOURNAL_LIMITS,
   openState,
+  STATE_FILE_NAME,
   STATE_FORMAT,
   type State,
   type StateOptions,

@@ -47,6 +47,8 @@ export const STATE_FORMAT = 2
 /** Older formats that are turned into this one when they are opened. */
 const STATE_FORMAT_MIN = 1
 export const STATE_DIRECTORY_NAME = '.conclave'
+/** LMDB's file. */
+export const STATE_FILE_NAME = 'state.mdb'
 /** 16 MiB of changes a zone, and at most as many steps as a secondary might ask about after a long absence. */
 export const JOURNAL_LIMITS: JournalLimits = { octetsMax: 16 << 20, entriesMax: 1000 }
 
@@ -87,7 +89,7 @@ export async function openState(directory: string, options: StateOptions = {}): 
   const path = resolve(directory)
   try {
     if (options.readOnly === true) {
-      statSync(join(path, 'state.mdb'))
+      statSync(join(path, STATE_FILE_NAME))
       await readFormat(path)
       return openEnvironment(path, options, false, () => {})
     }
@@ -96,7 +98,7 @@ export async function openState(directory: string, options: StateOptions = {}): 
     try {
       const format = await readFormat(path)
       if (format === undefined) await writeFormat(path)
-      const fresh = readStart(join(path, 'state.mdb'), 0) === undefined
+      const fresh = readStart(join(path, STATE_FILE_NAME), 0) === undefined
       const state = openEnvironment(path, options, fresh, release)
       if (fresh) await syncDirectory(path)
       if (format !== undefined && format < STATE_FORMAT) await migrate(state, path)
@@ -133,7 +135,8 @@ const FORMAT_OCTETS_MAX = 16
 async function readFormat(path: string): Promise<number | undefined> {
   const found = readStart(join(path, 'format'), FORMAT_OCTETS_MAX)?.toString('latin1')
   if (found === undefined) {
-    if (readStart(join(path, 'state.mdb'), 0) !== undefined) throw formatError(path, 'has no format number')
+    if (readStart(join(path, STATE_FILE_NAME), 0) !== undefined)
+      throw formatError(path, 'has no format number')
     return undefined
   }
   if (!/^[0-9]+\n?$/.test(found)) throw formatError(path, 'has a format number that cannot be read')
@@ -198,7 +201,7 @@ function openEnvironment(
   fresh: boolean,
   release: () => void,
 ): LmdbState {
-  const file = join(path, 'state.mdb')
+  const file = join(path, STATE_FILE_NAME)
   const readOnly = options.readOnly === true
   let root: RootDatabase<Uint8Array, Uint8Array>
   try {
@@ -300,7 +303,7 @@ class LmdbState implements State {
 
   async backup(directory: string): Promise<void> {
     mkdirSync(directory, { recursive: true, mode: 0o700 })
-    const file = join(directory, 'state.mdb')
+    const file = join(directory, STATE_FILE_NAME)
     await this.#root.backup(file, true)
     chmodSync(file, 0o600)
     // LMDB's copy is written, and not synced.
