@@ -10,7 +10,7 @@ const LET_GO_OCTETS_MIN = 1 << 20
 /** Gives back the buffers of views that nobody needs any more; the views are empty afterwards. Small ones stay.
  *  A message that will never be received owns its buffers, and dies with its channel. */
 export function letGo(...views: readonly (Uint8Array | Uint32Array)[]): void {
-  const buffers = views.flatMap(({ buffer }) => (isLarge(buffer) ? [buffer] : []))
+  const buffers = views.filter(isLarge).map(({ buffer }) => buffer as ArrayBuffer)
   if (buffers.length === 0) return
   const { port1, port2 } = new MessageChannel()
   port1.postMessage(undefined, buffers)
@@ -18,8 +18,9 @@ export function letGo(...views: readonly (Uint8Array | Uint32Array)[]): void {
   port2.close()
 }
 
-function isLarge(buffer: ArrayBufferLike): buffer is ArrayBuffer {
-  return buffer instanceof ArrayBuffer && buffer.byteLength >= LET_GO_OCTETS_MIN
+/** What is small has no buffer of its own as long as nobody asks for it. */
+function isLarge(view: Uint8Array | Uint32Array): boolean {
+  return view.byteLength >= LET_GO_OCTETS_MIN && view.buffer instanceof ArrayBuffer
 }
 
 const PART_OCTETS_MIN = 4 << 20
@@ -27,7 +28,7 @@ const PART_OCTETS_MIN = 4 << 20
 /** Gives back octets from..to while others of the view are still needed; tells where what is left begins. The view stays as
  *  long as it is: what was given back may read as zeros. Nothing is done to what `letGo` leaves alone. */
 export function letGoPart(view: Uint8Array, from: number, to: number): number {
-  if (to - from < PART_OCTETS_MIN || !isLarge(view.buffer)) return from
+  if (to - from < PART_OCTETS_MIN || !isLarge(view)) return from
   return giveBackPages(view, from, to) ?? from
 }
 

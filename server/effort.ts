@@ -15,8 +15,11 @@ export class Effort {
     this.#tell = tell
   }
 
-  async during<T>(records: number, work: () => Promise<T>): Promise<T> {
-    if (records < LARGE_RECORDS) return work()
+  during<T>(records: number, work: () => Promise<T>): Promise<T> {
+    return records < LARGE_RECORDS ? work() : this.#counted(work)
+  }
+
+  async #counted<T>(work: () => Promise<T>): Promise<T> {
     if (this.#count++ === 0) this.#tell(true)
     try {
       return await work()

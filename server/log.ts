@@ -1,6 +1,7 @@
 /** Log lines: a JSON object each, in the form that log collectors take; on a terminal the same lines are made readable.
  *  I1  A readable line is one line: control characters, which a zone file may hold, are shown as escapes.
- *  I2  A destination that fails (a closed pipe) loses lines, and harms nothing else; nor does what cannot be written. */
+ *  I2  Lines are written when the turn of the event loop ends that they come in, together, or the process does.
+ *  I3  A destination that fails (a closed pipe) loses lines, and harms nothing else; nor does what cannot be written. */
 
 import {
   ConclaveError,
@@ -32,9 +33,7 @@ export function createLogger(options: LogOptions = {}): LevelLogger {
   const stream = options.stream ?? process.stderr
   const readable = options.readable ?? stream.isTTY === true
   stream.on('error', () => {})
-  const write = (line: string): void => {
-    if (stream.writable) stream.write(line)
-  }
+  const write = writerTo(stream)
   let least = LEVELS.indexOf(options.level ?? 'info')
   const writer =
     (level: LogLevel) =>
@@ -56,7 +55,28 @@ export function createLogger(options: LogOptions = {}): LevelLogger {
   }
 }
 
-/** I2: what JSON has no form for (a cycle, a bigint) is shown as a string. */
+/** I2: what streams are still to be given. */
+const unwritten = new Map<NodeJS.WritableStream, string>()
+
+function writerTo(stream: NodeJS.WritableStream): (line: string) => void {
+  return line => {
+    if (unwritten.size === 0) {
+      process.nextTick(writeAll)
+      process.once('exit', writeAll)
+    }
+    unwritten.set(stream, (unwritten.get(stream) ?? '') + line)
+  }
+}
+
+function writeAll(): void {
+  process.removeListener('exit', writeAll)
+  for (const [stream, lines] of unwritten) {
+    unwritten.delete(stream)
+    if (stream.writable) stream.write(lines)
+  }
+}
+
+/** I3: what JSON has no form for (a cycle, a bigint) is shown as a string. */
 function jsonText(line: Readonly<Record<string, unknown>>): string {
   try {
     return JSON.stringify(line)

@@ -34,6 +34,7 @@ import type {
 import type { NameserverParts } from './open-nameserver.ts'
 import type { RecordText } from './program-zone.ts'
 import { type Refusal, refusalError } from './refusal.ts'
+import { SharedPublication } from './shared-publication.ts'
 import { Slots } from './slots.ts'
 import { changeSources, type SourceChange } from './source-changes.ts'
 import { backupState } from './state-backup.ts'
@@ -117,6 +118,7 @@ export class Nameserver extends EventEmitter<NameserverEvents> {
     const { state, pool, clock, log } = this.#parts
     return {
       store: this.#store,
+      publications: new SharedPublication(this.#store),
       pool,
       effort: this.#effort,
       clock,

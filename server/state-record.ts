@@ -72,9 +72,7 @@ export interface ZoneStateRecord {
 export function encodeZoneRecord(record: ZoneStateRecord): Uint8Array {
   const { served, refused, keys } = record
   if (refused === undefined && keys === NO_KEYS_STORED && served !== undefined) {
-    const { sourceDigest, parametersDigest } = served
-    const octets = { sourceDigest: hexOf(sourceDigest), parametersDigest: hexOf(parametersDigest) }
-    return Buffer.from(JSON.stringify({ ...record, served: { ...served, ...octets } }))
+    return Buffer.from(plainRecordText(record, served))
   }
   // A Buffer has become something else by the time it is the value; the field itself is still octets.
   const text = JSON.stringify(record, function (this: Record<string, unknown>, name, value: unknown) {
@@ -82,6 +80,22 @@ export function encodeZoneRecord(record: ZoneStateRecord): Uint8Array {
     return field instanceof Uint8Array ? hexOf(field) : value
   })
   return Buffer.from(text)
+}
+
+function plainRecordText({ id, journal }: ZoneStateRecord, served: ServedVersion): string {
+  const { serial, sourceSerial, sourceDigest, parametersDigest, publishedUnix, newestInceptionUnix } = served
+  const digests = `"sourceDigest":${hexText(sourceDigest)},"parametersDigest":${hexText(parametersDigest)}`
+  const times = `"publishedUnix":${publishedUnix},"newestInceptionUnix":${newestInceptionUnix}`
+  const { first, next, octets } = journal
+  return (
+    `{"id":${id},"keys":{"infos":[]},` +
+    `"served":{"serial":${serial},"sourceSerial":${sourceSerial},${digests},${times}},` +
+    `"journal":{"first":${first},"next":${next},"octets":${octets}}}`
+  )
+}
+
+function hexText(octets: Uint8Array): string {
+  return `{"hex":"${hexOf(octets).hex}"}`
 }
 
 function hexOf(octets: Uint8Array): { readonly hex: string } {

@@ -44,13 +44,13 @@ import {
 
 export interface Publication extends ServedVersion {
   /** Blocks put and deleted; read once, in order, in parts. */
-  readonly signatures?: Iterable<SignatureChange>
+  readonly signatures?: Iterable<SignatureChange> | undefined
   /** Blocks of these kinds that were there before go first: for a zone signed from nothing. */
   readonly replaced?: readonly SignatureKind[]
   /** Absent: the journal is emptied, since the chain would have a hole. */
-  readonly journalEntry?: JournalEntry
+  readonly journalEntry?: JournalEntry | undefined
   /** Absent: what is known of the keys stays. */
-  readonly keys?: StoredKeys
+  readonly keys?: StoredKeys | undefined
 }
 
 export interface ZoneState {
@@ -98,9 +98,8 @@ export class LmdbZoneState implements ZoneState {
     commit: SharedCommit,
   ) {
     this.isStored = 'keys' in record
-    const journal = JOURNAL_NONE
     this.apexKey = apexKey
-    this.#record = { keys: NO_KEYS_STORED, journal, ...record }
+    this.#record = 'keys' in record ? record : { id: record.id, keys: NO_KEYS_STORED, journal: JOURNAL_NONE }
     this.#databases = databases
     this.#limits = limits
     this.#commit = commit
@@ -134,18 +133,19 @@ export class LmdbZoneState implements ZoneState {
 
   publish(publication: Publication): Promise<void> {
     return this.#inOrder(async () => {
-      const { signatures, replaced, journalEntry, keys, ...served } = publication
+      const { signatures, replaced, journalEntry, keys } = publication
+      const served = servedBy(publication)
       this.#refuseEarlierSerial(served.serial)
       for (const kind of replaced ?? []) {
         await removeRange(this.#databases.signatures, zoneRange(this.#record.id, kind))
       }
-      const rest = await this.#putBlocks(signatures ?? [])
-      const { refused: _, ...kept } = this.#record
+      const rest = signatures === undefined ? [] : await this.#putBlocks(signatures)
+      const kept = this.#record
       const plan = planJournal(kept.journal, journalEntry, this.#limits, sequence =>
         this.#databases.journal.getBinary(journalKey(kept.id, sequence)),
       )
       const known = keys ?? kept.keys
-      await this.#write({ ...kept, keys: known, served, journal: plan.after }, () => {
+      await this.#write({ id: kept.id, keys: known, served, journal: plan.after }, () => {
         for (const change of rest) this.#putBlock(change)
         for (const sequence of plan.removed) this.#databases.journal.remove(journalKey(kept.id, sequence))
         if (plan.added !== undefined) {
@@ -240,4 +240,10 @@ export class LmdbZoneState implements ZoneState {
     this.#record = record
     this.isStored = true
   }
+}
+
+function servedBy(publication: Publication): ServedVersion {
+  const { serial, sourceSerial, sourceDigest, parametersDigest, publishedUnix, newestInceptionUnix } =
+    publication
+  return { serial, sourceSerial, sourceDigest, parametersDigest, publishedUnix, newestInceptionUnix }
 }

@@ -45,9 +45,9 @@ export async function saveVersion(version: SavedVersion): Promise<void> {
     parametersDigest: nothing,
     publishedUnix: now,
     newestInceptionUnix: Math.max(inception, served?.newestInceptionUnix ?? 0),
-    ...(signatures.empty ? {} : { signatures }),
-    ...(keys === undefined ? {} : { keys }),
-    ...(journalEntry === undefined ? {} : { journalEntry }),
+    signatures: signatures.empty ? undefined : signatures,
+    keys,
+    journalEntry,
   })
 }
 

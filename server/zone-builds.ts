@@ -99,12 +99,22 @@ export class ZoneBuilds {
     return { strange, signedElsewhere, avoidTags: foreignTags(foreign), greatestTtl }
   }
 
-  /** I1, I2. */
-  async build(edits: Edits, keys: VersionKeys | undefined, signatures: SignatureLog): Promise<BuildResult> {
+  build(edits: Edits, keys: VersionKeys | undefined, signatures: SignatureLog): Promise<BuildResult> {
     const now = this.#environment.clock.now()
+    if (keys === undefined) return this.#buildOnce(edits, undefined, signatures, now)
+    return this.#buildSigned(edits, keys, signatures, now)
+  }
+
+  /** I1, I2. */
+  async #buildSigned(
+    edits: Edits,
+    keys: VersionKeys,
+    signatures: SignatureLog,
+    now: number,
+  ): Promise<BuildResult> {
     const { served } = this.#zone.state
     const starts = this.#zone.record === undefined && served !== undefined
-    const behind = keys !== undefined && !keys.unsigned && now < (served?.newestInceptionUnix ?? 0)
+    const behind = !keys.unsigned && now < (served?.newestInceptionUnix ?? 0)
     if (behind && !starts) throw clockBackwards(this.#zone.zone)
     if (!behind) {
       const result = await this.#buildOnce(edits, keys, signatures, now)
@@ -121,7 +131,7 @@ export class ZoneBuilds {
     return kept
   }
 
-  async #buildOnce(
+  #buildOnce(
     edits: Edits,
     keys: VersionKeys | undefined,
     signatures: SignatureLog,
@@ -134,25 +144,25 @@ export class ZoneBuilds {
     const { served } = state
     const signed = keys === undefined || keys.unsigned ? undefined : keys
     const settings = signed === undefined ? undefined : { ...this.#settings(signed, now), ...more }
+    const { record } = this.#zone
     return buildVersion({
       store,
       pool,
       apex: edits.kind === 'all' ? edits.content.apex : this.#zone.apex,
       edits,
-      ...(this.#zone.record === undefined
-        ? { reuse: (key, kind) => state.signatures(kind, key) }
-        : { previous: this.#previous(this.#zone.record) }),
-      ...optional('signing', settings),
-      ...optional('unsign', keys?.unsigned === true ? true : undefined),
-      ...optional('replaceKeys', signing?.policy.replaceKeys),
-      ...optional('gate', signing?.policy.gate),
-      ...optional('pending', signed === undefined ? undefined : state.keys.pending),
+      reuse: record === undefined ? (key, kind) => state.signatures(kind, key) : undefined,
+      previous: record === undefined ? undefined : this.#previous(record),
+      signing: settings,
+      unsign: keys?.unsigned === true ? true : undefined,
+      replaceKeys: signing?.policy.replaceKeys,
+      gate: signing?.policy.gate,
+      pending: signed === undefined ? undefined : state.keys.pending,
       serial: {
         policy: serialPolicy ?? usualSerials(signing !== undefined, served),
         nowUnix: now,
         // RFC 1995 §2: secondaries have the other server's version under that serial.
-        ...optional('lastServed', served?.serial ?? serialElsewhere(edits)),
-        ...optional('lastContentHash', served === undefined ? undefined : contentHashOf(served)),
+        lastServed: served?.serial ?? serialElsewhere(edits),
+        lastContentHash: served === undefined ? undefined : contentHashOf(served),
       },
       onSignatures: (key, kind, pack) => signatures.add(key, kind, pack),
       onProgress: made => this.#environment.progress(this.#zone.zone, made),
@@ -162,11 +172,8 @@ export class ZoneBuilds {
 
   #previous(record: ZoneRecord): PreviousVersion {
     const { served } = this.#zone.state
-    return {
-      record,
-      ...optional('contentHash', served === undefined ? undefined : contentHashOf(served)),
-      ...optional('ttlMax', this.#ttlMax),
-    }
+    const contentHash = served === undefined ? undefined : contentHashOf(served)
+    return { record, contentHash, ttlMax: this.#ttlMax }
   }
 
   #settings({ policy, keys, foreign: signals, ready }: VersionKeys, now: number): SigningSettings {
@@ -175,7 +182,7 @@ export class ZoneBuilds {
     // RFC 8078 §4: a request to delete the DS RRset stands alone.
     const foreign = { ...newest, ...signals, dnskey }
     const settings = signingSettingsOf(policy, keys, this.#zone.zone, now, foreign)
-    return { ...settings, ...optional('ready', ready) }
+    return ready === undefined ? settings : { ...settings, ready }
   }
 }
 
@@ -207,9 +214,4 @@ function clockBackwards(zone: string): ConclaveError {
 function sealed(keys: VersionKeys): VersionKeys {
   const store = sealedStore('CLOCK_BACKWARDS')
   return { ...keys, keys: keys.keys.map(key => ({ ...key, store })) }
-}
-
-/** An optional property that is there only with a value (exactOptionalPropertyTypes). */
-function optional<K extends string, V>(key: K, value: V | undefined): { [P in K]?: V } {
-  return value === undefined ? {} : ({ [key]: value } as { [P in K]?: V })
 }

@@ -12,12 +12,14 @@ import type {
 import type { Fault, Name, Store } from '../zones/index.ts'
 import type { Effort } from './effort.ts'
 import type { Refusal } from './refusal.ts'
+import type { SharedPublication } from './shared-publication.ts'
 import type { ZoneState } from './state-zone.ts'
 import type { ClockTrust, RolloverStep } from './zone-keys-types.ts'
 import type { ZoneLife } from './zone-life.ts'
 
 export interface ZoneEnvironment {
   readonly store: Store
+  readonly publications: SharedPublication
   readonly clock: Clock
   readonly log: Logger
   readonly pool: CryptoPool

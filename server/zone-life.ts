@@ -16,6 +16,7 @@ import {
   keyOf,
   type Name,
   nameToText,
+  type Store,
   type ZoneContent,
   type ZoneRecord,
 } from '../zones/index.ts'
@@ -160,7 +161,7 @@ export class ZoneLife {
     let keys: VersionKeys | undefined
     try {
       this.#checkOpen()
-      keys = await this.#versionKeys(edits, step)
+      if (this.#needsKeys(edits)) keys = await this.#versionKeys(edits, step)
       const signatures = new SignatureLog()
       const result = await this.#builds.build(edits, keys, signatures)
       if (result.kind === 'unchanged') return this.#unchanged(result.firstExpirationUnix)
@@ -172,7 +173,7 @@ export class ZoneLife {
       return await this.#refuse(this.#refusalOf(error), edits.kind)
     }
     this.#served(built, keys, now)
-    const version = { ...summaryOf(this.zone, built), reason }
+    const version = summaryOf(this.zone, built, reason)
     this.#environment.published(this, version)
     return { kind: 'published', version }
   }
@@ -198,10 +199,16 @@ export class ZoneLife {
     return { kind: 'unchanged' }
   }
 
+  /** It is signed, or was and is not to be served unsigned at once. */
+  #needsKeys(edits: Edits): boolean {
+    if (this.settings.signing !== undefined) return true
+    return !(edits.kind === 'all' && edits.content.presigned) && this.ownKeys?.facts.isLive === true
+  }
+
   /** Undefined: the zone is served as it is. */
   async #versionKeys(edits: Edits, step: KeyStep | undefined): Promise<VersionKeys | undefined> {
     const content = edits.kind === 'all' ? edits.content : undefined
-    if (content?.presigned !== true) await this.#goOnUnsigning()
+    if (this.settings.signing === undefined) await this.#goOnUnsigning()
     const { signing } = this.settings
     if (signing === undefined) return undefined
     await this.keys.lookOnce()
@@ -211,7 +218,6 @@ export class ZoneLife {
   /** A zone that was signed is not served unsigned at once. Where that was begun before a restart, it goes on by the policy
    *  of then. */
   async #goOnUnsigning(): Promise<void> {
-    if (this.settings.signing !== undefined || this.ownKeys?.facts.isLive !== true) return
     const { timeline, policy } = this.state.keys
     if (timeline?.unsigningUnix === undefined || policy === undefined) throw stillSigned(this.zone)
     const stores = await this.#environment.ownStores()
@@ -226,20 +232,19 @@ export class ZoneLife {
     reason: string,
     now: number,
   ): Promise<void> {
-    const { store } = this.#environment
     try {
       this.#checkOpen()
       await this.#save(built, keys, signatures, reason, now)
-      this.#checkOpen()
-      store.commit({
-        zones: [{ apexKey: this.apexKey, value: encodeZoneRecord(built.record) }],
-        drafts: built.drafts,
-        dropped: built.dropped,
-      })
+      await this.#environment.publications.run(() => this.#change(built))
     } catch (error) {
       for (const draft of built.drafts) draft.discard()
       throw error
     }
+  }
+
+  #change({ record, drafts, dropped }: BuiltVersion): Parameters<Store['commit']>[0] {
+    this.#checkOpen()
+    return { zones: [{ apexKey: this.apexKey, value: encodeZoneRecord(record) }], drafts, dropped }
   }
 
   #save(
@@ -327,8 +332,8 @@ function earlier(a: number | undefined, b: number): number {
   return a === undefined ? b : Math.min(a, b)
 }
 
-function summaryOf(zone: string, built: BuiltVersion): Omit<PublishedVersion, 'reason'> {
+function summaryOf(zone: string, built: BuiltVersion, reason: string): PublishedVersion {
   const { serial, names, records } = built.record
   const { signaturesMade, signaturesReused, warnings } = built
-  return { zone, serial, names, records, signaturesMade, signaturesReused, warnings }
+  return { zone, serial, names, records, signaturesMade, signaturesReused, reason, warnings }
 }

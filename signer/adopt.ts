@@ -28,14 +28,18 @@ export type VisitNode = (key: Uint8Array, keyOctets: number, octets: Uint8Array,
 /** Names between writes of the nodes that are made behind the walk. */
 const NAMES_A_STRETCH = 1024
 
-/** Lets others have the event loop now and then.
+/** Done with a small tree when it returns; with others, it lets others have the event loop now and then.
  *  @throws ConclaveError STORE_FULL */
-export async function adoptTree(
+export function adoptTree(
   tree: TreeDraft,
   visit: VisitNode,
   namesAStretch: number = NAMES_A_STRETCH,
-): Promise<void> {
+): Promise<void> | undefined {
   const adoption = new Adoption(tree, visit)
+  return adoption.walk(namesAStretch) ? adoptRest(adoption, namesAStretch) : undefined
+}
+
+async function adoptRest(adoption: Adoption, namesAStretch: number): Promise<void> {
   const turns = new Turns(1)
   while (adoption.walk(namesAStretch)) if (turns.due()) await turns.take()
 }

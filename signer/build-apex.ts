@@ -3,18 +3,7 @@
  *  I2  After a restart: the same content and no signature to make → the serial that was served last, else one after it.
  *  I3  The ZONEMD is made of the finished zone, with every signature but its own (RFC 8976 §3). */
 
-import {
-  compareOctets,
-  decodeNode,
-  encodeNode,
-  findRRset,
-  type NodeRRset,
-  RECORD_HEADER_OCTETS,
-  RRSET_HEADER_OCTETS,
-  SOURCE_SIGNER,
-  TYPE,
-  u16,
-} from '../zones/index.ts'
+import { compareOctets, decodeNode, encodeNode, type NodeRRset, SOURCE_SIGNER, TYPE } from '../zones/index.ts'
 import { withSerial, zonemdAlgorithm } from './apex.ts'
 import type { BuildSource } from './build-source.ts'
 import type { Summary } from './build-summary.ts'
@@ -27,9 +16,6 @@ import { isSerialAfter, nextSerial } from './serial.ts'
 import { type SigningPlan, sameRRset } from './signing-plan.ts'
 import type { SignedWriter } from './writer.ts'
 import { apexNode, zoneDigest, zonemdRdata } from './zonemd.ts'
-
-/** RFC 1035 §3.3.13: SERIAL is the first of five 32-bit fields at the end. */
-const SERIAL_FROM_END = 20
 
 export interface ApexStep {
   readonly input: BuildInput
@@ -72,31 +58,13 @@ export async function finishApex(step: ApexStep): Promise<ApexOutcome> {
   }
 }
 
-/** The same for an adopted tree: its apex is content, but for the serial, which goes to where it stands. */
-export function finishAdopted({ input, source, summary }: Pick<ApexStep, 'input' | 'source' | 'summary'>): {
-  readonly kind: 'finished'
-  readonly serial: number
-} {
-  const node = source.names.get(APEX_KEY)!
-  const last = input.serial.lastServed
-  const policy = policyAsIs(input, decodeNode(node).rrsets)
-  const sourceSerial = soaSerial(source.soa.rdata[0]!)
-  const changed = isChanged({ input, summary, counts: { made: 0 } }, policy, sourceSerial, last, () => true)
-  const serial = changed || last === undefined ? nextSerial(policy, sourceSerial, last, nowOf(input)) : last
-  const soa = findRRset(node, 0, TYPE.SOA) + RRSET_HEADER_OCTETS
-  const end = soa + RECORD_HEADER_OCTETS + u16(node, soa + 10)
-  new DataView(node.buffer, node.byteOffset).setUint32(end - SERIAL_FROM_END, serial)
-  summary.apex(node, node)
-  return { kind: 'finished', serial }
-}
-
 /** Content that is served as it is keeps its serial when that is signed or digested. */
-function policyAsIs(input: BuildInput, rrsets: readonly NodeRRset[]): SerialPolicy {
+export function policyAsIs(input: BuildInput, rrsets: readonly NodeRRset[]): SerialPolicy {
   const bound = rrsets.some(({ type, signatures }) => type === TYPE.ZONEMD || signatures.length > 0)
   return bound ? 'keep' : input.serial.policy
 }
 
-function nowOf({ serial, signing }: BuildInput): number {
+export function nowOf({ serial, signing }: BuildInput): number {
   const now = serial.nowUnix ?? signing?.now
   if (now === undefined && (serial.policy === 'unixtime' || serial.policy === 'dateserial')) {
     throw new Error(`build: the serial policy ${serial.policy} needs the time`)
@@ -104,9 +72,11 @@ function nowOf({ serial, signing }: BuildInput): number {
   return now ?? 0
 }
 
+type ChangeFacts = Pick<ApexStep, 'input' | 'counts'> & { readonly summary: Pick<Summary, 'contentHash'> }
+
 /** `differs`: from a previous version. */
-function isChanged(
-  { input, summary, counts }: Pick<ApexStep, 'input' | 'summary' | 'counts'>,
+export function isChanged(
+  { input, summary, counts }: ChangeFacts,
   policy: SerialPolicy,
   sourceSerial: number,
   last: number | undefined,

@@ -1,7 +1,6 @@
 /** What a build reads, what it writes to, and how much of the zone it does: decided once, at its start.
  *
  *    whole zone     content tree (or a copy of the published tree with edits) ──▶ new tree, one range
- *    adopted        content tree of a zone that is served as it is            ──▶ the same tree (adopt.ts), its apex planned
  *    in place       copy of the published tree, edits put in                  ──▶ the same tree, small ranges
  *
  *  I1  A build is whole when there is no previous version, when it is not cheaper otherwise, or when something changed
@@ -39,8 +38,6 @@ export interface BuildSource {
   /** The tree that is read: `names` itself when built in place, else one that stays as it is. */
   readonly root: number
   readonly names: TreeDraft
-  /** `names` is the content tree itself, of which nothing is planned. */
-  readonly adopted: boolean
   /** A draft that is only read, to be discarded. */
   readonly scratch?: TreeDraft
   /** The SOA RRset of the content. */
@@ -98,15 +95,7 @@ function soaOf(apex: Uint8Array | undefined, rules: ContentRules): NodeRRset {
 }
 
 function wholeSource(input: BuildInput, rules: ContentRules, root: number, soa: NodeRRset): BuildSource {
-  // Nothing is compared, signed or moved: a second tree would hold the same nodes.
-  const adopted =
-    input.edits.kind === 'all' &&
-    input.previous === undefined &&
-    !rules.signs &&
-    rules.nsec3param === undefined
-  const names = adopted ? input.edits.content.tree : input.store.newTree()
-  const ranges = adopted ? [] : [WHOLE_ZONE]
-  return { rules, whole: true, adopted, ranges, root, names, soa, dueHashes: [] }
+  return { rules, whole: true, ranges: [WHOLE_ZONE], root, names: input.store.newTree(), soa, dueHashes: [] }
 }
 
 async function editedSource(
@@ -133,7 +122,6 @@ async function editedSource(
     return {
       rules,
       whole: false,
-      adopted: false,
       ranges: rangesOf(tree, changed),
       root: draft.root,
       names: draft,

@@ -66,13 +66,6 @@ export class Summary {
     return input.previous === undefined && (plan === undefined || input.onSignatures === undefined)
   }
 
-  /** Takes in a node of an adopted tree: it is all content, and there is nothing to compare with. */
-  add(key: Uint8Array, keyOctets: number, octets: Uint8Array, start: number): void {
-    this.records += countRecords(octets, start)
-    if (keyOctets > 0) this.#hash!.addWhole(key, keyOctets, octets, start)
-    else this.#hash!.add(this.#context.rules, APEX_KEY, octets.subarray(start))
-  }
-
   /** Takes in the names tree; the apex is compared later, when it is done. */
   async names(root: number, ranges: readonly KeyRange[]): Promise<void> {
     const { rules, whole, input } = this.#context

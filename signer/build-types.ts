@@ -88,9 +88,9 @@ export type Edits =
 export interface PreviousVersion {
   readonly record: ZoneRecord
   /** What `built` said of it; without it the result has none either unless the version is built whole. */
-  readonly contentHash?: string
+  readonly contentHash?: string | undefined
   /** The settings' `ttlMax` that it was built with. */
-  readonly ttlMax?: number
+  readonly ttlMax?: number | undefined
 }
 
 export type SerialPolicy = 'increment' | 'unixtime' | 'dateserial' | 'keep'
@@ -98,11 +98,11 @@ export type SerialPolicy = 'increment' | 'unixtime' | 'dateserial' | 'keep'
 export interface SerialSettings {
   readonly policy: SerialPolicy
   /** The newest serial that was ever served, when there is no previous version at hand (a restart). */
-  readonly lastServed?: number
+  readonly lastServed?: number | undefined
   /** The content hash of the version that had it: while that is the same, so is the serial. */
-  readonly lastContentHash?: string
+  readonly lastContentHash?: string | undefined
   /** For policies that tell the time; default the signing settings' `now`. */
-  readonly nowUnix?: number
+  readonly nowUnix?: number | undefined
 }
 
 export type TreeKind = 'names' | 'nsec3'
@@ -111,23 +111,23 @@ export type GateMode = 'full' | 'keys'
 export interface BuildInput {
   readonly store: Store
   readonly apex: Name
-  readonly previous?: PreviousVersion
+  readonly previous?: PreviousVersion | undefined
   readonly edits: Edits
   /** Absent: the content is served as it is, signed or not. */
-  readonly signing?: SigningSettings
+  readonly signing?: SigningSettings | undefined
   /** Sign input that carries signatures by keys we do not hold (`--replace-keys`). */
-  readonly replaceKeys?: boolean
+  readonly replaceKeys?: boolean | undefined
   /** The previous version was signed here, and its content is served without signatures from now on. */
-  readonly unsign?: boolean
+  readonly unsign?: boolean | undefined
   /** Take content whose own ZONEMD does not match it, for `verify`, which tells of it together with all else. */
   readonly ignoreDigest?: boolean
   /** Signatures from disk by tree key, as `onSignatures` gave them; used where the previous version has none. */
-  readonly reuse?: (key: Uint8Array, kind: TreeKind) => Uint8Array | undefined
+  readonly reuse?: ((key: Uint8Array, kind: TreeKind) => Uint8Array | undefined) | undefined
   /** Signatures that earlier builds left pending. */
-  readonly pending?: readonly PendingSignature[]
+  readonly pending?: readonly PendingSignature[] | undefined
   readonly serial: SerialSettings
   /** Default `full`. */
-  readonly gate?: GateMode
+  readonly gate?: GateMode | undefined
   /** Verifies new signatures; default one of the build's own. */
   readonly pool?: CryptoPool
   /** The signatures of a node, packed (signature-pack.ts), whenever they changed; null when none are left. The octets
@@ -162,7 +162,7 @@ export interface BuiltVersion {
   readonly signaturesReused: number
   /** Unix seconds: when the first of the zone's signatures expires; after edits the first of those around them, and the
    *  others are as they were. None when nothing is signed. */
-  readonly firstExpirationUnix?: number
+  readonly firstExpirationUnix?: number | undefined
   readonly expirationOf: 'zone' | 'edits'
   /** The greatest TTL of the zone's RRsets; after edits, of those around them. */
   readonly ttlGreatest: number

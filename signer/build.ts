@@ -18,14 +18,15 @@ import {
   type TreeDraft,
   type ZoneRecord,
 } from '../zones/index.ts'
-import { adoptTree } from './adopt.ts'
+import { adoptable, adoptVersion } from './adopt-version.ts'
 import { NO_NSEC3_PARAMETERS, signedApexRRsets } from './apex.ts'
-import { finishAdopted, finishApex } from './build-apex.ts'
+import { finishApex } from './build-apex.ts'
 import { type BuildSource, denialOf, openSource } from './build-source.ts'
 import { Summary } from './build-summary.ts'
 import type { BuildInput, BuildResult, BuiltVersion } from './build-types.ts'
 import { scanExpirations } from './expirations.ts'
 import { gateFaults } from './gate.ts'
+import { checkInputDigest } from './input-digest.ts'
 import { denialTtl, soaSerial } from './nsec.ts'
 import { hashAllNames, linkAll, type Nsec3Options, relink } from './nsec3-builder.ts'
 import { PendingBook } from './pending.ts'
@@ -42,20 +43,27 @@ import { PreviousTree } from './previous.ts'
 import { CryptoPool } from './sign-pool.ts'
 import { SigningPlan } from './signing-plan.ts'
 import { BuildStop, CHUNK_NODES, SignedWriter, type WriterContext } from './writer.ts'
-import { apexNode, verifyZonemd } from './zonemd.ts'
-
-/** Chunks between turns of others on the event loop. */
+import { apexNode } from './zonemd.ts'
 
 /** Builds the next version of a zone; see BuildInput and BuildResult.
  *  @throws ConclaveError STORE_FULL, and whatever a key store throws for a bug */
 export async function buildVersion(input: BuildInput): Promise<BuildResult> {
+  try {
+    const content = adoptable(input)
+    return await (content === undefined ? buildAnew(input) : adoptVersion(input, content))
+  } catch (error) {
+    if (error instanceof BuildStop) return error.result
+    throw error
+  }
+}
+
+async function buildAnew(input: BuildInput): Promise<BuildResult> {
   const pool = input.pool ?? new CryptoPool()
   const build = new Build(input, pool)
   try {
     return await build.run()
   } catch (error) {
     await build.abandon()
-    if (error instanceof BuildStop) return error.result
     throw error
   } finally {
     build.discardScratch()
@@ -94,33 +102,26 @@ class Build {
       checkSignedInput(input, plan)
       this.#warnings.push(...replacedRecords(input, plan))
     }
-    await this.#checkInputDigest()
+    this.#warnings.push(...(await checkInputDigest(input)))
     const source = await openSource(input, plan)
     this.#names = source.names
     if (source.scratch !== undefined) this.#scratch.push(source.scratch)
     const summary = this.#summary(source)
-    const apex = source.adopted ? undefined : await this.#buildNames(source)
-    if (apex !== undefined) await summary.names(source.names.root, source.ranges)
-    else
-      await adoptTree(source.names, (key, keyOctets, octets, start) =>
-        summary.add(key, keyOctets, octets, start),
-      )
+    const apex = await this.#buildNames(source)
+    await summary.names(source.names.root, source.ranges)
     const hashes = await this.#buildNsec3(source, summary)
     if (this.#nsec3 !== undefined) await summary.nsec3(this.#nsec3.root, hashes)
-    const finished =
-      apex === undefined
-        ? finishAdopted({ input, source, summary })
-        : await finishApex({
-            input,
-            plan,
-            source,
-            apex: apex.planned,
-            keysSigned: apex.keysSigned,
-            summary,
-            writer: this.#writer('names', source.names, !source.whole),
-            nsec3Root: this.#nsec3?.root ?? 0,
-            counts: this.#context.counts,
-          })
+    const finished = await finishApex({
+      input,
+      plan,
+      source,
+      apex: apex.planned,
+      keysSigned: apex.keysSigned,
+      summary,
+      writer: this.#writer('names', source.names, !source.whole),
+      nsec3Root: this.#nsec3?.root ?? 0,
+      counts: this.#context.counts,
+    })
     if (finished.kind === 'unchanged') {
       await this.abandon()
       const { staying } = source
@@ -144,22 +145,6 @@ class Build {
 
   discardScratch(): void {
     for (const draft of this.#scratch) if (draft.open) draft.discard()
-  }
-
-  /** RFC 8976 §4, on input that has a ZONEMD. What is served as it is must be right; what we sign gets another. */
-  async #checkInputDigest(): Promise<void> {
-    const { edits, store, apex } = this.#input
-    if (edits.kind !== 'all' || this.#input.ignoreDigest === true) return
-    const outcome = await verifyZonemd(store, { namesRoot: edits.content.tree.root, nsec3Root: 0 }, apex)
-    if (outcome.kind !== 'mismatch') return
-    const refuse = this.#plan === undefined
-    const what =
-      `the ZONEMD record does not match the zone: found ${hex(outcome.found)}, expected ${hex(outcome.expected)}` +
-      (refuse ? '; remove the record or mend the file' : '; it is replaced')
-    const place = { zone: nameToText(apex) }
-    const fault: Fault = { place, what, severity: refuse ? 'error' : 'warning', rule: 'zonemd-mismatch' }
-    if (refuse) throw new BuildStop({ kind: 'refused', code: 'ZONEMD_MISMATCH', faults: [fault] })
-    this.#warnings.push(fault)
   }
 
   /** Plans and signs the ranges; returns the apex, which is written unsigned, as it was planned and with its keys signed. */
@@ -265,6 +250,8 @@ class Build {
     const { input, counts } = { input: this.#input, counts: this.#context.counts }
     const names = source.names
     const nsec3 = this.#nsec3
+    if (source.whole) names.pack()
+    if (source.whole) nsec3?.pack()
     const previous = input.previous?.record
     const dropped: number[] = []
     if (previous !== undefined && source.whole) {
@@ -331,8 +318,4 @@ function finite(unix: number): number | undefined {
 function loweredTtls({ apex }: BuildInput, count: number, ttlMax: number): Fault {
   const what = `${count} RRsets with a TTL above ${ttlMax} seconds are served with that, as the policy says`
   return { place: { zone: nameToText(apex) }, what, severity: 'warning', rule: 'ttl-lowered' }
-}
-
-function hex(octets: Uint8Array): string {
-  return Buffer.from(octets).toString('hex')
 }

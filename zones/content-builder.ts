@@ -37,12 +37,30 @@ import { NodeStream } from './node-stream.ts'
 import { OwnerRecords, type ReportRecord } from './owner-records.ts'
 import { RDATA_SCRATCH_OCTETS } from './rdata-parse.ts'
 import { faultOf, type RuleCode } from './rules.ts'
-import { scratchOctets } from './scratch.ts'
 import type { TreeDraft } from './store/draft.ts'
 import { TYPE, typeToText } from './types.ts'
 import { PLACE_OCTETS, WaitingOwners } from './waiting-owners.ts'
 
+const nothing: Uint8Array = new Uint8Array(0)
 const OWNERS_A_STEP = 2048
+
+/** What a builder works with, for the next one when it has ended: dozens of objects that thousands of small zones would
+ *  make anew. */
+interface Rooms {
+  readonly stream: NodeStream
+  readonly records: OwnerRecords
+  readonly waiting: WaitingOwners
+  /** The greatest key in the tree. */
+  readonly last: Uint8Array
+}
+
+/** More than one only where zones are read while others are. */
+const spare: Rooms[] = []
+
+function newRooms(waiting: WaitingOwners = new WaitingOwners()): Rooms {
+  const last = new Uint8Array(KEY_OCTETS_MAX)
+  return { stream: new NodeStream(), records: new OwnerRecords(), waiting, last }
+}
 /** Behind a node that is written in place there is always room for one more record and the places of all. */
 const STREAM_PLACES_OCTETS: number = PLACE_OCTETS * RECORDS_PER_RRSET_USUAL
 const STREAM_ROOM_OCTETS: number = 2 * NAME_OCTETS_MAX + RDATA_SCRATCH_OCTETS + STREAM_PLACES_OCTETS
@@ -56,16 +74,19 @@ export class ContentBuilder {
   readonly #faults: FaultList
   /** The owner's node where it is written as records come, at the end of what waits; once that is not possible any more,
    *  `#records` collects them (I2). */
-  readonly #stream = new NodeStream()
+  readonly #stream: NodeStream
   #streams = false
-  readonly #records = new OwnerRecords()
+  readonly #records: OwnerRecords
   readonly #waiting: WaitingOwners
   #apex: Name = rootName
   #apexKey = keyOf(rootName)
+  readonly #rooms: Rooms
+  /** The rooms are for others when this has ended. */
+  #returns: boolean
   /** The owner whose records are being collected. */
-  #owner: Uint8Array = new Uint8Array(0)
+  #owner: Uint8Array = nothing
   /** The greatest key in the tree, relative; none before the first. */
-  readonly #last = scratchOctets(KEY_OCTETS_MAX)
+  readonly #last: Uint8Array
   #lastOctets = -1
   /** It is not in the zone; whether this was told. */
   #outside = false
@@ -74,7 +95,7 @@ export class ContentBuilder {
   #soaSeen = false
   #presigned = false
   /** The node that goes to the tree next. */
-  #node = new Uint8Array(0)
+  #node = nothing
   /** There is something to report of the records that are to wait. */
   #troubled = false
   readonly #noteTrouble: ReportRecord = () => {
@@ -83,14 +104,15 @@ export class ContentBuilder {
   readonly #report: ReportRecord = (rule, what, type, index) =>
     this.#fault(rule, what, type, this.#records.places[index]!)
 
-  constructor(
-    tree: TreeDraft,
-    source: number,
-    faults: FaultList,
-    waiting: WaitingOwners = new WaitingOwners(),
-  ) {
+  /** `waiting`: of its own, for tests. */
+  constructor(tree: TreeDraft, source: number, faults: FaultList, waiting?: WaitingOwners) {
     this.#tree = tree
-    this.#waiting = waiting
+    this.#returns = waiting === undefined
+    this.#rooms = waiting === undefined ? (spare.pop() ?? newRooms()) : newRooms(waiting)
+    this.#stream = this.#rooms.stream
+    this.#records = this.#rooms.records
+    this.#waiting = this.#rooms.waiting
+    this.#last = this.#rooms.last
     this.#source = source
     this.#faults = faults
   }
@@ -326,12 +348,21 @@ export class ContentBuilder {
       this.discard()
       return { kind: 'faults', faults: faults.all() }
     }
+    this.#end()
     return { kind: 'content', content: this.#content(includes) }
+  }
+
+  #end(): void {
+    if (!this.#returns) return
+    this.#returns = false
+    this.#waiting.clear()
+    this.#records.clear()
+    spare.push(this.#rooms)
   }
 
   #content(includes: readonly string[]): ZoneContent {
     const tree = this.#tree
-    const node = tree.get(new Uint8Array(0))!
+    const node = tree.get(nothing)!
     const soa = findRRset(node, 0, TYPE.SOA) + RRSET_HEADER_OCTETS
     // SERIAL is the first of five 32-bit fields at the end (RFC 1035 §3.3.13).
     const serialAt = soa + RECORD_HEADER_OCTETS + u16(node, soa + 10) - 20
@@ -349,7 +380,7 @@ export class ContentBuilder {
   }
 
   discard(): void {
-    this.#waiting.clear()
+    this.#end()
     this.#tree.discard()
   }
 }

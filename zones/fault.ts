@@ -46,6 +46,7 @@ export class FaultList {
 
   /** All that was kept, errors first; a last entry tells of what was not. */
   all(): Fault[] {
+    if (this.errors.length === 0 && this.warnings.length === 0) return []
     const faults = [...this.errors, ...this.warnings]
     if (this.full) faults.push(more(`more than ${FAULTS_MAX} errors: the rest was not looked at`, 'error'))
     if (this.#warningsLeftOut > 0)

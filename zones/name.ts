@@ -30,12 +30,14 @@ for (let octet = 0; octet < 256; octet++) LOWER[octet] = octet >= 0x41 && octet 
 /** Lower case of each octet. */
 export const lowerCase: Uint8Array = LOWER
 
+const encoder = new TextEncoder()
+
 /** Name from presentation form, escapes `\X` and `\DDD` included; relative text needs an origin.
  *  @throws ConclaveError NAME_SYNTAX */
 export function nameFromText(text: string, origin?: Name): Name {
   if (text === '.') return rootName
   if (text === '@' && origin !== undefined) return origin
-  const octets = new TextEncoder().encode(text)
+  const octets = encoder.encode(text)
   const out = new Uint8Array(octets.length + 2 + (origin?.length ?? 0))
   let at = 1
   let labelStart = 0
@@ -91,20 +93,28 @@ function nameSyntax(text: string, found: string, expected: string): ConclaveErro
 /** Presentation form, absolute. Octets outside printable ASCII become \DDD; `. ; ( ) " \ @ $` are escaped. */
 export function nameToText(name: Uint8Array, start = 0): string {
   if (name[start] === 0) return '.'
-  let text = ''
-  for (let at = start; name[at] !== 0; ) {
+  let octets = 0
+  for (let at = start; name[at] !== 0; TEXT[octets++] = 0x2e) {
     const end = at + 1 + name[at]!
-    for (at++; at < end; at++) text += octetToText(name[at]!)
-    text += '.'
+    for (at++; at < end; at++) {
+      const octet = name[at]!
+      if (PLAIN[octet] === 1) TEXT[octets++] = octet
+      else for (const character of escaped(octet)) TEXT[octets++] = character.charCodeAt(0)
+    }
   }
-  return text
+  // Put together of pieces, a string would keep them for as long as it lives.
+  return TEXT.toString('latin1', 0, octets)
 }
 
-const ESCAPED = new Set([...'.;()"\\@$'].map(character => character.charCodeAt(0)))
+/** Room for a name all of whose octets are escaped into four. */
+const TEXT = Buffer.alloc(4 * NAME_OCTETS_MAX)
+/** 1: stands for itself. */
+const PLAIN = new Uint8Array(256).fill(1, 0x21, 0x7f)
+for (const character of '.;()"\\@$') PLAIN[character.charCodeAt(0)] = 0
 
-function octetToText(octet: number): string {
-  if (octet < 0x21 || octet > 0x7e) return `\\${octet.toString().padStart(3, '0')}`
-  return ESCAPED.has(octet) ? `\\${String.fromCharCode(octet)}` : String.fromCharCode(octet)
+function escaped(octet: number): string {
+  const printable = octet >= 0x21 && octet <= 0x7e
+  return `\\${printable ? String.fromCharCode(octet) : octet.toString().padStart(3, '0')}`
 }
 
 /** Length in octets of the uncompressed name that starts at `start`; −1 when it is not whole, too long, or

@@ -7,7 +7,7 @@
  *  I1  Sorted, equal keys are next to each other in the order they came: entries ascend.
  *  I2  No key is a prefix of another followed by 00 (name.ts I2), so a key that has ended may be padded with 00.
  *  I3  Entries are in chunks of ordinary buffers (V8 reads resizable ones two to four times slower), which `clear` gives
- *      back at once; a small zone needs none but the first, which is used again.
+ *      back at once; a small zone needs none but the first, which is kept for the next.
  *  I4  An entry whose records are not to be taken as they are, because there is something to report of them, is `anew`. */
 
 import { letGo, type Steps } from '../base/index.ts'
@@ -31,8 +31,7 @@ const REF: number = new Uint8Array(new Uint32Array([1]).buffer)[0] === 1 ? 0 : 1
 const HEAD: number = 1 - REF
 
 const nothing: Uint8Array = new Uint8Array(0)
-/** First chunks that are not in use; more than one only where zones are read while others are. */
-const spare: Uint8Array[] = []
+const noPairs = new Uint32Array(0)
 
 export class WaitingOwners {
   count = 0
@@ -51,7 +50,7 @@ export class WaitingOwners {
   #octetsBefore = 0
   #start = 0
   #end = 0
-  #pairs = new Uint32Array(0)
+  #pairs: Uint32Array = noPairs
   readonly #fullOctets: number
 
   /** Is `full` with so many octets. */
@@ -110,8 +109,7 @@ export class WaitingOwners {
       this.#octetsBefore += this.#end
     }
     const wanted = Math.max(octets, first ? FIRST_CHUNK_OCTETS : CHUNK_OCTETS)
-    const kept = first && wanted === FIRST_CHUNK_OCTETS ? spare.pop() : undefined
-    this.#chunk = kept ?? new Uint8Array(wanted)
+    this.#chunk = new Uint8Array(wanted)
     this.#chunks.push(this.#chunk)
     this.#end = 0
   }
@@ -125,6 +123,10 @@ export class WaitingOwners {
       index = this.#addPairs(chunk, index)
       // A small zone goes on at once, so that the next one has its chunk.
       if (chunk + 1 < this.#chunks.length) yield
+    }
+    if (this.count <= INSERTION_MAX) {
+      this.#insertionSort(0, this.count, 0)
+      return
     }
     new BigUint64Array(this.#pairs.buffer).sort()
     let sorted = 0
@@ -253,12 +255,12 @@ export class WaitingOwners {
 
   /** Forgets all (I3). */
   clear(): void {
-    const [first, ...others] = this.#chunks
-    if (first?.length === FIRST_CHUNK_OCTETS) spare.push(first)
-    letGo(this.#pairs, ...others)
-    this.#pairs = new Uint32Array(0)
-    this.octets = this.#chunk = nothing
-    this.#chunks.length = this.#ends.length = 0
+    const kept = this.#chunks[0]?.length === FIRST_CHUNK_OCTETS ? 1 : 0
+    if (this.#chunks.length > kept) letGo(this.#pairs, ...this.#chunks.splice(kept))
+    this.#pairs = noPairs
+    this.octets = nothing
+    this.#chunk = this.#chunks[0] ?? nothing
+    this.#ends.length = 0
     this.count = this.#octetsBefore = this.#end = 0
   }
 }

@@ -97,7 +97,7 @@ export class ZoneParser implements RecordPlace {
   /** The last owner could not be read: records without an owner are passed over, with no fault of their own. */
   #ownerFaulty = false
   /** The sink has not seen this owner yet. */
-  #ownerNew = false
+  #ownerNew = true
   #ttlDefault = -1
   #ttlLast = -1
   #column = 0
@@ -352,7 +352,7 @@ export class ZoneParser implements RecordPlace {
     const scanner: Scanner = this.#scanner
     const place = scanner.place()
     this.#wordOctets = -1
-    const word = new TextDecoder().decode(scanner.octets.subarray(scanner.start, scanner.end)).toUpperCase()
+    const word = Buffer.prototype.latin1Slice.call(scanner.octets, scanner.start, scanner.end).toUpperCase()
     if (word === '$ORIGIN') this.#origin = this.#nameArgument('an origin')
     else if (word === '$TTL') this.#ttlDirective()
     else if (word === '$INCLUDE') this.#includeDirective(place)
@@ -371,9 +371,8 @@ export class ZoneParser implements RecordPlace {
 
   #nameHere(expected: string): Name {
     if (this.#origin === undefined) this.#requireAbsolute()
-    const octets = new Uint8Array(NAME_SCRATCH_OCTETS)
-    const length = readName(this.#scanner, this.#origin ?? rootName, octets, 0, expected)
-    return asName(octets.slice(0, length))
+    const length = readName(this.#scanner, this.#origin ?? rootName, this.#rdata, 0, expected)
+    return asName(this.#rdata.slice(0, length))
   }
 
   #ttlDirective(): void {

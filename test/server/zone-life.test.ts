@@ -6,6 +6,7 @@ import { ManualClock, silentLogger } from '../../base/index.ts'
 import { Effort } from '../../server/effort.ts'
 import type { Nameserver, RecordText, RefusedEvent } from '../../server/index.ts'
 import { openState } from '../../server/index.ts'
+import { SharedPublication } from '../../server/shared-publication.ts'
 import { ZoneLife } from '../../server/zone-life.ts'
 import type { ZoneEnvironment } from '../../server/zone-life-types.ts'
 import {
@@ -268,6 +269,7 @@ test('I2, I3: a disk that fails leaves the served version, no draft and no seria
   let failing = false
   const environment: ZoneEnvironment = {
     store,
+    publications: new SharedPublication(store),
     pool,
     effort: new Effort(() => undefined),
     clock: new ManualClock(NOW),

@@ -261,11 +261,17 @@ export class TreeDraft {
     this.#closed(this)
   }
 
+  /** No more is about to be written: a small tree takes the room that it needs. Its root may be another one. */
+  pack(): void {
+    this.#check()
+    this.edit.pack(false)
+  }
+
   /** The store's: no more writes; what was written stays. */
   close(): void {
     this.#check()
     this.#open = false
-    this.edit.trim()
+    this.edit.pack(true)
     this.#closed(this)
   }
 

@@ -44,6 +44,7 @@ export class TreeEdit extends DraftPages {
   /** The path leads to the leaf of the last put; whether this is the tree's last leaf, else the key that it ends before. */
   #finger = false
   #lastLeaf = false
+  #packed = false
   readonly #bound = scratchOctets(KEY_OCTETS_MAX)
   #boundLength = 0
   /** Page and slot of the last put: an ascending run splits pages behind itself and leaves them full. */
@@ -105,26 +106,27 @@ export class TreeEdit extends DraftPages {
     this.#finger = false
   }
 
-  /** An empty leaf as root; the caller puts a cell into it or calls `uproot`. */
+  /** An empty leaf as root, a whole page until `pack`; the caller puts a cell into it or calls `uproot`. */
   plant(): void {
-    const ref = this.makePage(1)
+    const ref = this.makePage(PAGE_UNITS)
     const base = baseOf(ref)
     const words = this.words(ref)
-    words[base] = (LEAF << 16) | (1 << 24)
-    words[base + 1] = UNIT_OCTETS
+    words[base] = (LEAF << 16) | (PAGE_UNITS << 24)
+    words[base + 1] = PAGE_OCTETS
     words[base + 2] = words[base + 2]! & ~0xffff
     this.root = ref
     this.#finger = false
   }
 
   uproot(): void {
-    this.space.allocator.free(this.root, 1)
+    this.space.allocator.free(this.root, PAGE_UNITS)
     this.root = 0
     this.#finger = false
   }
 
   /** Makes every page of the path the draft's own. */
   ownPath(): void {
+    this.#packed = false
     const path = this.path
     const depth = path.depth
     if (this.owns(path.pages[depth]!)) return
@@ -421,10 +423,10 @@ export class TreeEdit extends DraftPages {
     assembly.take(rightWords, this.octets(right), baseOf(right), from, rightCount)
   }
 
-  /** Gives back what a root leaf of this draft does not fill; its reference stays. */
-  trim(): void {
+  /** Gives back what a root leaf of this draft does not fill. It goes to where it leaves no gap, or `stays`. */
+  pack(stays: boolean): void {
     const ref = this.root
-    if (ref === 0 || !this.owns(ref)) return
+    if (ref === 0 || this.#packed || !this.owns(ref)) return
     const words = this.words(ref)
     const base = baseOf(ref)
     if (pageKind(words, base) !== LEAF) return
@@ -434,8 +436,12 @@ export class TreeEdit extends DraftPages {
     const prefixLength = assembly.prefixOf(0, assembly.count)
     const units = pageUnits(words, base)
     const needed = Math.ceil(assembly.sizeOf(0, assembly.count, prefixLength) / UNIT_OCTETS)
+    this.#packed = true
     if (needed >= units) return
-    this.writePage(ref, needed, 0, assembly.count, prefixLength)
-    allocator.free(ref + needed, units - needed)
+    if (!stays) this.root = this.makePage(needed)
+    this.writePage(this.root, needed, 0, assembly.count, prefixLength)
+    if (stays) allocator.free(ref + needed, units - needed)
+    else allocator.free(ref, units)
+    this.#finger = false
   }
 }
