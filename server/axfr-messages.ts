@@ -11,7 +11,6 @@ import {
   firstRRsetAt,
   NODE_CASE,
   NODE_HEADER_OCTETS,
-  nextRRsetAt,
   RECORD_HEADER_OCTETS,
   RRSET_HEADER_OCTETS,
   type StoreReader,
@@ -29,6 +28,7 @@ const MESSAGE_OCTETS_MAX = 65535
 /** I1: 2^14. */
 const PACKED_OCTETS = 16384
 const POINTER = 0xc000
+const POINTER_OCTETS = 2
 const TYPE_SOA = 6
 const TYPE_OPT = 41
 /** RFC 8914 §2. */
@@ -38,7 +38,7 @@ const FLAG_RD = 0x01
 /** Labels of the longest name. */
 const LABELS_OCTETS_MAX = 255
 
-const NO_LABELS: Uint8Array = new Uint8Array(0)
+const NOTHING: Uint8Array = new Uint8Array(0)
 
 /** A message under construction; used again and again. */
 export class TransferMessage {
@@ -53,11 +53,14 @@ export class TransferMessage {
   #apexAt = 0
   /** Where the owner of the last record is written; 0: beyond the reach of pointers, or nowhere. */
   #ownerAt = 0
-  /** The node whose records are added: its owner, its octets, its RRset and the record of it that come next. */
-  #labels = NO_LABELS
+  /** Of the owner, below the apex. */
+  readonly labels: Uint8Array = new Uint8Array(LABELS_OCTETS_MAX)
+  readonly #labelsView = viewOf(this.labels)
   #labelOctets = 0
-  #source = NO_LABELS
-  #sourceView = viewOf(NO_LABELS)
+  /** The node whose records are added: its octets, its RRset and the record of it that come next. */
+  #source = NOTHING
+  #sourceView = viewOf(NOTHING)
+  #nodeEnd = 0
   #rrsetAt = 0
   #rrsetsLeft = 0
   /** 0: the first. */
@@ -118,39 +121,47 @@ export class TransferMessage {
     return this.#at + labelOctets + apex.length + octets + (this.#withOpt ? OPT_OCTETS : 0) <= PACKED_OCTETS
   }
 
-  /** Adds a stored record (its first two octets, a pointer, are not used) that the apex owns. */
+  /** Adds a stored record that the apex owns. */
   put(apex: Uint8Array, record: Uint8Array): void {
+    this.#readFrom(record)
+    this.#labelOctets = 0
     this.#ownerAt = 0
-    this.#putOwner(apex, NO_LABELS, 0)
-    copyOctets(viewOf(record), 2, this.#view, this.#at, record.length - 2)
-    this.#at += record.length - 2
-    this.#answers++
+    this.#putRecords(apex, 0, record.length)
   }
 
-  /** Begins with the records of a node, whose owner is those labels below the apex; `putNode` adds them. */
-  beginNode(octets: Uint8Array, start: number, labels: Uint8Array, labelOctets: number): void {
-    if (octets !== this.#source) this.#sourceView = viewOf(octets)
-    this.#source = octets
+  /** Begins with the records of a node, octets[start..end), whose owner is so many octets of `labels` below the apex;
+   *  `putNode` adds them. */
+  beginNode(octets: Uint8Array, start: number, end: number, labelOctets: number): void {
+    this.#readFrom(octets)
     this.#rrsetAt = firstRRsetAt(octets, start)
     this.#rrsetsLeft = octets[start + 2]!
     this.#recordAt = 0
-    this.#labels = labels
+    this.#nodeEnd = end
     this.#labelOctets = labelOctets
     this.#ownerAt = 0
   }
 
+  #readFrom(octets: Uint8Array): void {
+    if (octets !== this.#source) this.#sourceView = viewOf(octets)
+    this.#source = octets
+  }
+
   /** Adds the node's records, from where the last call ended; false when the message is full before they are all in. */
   putNode(apex: Uint8Array): boolean {
-    const octets = this.#source
+    const source = this.#sourceView
+    const labelOctets = this.#labelOctets
+    const whole = this.#hasRoom(apex, labelOctets, this.#nodeEnd - this.#rrsetAt)
     for (; this.#rrsetsLeft > 0; this.#rrsetsLeft--) {
-      const end = nextRRsetAt(octets, this.#rrsetAt)
+      const header = this.#rrsetAt
+      const data = source.getUint16(header + 6)
+      const end = header + RRSET_HEADER_OCTETS + data + source.getUint16(header + 8)
       let start = this.#recordAt
       if (start === 0) {
-        start = this.#rrsetAt + RRSET_HEADER_OCTETS
+        start = header + RRSET_HEADER_OCTETS
         // The SOA record itself stands at both ends of the transfer.
-        if (u16(octets, this.#rrsetAt) === TYPE_SOA) start += u16(octets, this.#rrsetAt + 6)
+        if (labelOctets === 0 && source.getUint16(header) === TYPE_SOA) start += data
       }
-      if (this.#hasRoom(apex, this.#labelOctets, end - start)) this.#putRecords(apex, start, end)
+      if (whole || this.#hasRoom(apex, labelOctets, end - start)) this.#putRecords(apex, start, end)
       else {
         this.#recordAt = this.#putSome(apex, start, end)
         if (this.#recordAt < end) return false
@@ -172,44 +183,40 @@ export class TransferMessage {
     return end
   }
 
-  /** Stored records go out as they are, but for the pointer that each begins with. */
+  /** Stored records go out as they are, but for the pointer that each begins with: the first of an owner has its name in the
+   *  place of it, which ends where the pointer does; the others point there. */
   #putRecords(apex: Uint8Array, start: number, end: number): void {
     if (start === end) return
-    const source = this.#source
-    let at = start
-    let from = start
+    const out = this.#view
+    const ownerStart = this.#at
+    let at = ownerStart
+    if (this.#ownerAt === 0) at += this.#labelOctets + (this.#apexAt > 0 ? 0 : apex.length - POINTER_OCTETS)
+    const stop = at + end - start
+    copyOctets(this.#sourceView, start, out, at, end - start)
     if (this.#ownerAt === 0) {
-      this.#putOwner(apex, this.#labels, this.#labelOctets)
-      from = start + 2
-      at = start + RECORD_HEADER_OCTETS + u16(source, start + 10)
+      this.#putOwner(apex, ownerStart)
       this.#answers++
+      at += RECORD_HEADER_OCTETS + out.getUint16(at + 10)
+      if (at < stop && this.#ownerAt === 0) throw new Error('axfr: an owner beyond the reach of pointers')
     }
-    const shift = this.#at - from
-    copyOctets(this.#sourceView, from, this.#view, this.#at, end - from)
-    this.#at = end + shift
-    if (at === end) return
-    const owner = this.#ownerAt
-    if (owner === 0) throw new Error('axfr: an owner beyond the reach of pointers')
-    const out = this.#octets
+    const owner = POINTER | this.#ownerAt
     let answers = 0
-    for (; at < end; at += RECORD_HEADER_OCTETS + u16(source, at + 10)) {
+    for (; at < stop; at += RECORD_HEADER_OCTETS + out.getUint16(at + 10)) {
+      out.setUint16(at, owner)
       answers++
-      out[at + shift] = (POINTER | owner) >>> 8
-      out[at + shift + 1] = owner
     }
     this.#answers += answers
+    this.#at = stop
   }
 
-  #putOwner(apex: Uint8Array, labels: Uint8Array, labelOctets: number): void {
-    if (this.#at < PACKED_OCTETS) this.#ownerAt = this.#at
-    const out = this.#octets
-    for (let at = 0; at < labelOctets; at++) out[this.#at + at] = labels[at]!
-    this.#at += labelOctets
-    if (this.#apexAt > 0) this.#putU16(POINTER | this.#apexAt)
+  #putOwner(apex: Uint8Array, start: number): void {
+    this.#ownerAt = start < PACKED_OCTETS ? start : 0
+    copyOctets(this.#labelsView, 0, this.#view, start, this.#labelOctets)
+    const at = start + this.#labelOctets
+    if (this.#apexAt > 0) this.#view.setUint16(at, POINTER | this.#apexAt)
     else {
-      if (this.#at < PACKED_OCTETS) this.#apexAt = this.#at
-      this.#octets.set(apex, this.#at)
-      this.#at += apex.length
+      if (at < PACKED_OCTETS) this.#apexAt = at
+      this.#octets.set(apex, at)
     }
   }
 
@@ -263,15 +270,15 @@ export function* transferMessages(
   message: TransferMessage,
 ): Generator<Uint8Array, void, undefined> {
   const { apex, namesRoot, nsec3Root } = zone
-  const labels = new Uint8Array(LABELS_OCTETS_MAX)
-  const cursor = reader.cursor()
+  const { labels } = message
+  const cursor = reader.cursor(true)
   message.begin(query, RCODE_NOERROR, EDE_NONE)
   message.apexInQuestion(apex)
   message.put(apex, soa)
   for (const root of [namesRoot, nsec3Root]) {
     for (let on = cursor.seekFirst(root); on; on = cursor.next()) {
       const labelOctets = root === namesRoot ? ownerLabels(cursor, labels) : hashLabel(cursor, labels)
-      message.beginNode(cursor.bytes, cursor.valueStart, labels, labelOctets)
+      message.beginNode(cursor.bytes, cursor.valueStart, cursor.valueEnd, labelOctets)
       while (!message.putNode(apex)) {
         yield message.end()
         message.beginNext()

@@ -33,5 +33,8 @@ export function copyOctets(
     to.setInt32(out + 12, from.getInt32(at + 12, true), true)
   }
   for (; at + 4 <= end; at += 4, out += 4) to.setInt32(out, from.getInt32(at, true), true)
-  for (; at < end; at++, out++) to.setUint8(out, from.getUint8(at))
+  if (at === end) return
+  // The last octets once more with some before them.
+  if (octets >= 4) to.setInt32(out + end - at - 4, from.getInt32(end - 4, true), true)
+  else for (; at < end; at++, out++) to.setUint8(out, from.getUint8(at))
 }

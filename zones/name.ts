@@ -215,6 +215,18 @@ export function writeLabelsOfKey(
   out: Uint8Array,
   outStart: number,
 ): number {
+  // Most keys are one label, without octets that are kept as two: one pass is enough.
+  const shift = outStart + 1 - keyStart
+  let plain = keyStart
+  for (; plain < keyEnd - 1; plain++) {
+    const octet = key[plain]!
+    if (octet <= 1) break
+    out[plain + shift] = octet
+  }
+  if (plain === keyEnd - 1) {
+    out[outStart] = plain - keyStart
+    return keyEnd - keyStart
+  }
   let to = outStart
   let labelEnd = keyEnd
   while (labelEnd > keyStart) {

@@ -3,7 +3,9 @@
  *      is in `key` after `loadKey()`.
  *  I2  A cursor that is not positioned stands before the first key or behind the last; next() and prev() go on from there.
  *  I3  A reader's cursor is good while its version is announced. On a draft, any write to this draft makes it bad until
- *      the next find or seek. */
+ *      the next find or seek.
+ *  I4  A copying cursor copies each leaf as it comes to it: what then is read octet by octet is in the cache, and plain
+ *      memory. That is for passes over a whole tree; after a look-up it reads the tree itself until the next leaf. */
 
 import { KEY_OCTETS_MAX } from '../name.ts'
 import { u32 } from '../node.ts'
@@ -14,12 +16,13 @@ import {
   HEADER_WORDS,
   LEAF,
   OVERFLOW,
+  PAGE_OCTETS,
   UNIT_MASK,
   UNIT_OCTETS,
   UNIT_OCTETS_SHIFT,
 } from './layout.ts'
 import type { Memory } from './memory.ts'
-import { baseOf, loadSlotKey, searchBranch, searchLeaf } from './page.ts'
+import { baseOf, loadSlotKey, loadSlotSuffix, pageUnits, searchBranch, searchLeaf } from './page.ts'
 
 const nothing = new Uint8Array(0)
 const noWords = new Int32Array(0)
@@ -42,9 +45,16 @@ export class TreeCursor {
   octets: Uint8Array = nothing
   base = 0
   readonly #memory: Memory
+  readonly #copy: Int32Array | undefined
+  readonly #copyOctets: Uint8Array
+  /** Whether `key` begins with the prefix of the leaf. */
+  #prefixLoaded = false
 
-  constructor(memory: Memory) {
+  /** `copying`: for passes over whole trees by seekFirst, seekLast, next and prev (I4). */
+  constructor(memory: Memory, copying = false) {
     this.#memory = memory
+    this.#copy = copying ? new Int32Array(PAGE_OCTETS >> 2) : undefined
+    this.#copyOctets = copying ? new Uint8Array(this.#copy!.buffer) : nothing
   }
 
   /** True on an exact match; else false and on the floor (the greatest smaller key), if there is one. */
@@ -92,6 +102,7 @@ export class TreeCursor {
     this.words = words
     this.octets = octets
     this.base = base
+    this.#prefixLoaded = false
     if ((found & 1) === 0) return false
     this.#settle()
     return true
@@ -161,7 +172,10 @@ export class TreeCursor {
 
   /** Writes the position's key into `key` and returns its length. */
   loadKey(): number {
-    return loadSlotKey(this.words, this.octets, this.base, this.slots[this.depth]!, this.key, 0)
+    const slot = this.slots[this.depth]!
+    if (this.#prefixLoaded) return loadSlotSuffix(this.words, this.octets, this.base, slot, this.key, 0)
+    this.#prefixLoaded = true
+    return loadSlotKey(this.words, this.octets, this.base, slot, this.key, 0)
   }
 
   #nextLeaf(): boolean {
@@ -206,11 +220,22 @@ export class TreeCursor {
         this.words = words
         this.octets = this.#memory.octets[ref >>> ARENA_UNITS_SHIFT]!
         this.base = base
+        this.#prefixLoaded = false
+        if (this.#copy !== undefined) this.#copyLeaf(this.#copy)
         return
       }
       ref = words[base + HEADER_WORDS + slot * 3 + 2]!
       depth++
     }
+  }
+
+  /** I4. */
+  #copyLeaf(copy: Int32Array): void {
+    const { words, base } = this
+    copy.set(words.subarray(base, base + pageUnits(words, base) * (UNIT_OCTETS >> 2)))
+    this.words = copy
+    this.octets = this.#copyOctets
+    this.base = 0
   }
 
   /** Sets the value and key length from the slot. */

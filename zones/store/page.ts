@@ -224,6 +224,19 @@ export function loadSlotKey(
   const prefixLength = prefixLengthOf(words, base)
   const prefix = prefixAt(words, base)
   for (let index = 0; index < prefixLength; index++) out[outStart + index] = octets[prefix + index]!
+  return loadSlotSuffix(words, octets, base, slot, out, outStart)
+}
+
+/** The same where the page's prefix is in `out` already. */
+export function loadSlotSuffix(
+  words: Int32Array,
+  octets: Uint8Array,
+  base: number,
+  slot: number,
+  out: Uint8Array,
+  outStart: number,
+): number {
+  const prefixLength = prefixLengthOf(words, base)
   const at = slotAt(words, base, slot)
   const head = words[at]! ^ -0x80000000
   const word = words[at + 1]!

@@ -49,8 +49,9 @@ export class StoreReader {
     this.version = 0
   }
 
-  cursor(): TreeCursor {
-    return new TreeCursor(this.#memory)
+  /** `copying`: for a pass over a whole tree, see TreeCursor. */
+  cursor(copying = false): TreeCursor {
+    return new TreeCursor(this.#memory, copying)
   }
 
   /** Gives the slot back. */

@@ -121,8 +121,8 @@ export class Store {
   }
 
   /** A cursor of the writing thread: over any draft, frozen tree, or tree of the newest version. */
-  readTree(): TreeCursor {
-    return new TreeCursor(this.#memory)
+  readTree(copying = false): TreeCursor {
+    return new TreeCursor(this.#memory, copying)
   }
 
   /** Root of the newest version's catalogue; 0: no zones. */

@@ -2,7 +2,7 @@
 
 import test from 'ava'
 import fc from 'fast-check'
-import { compareOctets, Store, type TreeDraft } from '../../../zones/index.ts'
+import { compareOctets, Store, type TreeCursor, type TreeDraft } from '../../../zones/index.ts'
 import { checkTree } from './check.ts'
 
 const SEED = 20250711
@@ -90,8 +90,12 @@ function makeValue(random: (below: number) => number): Uint8Array {
   return new Uint8Array(length).fill(random(256))
 }
 
-function compareAll(t: import('ava').ExecutionContext, draft: TreeDraft, map: SortedMap): void {
-  const cursor = draft.cursor()
+function compareAll(
+  t: import('ava').ExecutionContext,
+  draft: TreeDraft,
+  cursor: TreeCursor,
+  map: SortedMap,
+): void {
   const { keys } = map
   t.is(draft.count, keys.length)
   let at = 0
@@ -172,7 +176,8 @@ for (const shape of ['short', 'names', 'long', 'zeros', 'hashes', 'runs'] as con
             }
           }
           checkTree(store.handle, draft.root)
-          compareAll(t, draft, map)
+          compareAll(t, draft, draft.cursor(), map)
+          compareAll(t, draft, store.readTree(true), map)
           compareFinds(
             t,
             draft,
