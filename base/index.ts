@@ -21,7 +21,7 @@ export {
 export { ConclaveError, type ErrorDetails, errorText, type Place, placeText } from './errors.ts'
 export { type LockOutcome, lockFile, lockForeignFile } from './file-lock.ts'
 export { type Writers, writersOf } from './file-writer.ts'
-export { giveBackMapped, giveBackPages, letGo, letGoPart } from './let-go.ts'
+export { giveBackMapped, giveBackPages, isLetGo, letGo, letGoPart } from './let-go.ts'
 export { type Libc, libc } from './libc.ts'
 export { type LogFields, type Logger, silentLogger } from './log.ts'
 export { nearest } from './nearest.ts'

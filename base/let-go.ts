@@ -7,15 +7,31 @@ import { type Libc, libc } from './libc.ts'
 /** Less is not worth the trouble, and might share its buffer with others. */
 const LET_GO_OCTETS_MIN = 1 << 20
 
-/** Gives back the buffers of views that nobody needs any more; the views are empty afterwards. Small ones stay.
- *  A message that will never be received owns its buffers, and dies with its channel. */
+const gone = new WeakSet<ArrayBufferLike>()
+
+/** Gives back the memory of views that nobody needs any more, and of all else in their buffers: zeros are left of it, or nothing.
+ *  Small ones stay.
+ *  I1  On Linux no buffer is taken from its views. When that happened once, V8 compiles everything anew, and from then on asks of
+ *      each octet whether its buffer is still there: a fifth more for loops over octets.
+ *  Elsewhere a message that will never be received owns the buffers, and dies with its channel. */
 export function letGo(...views: readonly (Uint8Array | Uint32Array)[]): void {
-  const buffers = views.filter(isLarge).map(({ buffer }) => buffer as ArrayBuffer)
+  const large = views.filter(isLarge).map(({ buffer }) => buffer as ArrayBuffer)
+  for (const buffer of large) gone.add(buffer)
+  const buffers = large.filter(buffer => !isGivenBack(buffer))
   if (buffers.length === 0) return
   const { port1, port2 } = new MessageChannel()
   port1.postMessage(undefined, buffers)
   port1.close()
   port2.close()
+}
+
+/** Whether the view was let go, and was large enough to go. */
+export function isLetGo(view: Uint8Array): boolean {
+  return gone.has(view.buffer)
+}
+
+function isGivenBack(buffer: ArrayBuffer): boolean {
+  return giveBackPages(new Uint8Array(buffer), 0, buffer.byteLength) !== undefined
 }
 
 /** What is small has no buffer of its own as long as nobody asks for it. */
@@ -32,21 +48,22 @@ export function letGoPart(view: Uint8Array, from: number, to: number): number {
   return giveBackPages(view, from, to) ?? from
 }
 
-/** Of memory pages, on all machines. */
-const PAGE_OCTETS_MAX = 64 << 10
+/** Of at least one whole memory page, on all machines. */
+const GIVEN_BACK_OCTETS_MIN = 128 << 10
 /** madvise(2), of Linux. */
 const MADV_DONTNEED = 4
+let pageOctets = 0
 let madvise: ((start: number, octets: number, advice: number) => number) | undefined
 
 /** Gives back the whole pages among octets from..to, which read as zeros from then on and may be written again; tells where
  *  the last one ends. Undefined: nothing was done. */
 export function giveBackPages(view: Uint8Array, from: number, to: number): number | undefined {
-  const system = process.platform === 'linux' && to - from >= PAGE_OCTETS_MAX ? libc() : undefined
+  const system = process.platform === 'linux' && to - from >= GIVEN_BACK_OCTETS_MIN ? libc() : undefined
   if (system === undefined) return undefined
   const address = system.addressOf(view)
-  const start = Math.ceil((address + from) / PAGE_OCTETS_MAX) * PAGE_OCTETS_MAX
-  const end = Math.floor((address + to) / PAGE_OCTETS_MAX) * PAGE_OCTETS_MAX
-  if (end <= start) return undefined
+  pageOctets ||= system.function('int getpagesize()')()
+  const start = Math.ceil((address + from) / pageOctets) * pageOctets
+  const end = Math.floor((address + to) / pageOctets) * pageOctets
   drop(system, start, end)
   return end - address
 }

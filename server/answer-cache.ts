@@ -14,7 +14,7 @@
  *  I4  Nothing is allocated per query; memory is touched only as answers are kept.
  *  I5  Who chooses questions whose hashes collide makes a few of them be composed as often as they are asked. */
 
-import { copyOctets, viewOf } from './octets.ts'
+import { copyOctets, viewOf } from '../base/octets.ts'
 import { FLAG_RD, HEADER_OCTETS, type Query } from './query.ts'
 
 /** 65,536 answers of 512 octets. */

@@ -5,6 +5,8 @@
  *  I1  A message has at most PACKED_OCTETS, beyond which no pointer reaches (RFC 1035 §4.1.4), or one record more.
  *  I2  An owner is written out once a message: later records of it are a pointer, other names end in one to the apex.
  *  I3  A message handed out is a view: it is good until the next one is begun. */
+
+import { copyOctets, viewOf } from '../base/octets.ts'
 import {
   encodeBase32Hex,
   findRRset,
@@ -20,7 +22,6 @@ import {
   type ZoneRecord,
 } from '../zones/index.ts'
 import { UDP_OCTETS_DEFAULT } from './answerer.ts'
-import { copyOctets, viewOf } from './octets.ts'
 import { HEADER_OCTETS, OPT_OCTETS, type Query } from './query.ts'
 import { EDE_NONE, RCODE_NOERROR } from './rcode.ts'
 

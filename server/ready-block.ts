@@ -3,8 +3,8 @@
  *  I1  At each of `apexPatches` stands a pointer to the apex, at each of `ownPatches` one to the block's first octet.
  *  I2  `source` and `rrset` say which stored RRset the block shows, so that it stands in a response once. */
 
+import { viewOf } from '../base/octets.ts'
 import { RECORD_HEADER_OCTETS, RRSET_HEADER_OCTETS, u16 } from '../zones/reading.ts'
-import { viewOf } from './octets.ts'
 
 export interface ReadyBlock {
   readonly octets: Uint8Array

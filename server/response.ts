@@ -6,6 +6,7 @@
  *      the entry of the label to its right. Entry −1 is the root. The question enters when first needed.
  *  I4  Writing allocates nothing. */
 
+import { copyOctets, viewOf } from '../base/octets.ts'
 import {
   compressibleNames,
   lowerCase,
@@ -13,7 +14,6 @@ import {
   RRSET_HEADER_OCTETS,
   u16,
 } from '../zones/reading.ts'
-import { copyOctets, viewOf } from './octets.ts'
 import { FLAG_AA, FLAG_QR, FLAG_RD, FLAG_TC, HEADER_OCTETS, OPT_OCTETS, type Query } from './query.ts'
 import { EDE_NONE } from './rcode.ts'
 import type { ReadyBlock } from './ready-block.ts'

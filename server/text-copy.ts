@@ -22,6 +22,7 @@ import {
 } from 'node:fs'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
+import { isLetGo } from '../base/index.ts'
 import type { KeptText, TextEdit, TextPart } from '../zones/index.ts'
 import type { StableRead } from './watch-read.ts'
 
@@ -56,7 +57,7 @@ export class TextCopy implements KeptText {
     try {
       to = namelessFile(directory)
       let octets = source.octets.length
-      if (octets > 0) await writeAll(to, source.octets, 0)
+      if (!isLetGo(source.octets)) await writeAll(to, source.octets, 0)
       else {
         from = await openAsync(source.path, constants.O_RDONLY | constants.O_NONBLOCK)
         octets = await copied(from, to, source.digest)

@@ -23,7 +23,7 @@ import {
   statSync,
 } from 'node:fs'
 import { promisify } from 'node:util'
-import { ConclaveError, isErrno, writersOf } from '../base/index.ts'
+import { ConclaveError, isErrno, isLetGo, writersOf } from '../base/index.ts'
 
 /** Identity and state of a file's content, for comparing: device, inode, size, mtime, ctime. */
 export type Stamp = string
@@ -59,7 +59,7 @@ const readPart = promisify(read)
 
 /** The octets, read again if they were let go; undefined when the file has others by now, or cannot be read. */
 export function octetsAgain({ path, octets, digest }: StableRead): Uint8Array | undefined {
-  if (octets.length > 0) return octets
+  if (!isLetGo(octets)) return octets
   try {
     const again = readSource(path)
     return Buffer.compare(again.digest, digest) === 0 ? again.octets : undefined

@@ -5,6 +5,7 @@
  *      two octets at each of `negativePatches` become a pointer to the apex. */
 
 import { LRUCache } from 'lru-cache'
+import { viewOf } from '../base/octets.ts'
 import {
   decodeRRset,
   decodeZoneRecord,
@@ -25,7 +26,6 @@ import {
 } from '../zones/reading.ts'
 import type { SnapshotCursor } from './answerer.ts'
 import type { Nsec3Parameters } from './nsec3-hash.ts'
-import { viewOf } from './octets.ts'
 import type { ReadyBlock } from './ready-block.ts'
 
 const TYPE_SOA = 6
