@@ -56,6 +56,7 @@ export class TreeDraft {
 
   /** The tree as it is now; every write may change it. 0: empty. */
   get root(): number {
+    this.edit.settleRun()
     return this.edit.root
   }
 
@@ -113,10 +114,15 @@ export class TreeDraft {
     valueStart: number,
     valueEnd: number,
   ): void {
+    const octets = valueEnd - valueStart
+    const inline = octets <= INLINE_VALUE_OCTETS_MAX
+    if (inline && this.edit.extendRun(key, keyStart, keyEnd, value, valueStart, valueEnd)) {
+      this.#count++
+      return
+    }
     const exact = this.edit.seek(key, keyStart, keyEnd)
     this.edit.ownPath()
-    const octets = valueEnd - valueStart
-    if (octets <= INLINE_VALUE_OCTETS_MAX) {
+    if (inline) {
       this.#putCell(exact, key, keyStart, keyEnd, value, valueStart, valueEnd, octets)
       return
     }

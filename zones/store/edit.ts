@@ -17,7 +17,6 @@ import {
   baseOf,
   comparePrefix,
   insertCell,
-  isBehindLeaf,
   liveOctets,
   loadSlotKey,
   pageCount,
@@ -58,12 +57,9 @@ export class TreeEdit extends DraftPages {
 
   /** Path to the leaf of the key; true when the key is there. The last put's leaf is tried first. */
   seek(key: Uint8Array, start: number, end: number): boolean {
+    this.settleRun()
     const path = this.path
     if (this.#finger) {
-      if (this.#lastLeaf && isBehindLeaf(path.words, path.octets, path.base, key, start, end)) {
-        path.slots[path.depth] = pageCount(path.words, path.base) - 1
-        return false
-      }
       const found = searchLeaf(path.words, path.octets, path.base, key, start, end)
       const slot = found >> 1
       const last = pageCount(path.words, path.base) - 1
@@ -94,6 +90,38 @@ export class TreeEdit extends DraftPages {
 
   #isBelowBound(key: Uint8Array, start: number, end: number): boolean {
     return this.#lastLeaf || comparePrefix(this.#bound, 0, this.#boundLength, key, start, end) < 0
+  }
+
+  /** Adds a cell to the leaf that an ascending run of puts is filling, or to the next; false when it does not belong there. */
+  extendRun(
+    key: Uint8Array,
+    keyStart: number,
+    keyEnd: number,
+    payload: Uint8Array,
+    payloadStart: number,
+    payloadEnd: number,
+  ): boolean {
+    const { run } = this.space
+    if (!run.isOf(this) || !run.isBehind(key, keyStart, keyEnd)) return false
+    if (!this.#isBelowBound(key, keyStart, keyEnd)) return false
+    const field = payloadEnd - payloadStart
+    if (!run.add(key, keyStart, keyEnd, payload, payloadStart, payloadEnd, field)) {
+      this.settleRun()
+      this.path.descend(this.root, key, keyStart, keyEnd)
+      const { assembly } = this.space
+      assembly.begin(LEAF)
+      assembly.addLeafCell(run.body, run.lastStart, run.lastEnd, nothing, 0, 0, 0)
+      this.#appendLeaf(key, keyStart, keyEnd, payload, payloadStart, payloadEnd, field)
+    }
+    return true
+  }
+
+  /** Writes what a run has for its leaf: the tree is all there afterwards. */
+  settleRun(): void {
+    const { run } = this.space
+    if (!run.end(this) || run.count < 2) return
+    run.write(this.words(this.#runPage), baseOf(this.#runPage))
+    this.#runSlot = run.count - 1
   }
 
   /** Where the last put went. */
@@ -175,8 +203,7 @@ export class TreeEdit extends DraftPages {
     assembly.begin(LEAF)
     if (!replace && slot === count && this.#isFull(key, keyStart, keyEnd) && this.#isRun(slot, true)) {
       assembly.take(words, octets, base, count - 1, count)
-      assembly.addLeafCell(key, keyStart, keyEnd, payload, payloadStart, payloadEnd, field)
-      this.#appendLeaf()
+      this.#appendLeaf(key, keyStart, keyEnd, payload, payloadStart, payloadEnd, field)
       return
     }
     assembly.take(words, octets, base, 0, slot)
@@ -250,10 +277,19 @@ export class TreeEdit extends DraftPages {
     return !longer
   }
 
-  /** The run's leaf stays as it is; the assembly's second cell starts a new one. */
-  #appendLeaf(): void {
-    const { assembly } = this.space
+  /** The run's leaf stays as it is; behind its last cell, which the assembly has, this one starts a new leaf. */
+  #appendLeaf(
+    key: Uint8Array,
+    keyStart: number,
+    keyEnd: number,
+    payload: Uint8Array,
+    payloadStart: number,
+    payloadEnd: number,
+    field: number,
+  ): void {
+    const { assembly, run } = this.space
     const { path } = this
+    assembly.addLeafCell(key, keyStart, keyEnd, payload, payloadStart, payloadEnd, field)
     this.reserve(path.depth)
     const right = this.makePage(PAGE_UNITS)
     const common = assembly.common(0, 1)
@@ -264,6 +300,8 @@ export class TreeEdit extends DraftPages {
     this.#insertSeparator(path.depth - 1, path.pages[path.depth]!, right, true)
     this.#finger = false
     this.release()
+    run.begin(this)
+    run.add(key, keyStart, keyEnd, payload, payloadStart, payloadEnd, field)
   }
 
   /** Behind the run, so that what follows it does not fill the run's pages; or before its newest key. */
@@ -425,6 +463,7 @@ export class TreeEdit extends DraftPages {
 
   /** Gives back what a root leaf of this draft does not fill. It goes to where it leaves no gap, or `stays`. */
   pack(stays: boolean): void {
+    this.settleRun()
     const ref = this.root
     if (ref === 0 || this.#packed || !this.owns(ref)) return
     const words = this.words(ref)

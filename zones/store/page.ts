@@ -152,23 +152,6 @@ export function searchLeaf(
   return (low - 1) << 1
 }
 
-/** Whether the key is greater than all of the leaf; false when it takes more than heads to know. */
-export function isBehindLeaf(
-  words: Int32Array,
-  octets: Uint8Array,
-  base: number,
-  key: Uint8Array,
-  start: number,
-  end: number,
-): boolean {
-  const w0 = words[base]!
-  const prefixLength = words[base + 1]! >>> 16
-  const prefix = (base << 2) + (w0 >>> 24) * UNIT_OCTETS - prefixLength
-  const order = comparePrefix(octets, prefix, prefixLength, key, start, end)
-  if (order !== 0) return order > 0
-  return headAt(key, start + prefixLength, end) > words[base + HEADER_WORDS + (((w0 & 0xffff) - 1) << 1)]!
-}
-
 /** Slot of the child that the key belongs under. */
 export function searchBranch(
   words: Int32Array,

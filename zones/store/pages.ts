@@ -6,6 +6,7 @@
 import type { Allocator } from './allocator.ts'
 import type { Assembly } from './assembly.ts'
 import { ARENA_UNITS_SHIFT, DEPTH_MAX, HEADER_WORDS, PAGE_UNITS } from './layout.ts'
+import type { LeafRun } from './leaf-run.ts'
 import type { Memory } from './memory.ts'
 import { baseOf, pageUnits } from './page.ts'
 
@@ -14,6 +15,7 @@ export interface Space {
   readonly memory: Memory
   readonly allocator: Allocator
   readonly assembly: Assembly
+  readonly run: LeafRun
 }
 
 /** Published extents that a draft left behind; parallel lists. */

@@ -18,6 +18,7 @@ import {
   READER_WORDS,
   UNIT_OCTETS,
 } from './layout.ts'
+import { LeafRun } from './leaf-run.ts'
 import { createHandle, Memory, type StoreHandle } from './memory.ts'
 import type { Space } from './pages.ts'
 import { Reclaimer } from './reclaim.ts'
@@ -81,7 +82,8 @@ export class Store {
     this.handle = createHandle(octetsMax, arenaOctetsMax, options.readersMax ?? READERS_MAX_DEFAULT)
     this.#memory = new Memory(this.handle)
     this.#allocator = new Allocator(this.#memory)
-    this.#space = { memory: this.#memory, allocator: this.#allocator, assembly: new Assembly() }
+    const [memory, allocator] = [this.#memory, this.#allocator]
+    this.#space = { memory, allocator, assembly: new Assembly(), run: new LeafRun() }
     this.#reclaimer = new Reclaimer(this.#space)
     Atomics.store(this.#memory.control, CONTROL_VERSION, this.#version)
   }

@@ -200,3 +200,39 @@ for (const shape of ['short', 'names', 'long', 'zeros', 'hashes', 'runs'] as con
     )
   })
 }
+
+test('ascending runs of two drafts that take turns, with looks in between, make the trees they are', t => {
+  fc.assert(
+    fc.property(fc.integer(), seed => {
+      const random = generator(seed)
+      const store = new Store({ octetsMax: 64 << 20 })
+      const trees = [0, 1].map(() => ({ draft: store.newTree(), map: new SortedMap() }))
+      const number = (value: number): Uint8Array => octets(value.toString(36).padStart(5, '0'))
+      for (let key = 0; key < 40; key++) {
+        for (const { draft, map } of trees) {
+          draft.put(number(key * 100_000), number(key))
+          map.set(number(key * 100_000), number(key))
+        }
+      }
+      for (let left = 6; left > 0; left--) {
+        const start = random(4_000_000)
+        for (let step = 0; step < 400; step++) {
+          const { draft, map } = trees[random(16) === 0 ? 0 : 1]!
+          const key = number(start + step * (1 + (left & 1) * 3000))
+          const value = makeValue(random)
+          draft.put(key, value)
+          map.set(key, value)
+          if (random(100) === 0) t.true(draft.cursor().find(draft.root, key, 0, key.length))
+          if (random(300) === 0) t.is(draft.delete(key), map.delete(key))
+        }
+      }
+      for (const { draft, map } of trees) {
+        t.is(checkTree(store.handle, draft.root).keys, map.keys.length)
+        compareAll(t, draft, map)
+        draft.discard()
+      }
+      t.is(store.stats().octetsUsed, 0)
+    }),
+    { seed: SEED, numRuns: 10 },
+  )
+})
