@@ -26,6 +26,7 @@ import {
 } from './name.ts'
 import {
   findRRset,
+  joinNodes,
   NODE_CASE,
   NODE_HEADER_OCTETS,
   RECORD_HEADER_OCTETS,
@@ -256,7 +257,7 @@ export class ContentBuilder {
   #write(): void {
     const { octets, keyStart, keyEnd } = this.#waiting
     const records = this.#records
-    if (this.#node.length < records.nodeOctetsMax) this.#node = new Uint8Array(2 * records.nodeOctetsMax)
+    this.#reserveNode(records.nodeOctetsMax)
     const end = this.#writeNode(0, records.count, this.#report, this.#node, 0)
     this.#tree.putRange(octets, keyStart, keyEnd, this.#node, 0, end)
     this.#recordCount += records.written
@@ -274,9 +275,10 @@ export class ContentBuilder {
     if (waiting.count === 0) return
     const gap = new KeyGap(this.#tree)
     yield* waiting.sort()
-    for (let rank = 0, written = 1; rank < waiting.count; written++) {
+    for (let rank = 0, touched = 0, written = 1; rank < waiting.count; written++) {
       waiting.load(rank)
       const { octets, keyStart, keyEnd } = waiting
+      if (rank >= touched) touched = waiting.touch(rank)
       const inTree = gap.has(octets, keyStart, keyEnd)
       if (inTree || waiting.anew || waiting.isSameNext(rank)) rank = this.#merge(rank, inTree)
       else {
@@ -293,6 +295,7 @@ export class ContentBuilder {
 
   /** Puts together what there is of an owner: that in the tree, and from the loaded rank on; returns the rank behind. */
   #merge(first: number, inTree: boolean): number {
+    if (!inTree && this.#joined(first)) return first + 2
     const waiting = this.#waiting
     const records = this.#records
     const { octets, keyStart, keyEnd } = waiting
@@ -312,6 +315,29 @@ export class ContentBuilder {
     this.#write()
     records.clear()
     return rank
+  }
+
+  /** Two ranks, the first of which is loaded, may be all there is of an owner, and their nodes need not be taken apart. */
+  #joined(first: number): boolean {
+    const waiting = this.#waiting
+    const { octets, keyStart, keyEnd, nodeEnd, records, anew } = waiting
+    waiting.load(first + 1)
+    const simple = !anew && !waiting.anew && !waiting.isSameNext(first + 1)
+    this.#reserveNode(nodeEnd - keyEnd + waiting.nodeEnd - waiting.keyEnd)
+    const end = simple
+      ? joinNodes(octets, keyEnd, nodeEnd, waiting.octets, waiting.keyEnd, waiting.nodeEnd, this.#node)
+      : -1
+    if (end < 0) {
+      waiting.load(first)
+      return false
+    }
+    this.#tree.putRange(octets, keyStart, keyEnd, this.#node, 0, end)
+    this.#recordCount += records + waiting.records
+    return true
+  }
+
+  #reserveNode(octets: number): void {
+    if (this.#node.length < octets) this.#node = new Uint8Array(2 * octets)
   }
 
   /** The owner of the loaded key, spelled as in the node. */

@@ -13,6 +13,8 @@
  *      0 for a DNAME at the apex.
  *  I5  In an NSEC3 tree the key is the raw hash and the node holds one NSEC3 RRset. */
 
+import { RRSETS_PER_NAME_MAX } from './limits.ts'
+
 /** A zone cut: NS below the apex, and not itself below a cut (RFC 9499 §7). */
 export const NODE_DELEGATION = 1
 /** Below a zone cut (glue, or occluded by it) or below a DNAME: never authoritative data. */
@@ -69,6 +71,36 @@ export function firstRRsetAt(octets: Uint8Array, start: number): number {
 /** Offset of the RRset after the one at `at`. */
 export function nextRRsetAt(octets: Uint8Array, at: number): number {
   return at + RRSET_HEADER_OCTETS + u16(octets, at + 6) + u16(octets, at + 8)
+}
+
+/** Writes the node of an owner that has the RRsets of two nodes, and returns its end; −1 where more is to be done than to put
+ *  those of one behind those of the other, or an owner's spelling is to be chosen. Allocates nothing. */
+export function joinNodes(
+  a: Uint8Array,
+  aStart: number,
+  aEnd: number,
+  b: Uint8Array,
+  bStart: number,
+  bEnd: number,
+  out: Uint8Array,
+): number {
+  const rrsets = a[aStart + 2]! + b[bStart + 2]!
+  if ((a[aStart]! | b[bStart]!) !== 0 || rrsets > RRSETS_PER_NAME_MAX) return -1
+  const aFirst = lastTypeOf(a, aStart) < u16(b, bStart + NODE_HEADER_OCTETS)
+  if (!aFirst && lastTypeOf(b, bStart) >= u16(a, aStart + NODE_HEADER_OCTETS)) return -1
+  out[0] = out[1] = 0
+  out[2] = rrsets
+  const middle = aFirst ? aEnd - aStart : bEnd - bStart
+  out.set(a.subarray(aStart + NODE_HEADER_OCTETS, aEnd), aFirst ? NODE_HEADER_OCTETS : middle)
+  out.set(b.subarray(bStart + NODE_HEADER_OCTETS, bEnd), aFirst ? middle : NODE_HEADER_OCTETS)
+  return aEnd - aStart + bEnd - bStart - NODE_HEADER_OCTETS
+}
+
+/** Type of the last RRset of a node, which has one. */
+function lastTypeOf(octets: Uint8Array, start: number): number {
+  let at = firstRRsetAt(octets, start)
+  for (let left = octets[start + 2]!; left > 1; left--) at = nextRRsetAt(octets, at)
+  return u16(octets, at)
 }
 
 /** Offset of the RRset of that type, or −1. Allocates nothing. */

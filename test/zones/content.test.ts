@@ -196,6 +196,23 @@ test('I1: content does not depend on the order of records', t => {
   t.notThrows(() => fc.assert(property, RUNS))
 })
 
+test('records of an owner in two places are one node, whichever types come first, and however it is spelled', t => {
+  const [early, late] = ['z NS a.test.\nz NS b.test.', `z DS 1 13 2 ${'ab'.repeat(32)}`]
+  for (const owner of ['z', 'Z']) {
+    const [first, second] = [early, late].map(text => text.replaceAll('z ', `${owner} `))
+    const whole = load(`${HEAD}m A 192.0.2.1\n${first}\n${second}\na A 192.0.2.2\n`)
+    for (const [one, two] of [
+      [first, second],
+      [second, first],
+    ]) {
+      const parted = load(`${HEAD}zz A 192.0.2.3\n${one}\nm A 192.0.2.1\n${two}\na A 192.0.2.2\n`)
+      t.deepEqual(nodeAt(parted, 'z.example.'), nodeAt(whole, 'z.example.'))
+      t.is(parted.content.records, whole.content.records + 1)
+      t.is(parted.content.names, whole.content.names + 1)
+    }
+  }
+})
+
 test('many records at one name, more than are sorted in place', t => {
   const addresses = Array.from({ length: 90 }, (_, index) => `a A 192.0.2.${(index * 37) % 90}\n`)
   const found = records(HEAD + addresses.join('')).slice(1)
