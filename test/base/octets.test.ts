@@ -1,6 +1,6 @@
 /** Copies of octets in words. */
 import test from 'ava'
-import { copyOctets, viewOf } from '../../server/octets.ts'
+import { copyOctets, viewOf } from '../../base/octets.ts'
 
 test('exactly the octets that are asked for are copied, of any number and from and to any place', t => {
   const from = Uint8Array.from({ length: 64 }, (_, at) => at + 1)
