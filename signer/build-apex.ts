@@ -137,7 +137,7 @@ async function signApex(
   if (!own) return
   const algorithm = zonemdAlgorithm(plan.settings.zonemd)
   const roots = { namesRoot: source.names.root, nsec3Root }
-  const digest = await zoneDigest(input.store, roots, input.apex, algorithm)
+  const digest = await zoneDigest(input.store, roots, input.apex, algorithm, input.signal)
   const signed = decodeNode(apexNode(input.store, source.names.root)!).rrsets.slice()
   const placeholder = apex.rrsets.find(({ type }) => type === TYPE.ZONEMD)!
   insertRRset(signed, {

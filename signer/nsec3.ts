@@ -19,6 +19,8 @@ import { bitmapOf, isSignedRRset } from './nsec.ts'
 /** RFC 5155 §11: the one hash algorithm, SHA-1, and its octets. */
 export const NSEC3_SHA1 = 1
 export const HASH_OCTETS = 20
+/** In base32hex. */
+export const HASHED_LABEL_OCTETS = 32
 /** RFC 5155 §3.1.2.1. */
 export const FLAG_OPT_OUT = 1
 

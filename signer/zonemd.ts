@@ -5,9 +5,8 @@
  *    NSEC3 tree   ──┘
  *
  *  I1  Owners in canonical order (RFC 8976 §3.3.1), those of hashes among them; zone-digester.ts has the RRs of each.
- *  I2  Others get a turn every TURN_PARTS of what is hashed. */
+ *  I2  Others get a turn with every part that is hashed (zone-hash.ts). */
 
-import { createHash } from 'node:crypto'
 import {
   canonicalName,
   type Name,
@@ -22,20 +21,18 @@ import { HASH_OCTETS, writeBase32Hex } from './nsec3.ts'
 import { rrsetOfType } from './previous.ts'
 import { APEX_KEY } from './ranges.ts'
 import { ZoneDigester } from './zone-digester.ts'
+import { type ZoneHashName, zoneHash } from './zone-hash.ts'
 
 /** RFC 8976 §5.2 and §5.3. */
 export const ZONEMD_SCHEME_SIMPLE = 1
 export const ZONEMD_SHA384 = 1
 export const ZONEMD_SHA512 = 2
-const HASHES: Readonly<Record<number, { name: string; octets: number }>> = {
+const HASHES: Readonly<Record<number, { name: ZoneHashName; octets: number }>> = {
   [ZONEMD_SHA384]: { name: 'sha384', octets: 48 },
   [ZONEMD_SHA512]: { name: 'sha512', octets: 64 },
 }
 /** Serial, scheme, hash algorithm. */
 const ZONEMD_FIXED_OCTETS = 6
-
-/** Some milliseconds of work. */
-const TURN_PARTS = 4
 
 export interface ZoneRoots {
   readonly namesRoot: number
@@ -52,14 +49,31 @@ export function zonemdRdata(serial: number, algorithm: number, digest: Uint8Arra
   return rdata
 }
 
-/** The digest of a zone. The trees must not change meanwhile. */
+/** The digest of a zone. The trees must not change until the promise is settled.
+ *  @throws the signal's reason, at the next part after it was aborted */
 export async function zoneDigest(
   store: Store,
-  { namesRoot, nsec3Root }: ZoneRoots,
+  roots: ZoneRoots,
   apex: Name,
   algorithm: number,
+  signal?: AbortSignal,
 ): Promise<Uint8Array> {
-  const digester = new ZoneDigester(createHash(HASHES[algorithm]!.name), canonicalName(apex))
+  const digester = new ZoneDigester(zoneHash(HASHES[algorithm]!.name), canonicalName(apex))
+  try {
+    await digestTrees(digester, store, roots, signal)
+    return await digester.end()
+  } finally {
+    await digester.close()
+  }
+}
+
+/** I1. */
+async function digestTrees(
+  digester: ZoneDigester,
+  store: Store,
+  { namesRoot, nsec3Root }: ZoneRoots,
+  signal: AbortSignal | undefined,
+): Promise<void> {
   const names = store.readTree()
   const hashes = store.readTree()
   const hashedKey = new Uint8Array(33)
@@ -75,12 +89,11 @@ export async function zoneDigest(
       hashPlaced = hashes.next()
       if (hashPlaced) loadHashedKey(hashes, hashedKey)
     }
-    if (digester.parts >= TURN_PARTS) {
-      digester.parts = 0
-      await new Promise(resolve => setImmediate(resolve))
+    if (digester.full) {
+      signal?.throwIfAborted()
+      await digester.handOver()
     }
   }
-  return digester.end()
 }
 
 /** The tree key that the owner name of the hash at the cursor has. */

@@ -1,0 +1,62 @@
+/** WebAssembly and JavaScript write the same. */
+import test from 'ava'
+import fc from 'fast-check'
+import { type OwnerMemory, ownerMemory, plainMemory } from '../../signer/owner-memory.ts'
+
+const OCTETS = 1 << 18
+const FROM = 1000
+const TO = 1 << 17
+const SEED = 8976
+const BEHIND = 8
+
+function recordOf(rdataOctets: number, fill: number): number[] {
+  return [
+    0xc0,
+    12,
+    ...Array.from({ length: 8 }, (_, at) => fill + at),
+    rdataOctets >> 8,
+    rdataOctets & 255,
+  ].concat(Array.from({ length: rdataOctets }, (_, at) => (fill * 7 + at) & 255))
+}
+
+/** What is at `to`, and eight octets behind it. */
+function owned(
+  { octets, own }: OwnerMemory,
+  owner: Uint8Array,
+  records: readonly number[],
+  to: number,
+): Uint8Array {
+  octets.fill(0xee)
+  octets.set(owner, 3)
+  octets.set(records, FROM)
+  const end = own(to, 3, owner.length, FROM, FROM + records.length)
+  return octets.slice(to, end + BEHIND)
+}
+
+test('there is WebAssembly here, so both ways are tested', t => {
+  t.is(ownerMemory(1).octets.length, 1 << 16)
+  t.is(plainMemory(1).octets.length, 1)
+})
+
+test('each record has the owner in place of its pointer; nothing is written behind the last', t => {
+  const ways = [ownerMemory(OCTETS), plainMemory(OCTETS)]
+  const record = fc.tuple(fc.oneof(fc.nat(300), fc.constantFrom(0, 255, 256, 65_535 - 12)), fc.nat(240))
+  const property = fc.property(
+    fc.uint8Array({ minLength: 1, maxLength: 255 }),
+    fc
+      .array(record, { minLength: 1, maxLength: 3 })
+      .filter(all => all.reduce((sum, [n]) => sum + n, 0) < 66_000),
+    fc.nat(8),
+    (owner, shapes, shift) => {
+      const records = shapes.map(([rdataOctets, fill]) => recordOf(rdataOctets, fill))
+      const wanted = [
+        ...records.flatMap(one => [...owner, ...one.slice(2)]),
+        ...Array<number>(BEHIND).fill(0xee),
+      ]
+      for (const way of ways) {
+        t.true(Buffer.from(wanted).equals(owned(way, owner, records.flat(), TO + shift)))
+      }
+    },
+  )
+  fc.assert(property, { seed: SEED, numRuns: 200 })
+})
