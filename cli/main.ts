@@ -2,4 +2,6 @@
 /** The executable `conclave`; program.ts has the commands. */
 import { runCommand } from './program.ts'
 
-process.exitCode = await runCommand(process.argv.slice(2))
+void runCommand(process.argv.slice(2)).then(exitCode => {
+  process.exitCode = exitCode
+})

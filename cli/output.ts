@@ -59,9 +59,7 @@ export async function writeStandardOutput(parts: Iterable<string | Uint8Array>):
 
 /** Rows of cells under a heading, columns as wide as their widest cell; numbers stand to the right. */
 export function table(heading: readonly string[], rows: readonly (readonly (string | number)[])[]): string {
-  const texts = rows.map(row =>
-    row.map(cell => (typeof cell === 'number' ? cell.toLocaleString('en') : cell)),
-  )
+  const texts = rows.map(row => row.map(cell => (typeof cell === 'number' ? grouped(cell) : cell)))
   const widths = heading.map((title, column) =>
     Math.max(title.length, ...texts.map(row => row[column]?.length ?? 0)),
   )
@@ -73,6 +71,11 @@ export function table(heading: readonly string[], rows: readonly (readonly (stri
   const isNumber = (column: number): boolean =>
     rows.length > 0 && rows.every(row => typeof row[column] === 'number')
   return [line(heading, isNumber), ...texts.map(cells => line(cells, isNumber))].join('\n')
+}
+
+/** A whole number with a comma every three digits: `toLocaleString` would load the tables of all languages for it, 20 ms. */
+function grouped(count: number): string {
+  return String(count).replace(/\B(?=(\d{3})+$)/g, ',')
 }
 
 /** Work shorter than this is not worth a bar. */
@@ -96,9 +99,7 @@ export function progressBar(output: Output, what: string): Progress {
       if (!output.terminal || now - began < PROGRESS_AFTER_MILLISECONDS) return
       if (now - drawn < PROGRESS_EVERY_MILLISECONDS) return
       drawn = now
-      process.stderr.write(
-        `\r${what} ${total === undefined ? '' : bar(done, total)}${done.toLocaleString('en')} `,
-      )
+      process.stderr.write(`\r${what} ${total === undefined ? '' : bar(done, total)}${grouped(done)} `)
     },
     end() {
       if (drawn > 0) process.stderr.write('\r\x1b[K')
@@ -108,5 +109,5 @@ export function progressBar(output: Output, what: string): Progress {
 
 function bar(done: number, total: number): string {
   const filled = Math.min(BAR_COLUMNS, Math.round((BAR_COLUMNS * done) / Math.max(1, total)))
-  return `${'█'.repeat(filled).padEnd(BAR_COLUMNS, '░')} ${total.toLocaleString('en')}: `
+  return `${'█'.repeat(filled).padEnd(BAR_COLUMNS, '░')} ${grouped(total)}: `
 }

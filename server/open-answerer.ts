@@ -1,4 +1,6 @@
 /** How a thread comes by its answerer: the store's, or that of a module which a test names. */
+import { createRequire } from 'node:module'
+import { fileURLToPath } from 'node:url'
 import { type StoreHandle, StoreReader } from '../zones/reading.ts'
 import { type Answerer, type AnswererOptions, createAnswerer } from './answerer.ts'
 
@@ -22,7 +24,8 @@ export async function openAnswerer(
   own: Pick<AnswererOptions, 'keyring' | 'now' | 'cache'> = {},
 ): Promise<OpenedAnswerer> {
   if (settings.module !== undefined) {
-    const other = (await import(settings.module)) as { openAnswerer: typeof openAnswerer }
+    const load = createRequire(import.meta.url)
+    const other = load(fileURLToPath(settings.module)) as { openAnswerer: typeof openAnswerer }
     return other.openAnswerer(handle, {}, counters)
   }
   const reader = new StoreReader(handle)

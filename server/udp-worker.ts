@@ -32,4 +32,4 @@ async function main(data: WorkerData): Promise<void> {
   answerer.close()
 }
 
-await main(workerData as WorkerData)
+void main(workerData as WorkerData)

@@ -1,9 +1,10 @@
 /** What package.json names is the bundle (bundle.ts); the other tests take dist/ file by file. */
+import { isAscii } from 'node:buffer'
 import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import test from 'ava'
-import { bundle, ENTRIES } from '../bundle.ts'
+import { bundle, FACES } from '../bundle.ts'
 import type { createNameserver } from '../server/index.ts'
 import { askUdp, projectRoot, run, temporaryDirectory, zoneText } from './support/serve.ts'
 
@@ -24,11 +25,11 @@ const manifest = JSON.parse(readFileSync(join(projectRoot, 'package.json'), 'utf
 
 test('faces export what their rooms do, and types are of the same room', async t => {
   for (const { types, default: file } of Object.values(manifest.exports)) {
-    const name = /^\.\/dist\/bundle\/(.*)\.js$/.exec(file)![1]!
-    const room = ENTRIES[name]!.replace(/\.ts$/, '')
+    const name = /^\.\/dist\/bundle\/(.*)\.mjs$/.exec(file)![1]!
+    const room = FACES[name]!.replace(/\.ts$/, '')
     t.is(types, `./dist/${room}.d.ts`)
     const [ours, whole] = [
-      await load(join(directory, `${name}.js`)),
+      await load(join(directory, `${name}.mjs`)),
       await load(join(projectRoot, 'dist', `${room}.js`)),
     ]
     t.deepEqual(Object.keys(ours).sort(), Object.keys(whole).sort())
@@ -46,19 +47,35 @@ test('commands, and programs of threads and processes, are in the bundle', t => 
   for (const [, name] of programs) t.true(existsSync(join(directory, name!)), name)
 })
 
+test('only comments of scripts are not ASCII: the loader reads octets', t => {
+  for (const file of readdirSync(directory).filter(name => name.endsWith('.script.js'))) {
+    const lines = readFileSync(join(directory, file), 'utf8').split('\n')
+    const code = lines.filter(line => !/^\s*(\/?\*|\/\/)/.test(line))
+    t.true(code.length > 100)
+    t.deepEqual(
+      code.filter(line => !isAscii(Buffer.from(line))),
+      [],
+      file,
+    )
+  }
+})
+
 const PROGRAM = /new URL\('\.\/([^']*)', import\.meta\.url\)/g
 
 test('the command signs, with its threads', async t => {
   const cwd = temporaryDirectory(t)
   writeFileSync(join(cwd, 'example.zone'), zoneText('example.'))
   const words = [join(directory, 'main.js'), 'sign', 'example.zone', '-o', 'signed.zone']
-  const { code, err } = await run(process.execPath, words, { cwd })
-  t.is(code, 0, err)
+  const first = await run(process.execPath, words, { cwd })
+  t.is(first.code, 0, first.err)
   t.regex(readFileSync(join(cwd, 'signed.zone'), 'utf8'), /\sRRSIG\s/)
+  t.true(existsSync(join(directory, 'conclave.main.sign.code')), 'for the next time')
+  const { out } = await run(process.execPath, words, { cwd })
+  t.is(out, first.out)
 })
 
 test('a program that embeds it answers, with its threads', async t => {
-  const face = (await load(join(directory, 'index.js'))) as {
+  const face = (await load(join(directory, 'index.mjs'))) as {
     readonly createNameserver: typeof createNameserver
   }
   const server = await face.createNameserver({ listen: ['127.0.0.1@0'] })

@@ -5,7 +5,7 @@
 import { cpSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import test, { type ExecutionContext } from 'ava'
-import { ENTRIES } from '../bundle.ts'
+import { COMMANDS } from '../bundle.ts'
 import {
   commandFile,
   conclave,
@@ -61,7 +61,7 @@ test('every command of README is run by a test of this file', t => {
   t.is(commands().filter(line => line.startsWith('dig ')).length, 2)
   t.is(commands().filter(line => line.startsWith(`${NPX}serve `)).length, 2)
   t.is(manifest.bin.conclave, 'dist/bundle/main.js')
-  t.is(join(projectRoot, 'dist', ENTRIES['main']!.replace(/\.ts$/, '.js')), commandFile)
+  t.is(join(projectRoot, 'dist', COMMANDS['main']!.replace(/\.ts$/, '.js')), commandFile)
 })
 
 test('npm start, and the dig lines', async t => {

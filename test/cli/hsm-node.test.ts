@@ -126,7 +126,7 @@ test.serial('conclave-node is a node without a nameserver; wrong words are wrong
   const { bin } = JSON.parse(readFileSync(join(projectRoot, 'package.json'), 'utf8')) as {
     bin: Record<string, string>
   }
-  t.is(bin['conclave-node'], 'dist/bundle/node-main.js', 'its bundle (tools/bundle.ts)')
+  t.is(bin['conclave-node'], 'dist/bundle/node-main.js', 'its bundle (bundle.ts)')
 })
 
 test.serial('DIR/start runs all nodes until it is told to stop', async t => {
