@@ -28,20 +28,14 @@ export async function contentOfFile(
   read: StableRead,
   origin: Name | undefined,
 ): Promise<FileContent> {
-  const { path, octets } = read
-  const length = octets.length
-  const includes = new Map<string, SourceStamp | string>()
-  const options = {
-    file: path,
-    ...(origin === undefined ? {} : { origin }),
-    errorsOnly: true,
-    read: (path: string) => {
-      includes.set(path, path)
-      const included = readSource(path)
-      includes.set(path, included)
-      return included.octets
-    },
+  const includes = new FileIncludes()
+  const options = { file: read.path, origin, errorsOnly: true, read: includes.read }
+  if (read.octets.length < KEPT_OCTETS_MIN) {
+    const outcome = await inTurns(checkSteps(store, read.octets, options))
+    return { outcome, includes: includes.all, parts: undefined }
   }
+  const { octets } = read
+  const length = octets.length
   const landmarks = new Landmarks()
   let gone = 0
   const text = {
@@ -50,12 +44,30 @@ export async function contentOfFile(
     },
     letGo: () => letGo(octets),
     again: () => octetsAgain(read),
-    ...(length < KEPT_OCTETS_MIN ? {} : { onLandmark: landmarks.note }),
+    onLandmark: landmarks.note,
   }
   const outcome = await inTurns(checkSteps(store, octets, options, text))
-  const kept = outcome.kind === 'content' && length >= KEPT_OCTETS_MIN
-  const parts = kept ? partsOf(outcome.content, length, landmarks) : undefined
-  return { outcome, includes: [...includes.values()], parts }
+  const parts = outcome.kind === 'content' ? partsOf(outcome.content, length, landmarks) : undefined
+  return { outcome, includes: includes.all, parts }
+}
+
+const NO_INCLUDES: readonly (SourceStamp | string)[] = []
+
+/** What a zone file includes, each file read once. */
+class FileIncludes {
+  #found: Map<string, SourceStamp | string> | undefined
+
+  readonly read = (path: string): Uint8Array => {
+    this.#found ??= new Map()
+    this.#found.set(path, path)
+    const included = readSource(path)
+    this.#found.set(path, included)
+    return included.octets
+  }
+
+  get all(): readonly (SourceStamp | string)[] {
+    return this.#found === undefined ? NO_INCLUDES : [...this.#found.values()]
+  }
 }
 
 /** Of a file with all that it includes. */

@@ -41,7 +41,8 @@ export function createLogger(options: LogOptions = {}): LevelLogger {
       if (LEVELS.indexOf(level) < least) return
       const { error } = fields
       const data = error === undefined ? fields : { ...fields, error: serializeError(error) }
-      const json = jsonText({ level, time: new Date().toISOString(), ...data, msg: message })
+      const start = `{"level":"${level}","time":"${new Date().toISOString()}"`
+      const json = `${start}${fieldsText(data)},"msg":${JSON.stringify(message)}}`
       write(readable ? readableLine(json, stream.isTTY === true) : `${json}\n`)
     }
   return {
@@ -77,12 +78,17 @@ function writeAll(): void {
 }
 
 /** I3: what JSON has no form for (a cycle, a bigint) is shown as a string. */
-function jsonText(line: Readonly<Record<string, unknown>>): string {
+function fieldsText(fields: LogFields): string {
+  const text = jsonText(fields)
+  return text === '{}' ? '' : `,${text.slice(1, -1)}`
+}
+
+function jsonText(fields: LogFields): string {
   try {
-    return JSON.stringify(line)
+    return JSON.stringify(fields)
   } catch {
     return JSON.stringify(
-      Object.fromEntries(Object.entries(line).map(([key, value]) => [key, String(value)])),
+      Object.fromEntries(Object.entries(fields).map(([key, value]) => [key, String(value)])),
     )
   }
 }

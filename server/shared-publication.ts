@@ -43,12 +43,18 @@ export class SharedPublication {
 
   #together(publications: readonly Publication[]): boolean {
     try {
-      const changes = publications.map(({ change }) => change())
-      this.#store.commit({
-        zones: changes.flatMap(({ zones }) => zones),
-        drafts: changes.flatMap(({ drafts }) => drafts),
-        dropped: changes.flatMap(({ dropped }) => dropped),
-      })
+      const all = {
+        zones: [] as Change['zones'][0][],
+        drafts: [] as Change['drafts'][0][],
+        dropped: [] as number[],
+      }
+      for (const publication of publications) {
+        const { zones, drafts, dropped } = publication.change()
+        for (const zone of zones) all.zones.push(zone)
+        for (const draft of drafts) all.drafts.push(draft)
+        for (const root of dropped) all.dropped.push(root)
+      }
+      this.#store.commit(all)
     } catch {
       return false
     }

@@ -127,7 +127,7 @@ function namelessFile(directory: string): number {
 }
 
 /** Copies all octets, and tells how many; −1 when they are not those of the digest (I2). */
-async function copied(from: number, to: number, digest: Uint8Array): Promise<number> {
+async function copied(from: number, to: number, digest: string): Promise<number> {
   const hash = createHash('sha256')
   const buffer = new Uint8Array(PART_OCTETS)
   let at = 0
@@ -138,7 +138,7 @@ async function copied(from: number, to: number, digest: Uint8Array): Promise<num
     await writeAll(to, buffer.subarray(0, bytesRead), at)
     at += bytesRead
   }
-  return Buffer.compare(hash.digest(), digest) === 0 ? at : -1
+  return hash.digest('base64') === digest ? at : -1
 }
 
 async function writeAll(to: number, octets: Uint8Array, at: number): Promise<void> {

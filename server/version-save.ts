@@ -105,7 +105,7 @@ async function forgetStale({ state, store, built, signatures }: SavedVersion): P
 const nothing = new Uint8Array(0)
 
 function digestOf(contentHash: string | undefined): Uint8Array {
-  return contentHash === undefined ? nothing : new TextEncoder().encode(contentHash)
+  return contentHash === undefined ? nothing : Buffer.from(contentHash, 'latin1')
 }
 
 /** The content hash that a version was saved with. */

@@ -10,7 +10,7 @@
  *    missing, gone ──there──▶ settling
  *
  *  I1  Time is counted in ticks that really passed, so a clock that jumps makes nothing still.
- *  I2  A file is read only at the stamp at which it was still.
+ *  I2  A file is read only at the stamp at which it was still; the first time, when its own times say that it is.
  *  I3  `missing` bridges the moment between an editor's unlink and its rename.
  *  I4  A file that was renamed into the place of the one read is finished, and is read after RENAMED_TICKS. */
 
@@ -26,7 +26,8 @@ export const RENAMED_TICKS = 3
 export type FilePhase =
   | { readonly kind: 'idle' }
   | { readonly kind: 'settling'; readonly stamp: Stamp; readonly ticks: number }
-  | { readonly kind: 'reading'; readonly stamp: Stamp }
+  /** Without a stamp: for the first time, at any at which it was not touched lately. */
+  | { readonly kind: 'reading'; readonly stamp: Stamp | undefined }
   | { readonly kind: 'missing'; readonly ticks: number }
   | { readonly kind: 'gone' }
 

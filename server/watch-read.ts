@@ -32,8 +32,8 @@ export type Stamp = string
 export interface SourceStamp {
   readonly path: string
   readonly stamp: Stamp
-  /** SHA-256 of the octets. */
-  readonly digest: Uint8Array
+  /** SHA-256 of the octets, in base64: a string takes a quarter of the memory. */
+  readonly digest: string
 }
 
 export interface StableRead extends SourceStamp {
@@ -62,7 +62,7 @@ export function octetsAgain({ path, octets, digest }: StableRead): Uint8Array | 
   if (!isLetGo(octets)) return octets
   try {
     const again = readSource(path)
-    return Buffer.compare(again.digest, digest) === 0 ? again.octets : undefined
+    return again.digest === digest ? again.octets : undefined
   } catch (error) {
     if (error instanceof ConclaveError) return undefined
     throw error
@@ -72,21 +72,30 @@ export function octetsAgain({ path, octets, digest }: StableRead): Uint8Array | 
 /** A file as it was looked at. */
 export interface Look {
   readonly stamp: Stamp
-  readonly changedUnix: number
   /** The path is a symbolic link; the rest is of what it leads to. */
   readonly linked: boolean
 }
 
 /** Undefined when the file is not there or cannot be looked at. */
 export function lookAt(path: string): Look | undefined {
+  const found = statsAt(path)
+  return found === undefined ? undefined : { stamp: stampText(found.stats), linked: found.linked }
+}
+
+function statsAt(path: string): { stats: BigIntStats; linked: boolean } | undefined {
   try {
     const own = lstatSync(path, { bigint: true })
     const linked = own.isSymbolicLink()
-    const stats = linked ? statSync(path, { bigint: true }) : own
-    return { stamp: stampText(stats), changedUnix: Number(stats.ctimeNs) / 1e9, linked }
+    return { stats: linked ? statSync(path, { bigint: true }) : own, linked }
   } catch {
     return undefined
   }
+}
+
+/** Whether stamps of both would be the same. */
+function sameStamp(a: BigIntStats, b: BigIntStats): boolean {
+  if (a.ctimeNs !== b.ctimeNs || a.mtimeNs !== b.mtimeNs || a.size !== b.size) return false
+  return a.ino === b.ino && a.dev === b.dev
 }
 
 function stampText(stats: BigIntStats): Stamp {
@@ -115,7 +124,7 @@ export function readSource(path: string): StableRead {
       if (count === 0) break
       at += count
     }
-    const outcome = checkAfter(opened, at, octets, hash('sha256', octets, 'buffer'))
+    const outcome = checkAfter(opened, at, octets, hash('sha256', octets, 'base64'))
     if (outcome.kind !== 'read') throw outcomeError(path, outcome)
     if (hasWriter(opened)) throw outcomeError(path, { kind: 'changing', writer: true })
     return outcome.read
@@ -124,16 +133,30 @@ export function readSource(path: string): StableRead {
   }
 }
 
-/** Reads a file that has been still for a while. Never throws. */
-export async function readStable(path: string): Promise<ReadOutcome> {
+/** Reads a file that has been still for a while, or since before `stillUnix`: else it is changing. A large one takes turns.
+ *  Never throws. */
+export function readStable(
+  path: string,
+  stillUnix: number = Number.POSITIVE_INFINITY,
+): ReadOutcome | Promise<ReadOutcome> {
   const opened = openStable(path)
   if (opened.kind !== 'opened') return opened
+  if (opened.size > AT_ONCE_OCTETS_MAX && opened.changedUnix < stillUnix) return readLarge(opened)
+  try {
+    if (opened.changedUnix >= stillUnix) return { kind: 'changing', writer: false }
+    const octets = new Uint8Array(opened.size)
+    const count = readSync(opened.descriptor, octets, 0, octets.length, 0)
+    return checkAfter(opened, count, octets, hash('sha256', octets, 'base64'))
+  } catch (cause) {
+    return { kind: 'unreadable', error: unreadable(path, messageOf(cause), cause) }
+  } finally {
+    closeSync(opened.descriptor)
+  }
+}
+
+async function readLarge(opened: Opened): Promise<ReadOutcome> {
   try {
     const octets = new Uint8Array(opened.size)
-    if (octets.length <= AT_ONCE_OCTETS_MAX) {
-      const count = readSync(opened.descriptor, octets, 0, octets.length, 0)
-      return checkAfter(opened, count, octets, hash('sha256', octets, 'buffer'))
-    }
     const digest = createHash('sha256')
     let at = 0
     while (at < octets.length) {
@@ -143,9 +166,9 @@ export async function readStable(path: string): Promise<ReadOutcome> {
       digest.update(octets.subarray(at, at + bytesRead))
       at += bytesRead
     }
-    return checkAfter(opened, at, octets, digest.digest())
+    return checkAfter(opened, at, octets, digest.digest('base64'))
   } catch (cause) {
-    return { kind: 'unreadable', error: unreadable(path, messageOf(cause), cause) }
+    return { kind: 'unreadable', error: unreadable(opened.path, messageOf(cause), cause) }
   } finally {
     closeSync(opened.descriptor)
   }
@@ -155,10 +178,9 @@ interface Opened {
   readonly kind: 'opened'
   readonly path: string
   readonly descriptor: number
-  readonly device: bigint
-  readonly stamp: Stamp
+  readonly stats: BigIntStats
   readonly size: number
-  readonly modifiedUnix: number
+  readonly changedUnix: number
 }
 
 type NotRead = Exclude<ReadOutcome, { kind: 'read' }>
@@ -177,10 +199,9 @@ function openStable(path: string): Opened | NotRead {
       kind: 'opened',
       path,
       descriptor,
-      device: stats.dev,
-      stamp: stampText(stats),
+      stats,
       size: Number(stats.size),
-      modifiedUnix: Number(stats.mtimeNs) / 1e9,
+      changedUnix: Number(stats.ctimeNs) / 1e9,
     }
     if (hasWriter(opened)) return { kind: 'changing', writer: true }
     keep = true
@@ -193,15 +214,18 @@ function openStable(path: string): Opened | NotRead {
   }
 }
 
-function hasWriter({ descriptor, path, device }: Opened): boolean {
-  return writersOf(descriptor, path, device) === 'some'
+function hasWriter({ descriptor, path, stats }: Opened): boolean {
+  return writersOf(descriptor, path, stats.dev) === 'some'
 }
 
-function checkAfter(opened: Opened, count: number, octets: Uint8Array, digest: Uint8Array): ReadOutcome {
-  const { path, stamp, modifiedUnix } = opened
-  const now = lookAt(path)
-  if (count !== octets.length || now?.stamp !== stamp) return { kind: 'changing', writer: false }
-  const read = { path, stamp, digest: new Uint8Array(digest), octets, modifiedUnix }
+function checkAfter(opened: Opened, count: number, octets: Uint8Array, digest: string): ReadOutcome {
+  const { path, stats } = opened
+  const now = statsAt(path)
+  if (count !== octets.length || now === undefined || !sameStamp(now.stats, stats)) {
+    return { kind: 'changing', writer: false }
+  }
+  const modifiedUnix = Number(stats.mtimeNs) / 1e9
+  const read = { path, stamp: stampText(stats), digest, octets, modifiedUnix }
   return { kind: 'read', read, linked: now.linked }
 }
 

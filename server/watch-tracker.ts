@@ -7,7 +7,6 @@
 import type { Clock, ConclaveError, Logger, Timer } from '../base/index.ts'
 import { type FilePhase, IDLE, phaseAfterLook, phaseAfterTick, STILL_TICKS } from './watch-file.ts'
 import {
-  type Look,
   lookAt,
   type ReadOutcome,
   readStable,
@@ -42,7 +41,7 @@ export type Rest =
 interface TrackedFile {
   readonly path: string
   phase: FilePhase
-  read: { readonly stamp: string; readonly digest: Uint8Array | undefined } | undefined
+  read: { readonly stamp: string; readonly digest: string | undefined } | undefined
   /** Something happened to it while it waited to be read, or was read. */
   hinted: boolean
   /** Readings in a row that found a writer. */
@@ -50,6 +49,8 @@ interface TrackedFile {
 }
 
 const LOOKS_PER_TURN = 64
+/** Of a file of which nothing is known. */
+const FIRST_READING: FilePhase = { kind: 'reading', stamp: undefined }
 /** Files that are read in one turn, each with so many octets at most; larger ones are as many as they have parts. */
 const READS_PER_TURN = 16
 const READ_OCTETS = 1 << 14
@@ -75,20 +76,14 @@ export class FileTracker {
     return this.#files.has(path)
   }
 
-  /** Begins with a file that is there like this `now`. What is `known` of it need not be read again; else it is read, at once
-   *  when it has not been touched lately. */
-  track(path: string, now: Look | undefined, known?: SourceStamp): void {
+  /** What is `known` of the file need not be read again; else it is read, at once when it has not been touched lately. */
+  track(path: string, known?: SourceStamp): void {
     if (this.#files.has(path)) return
     const read = known === undefined ? undefined : { stamp: known.stamp, digest: known.digest }
     const file: TrackedFile = { path, phase: IDLE, read, hinted: false, writers: 0 }
     this.#files.set(path, file)
-    if (
-      known === undefined &&
-      now !== undefined &&
-      now.changedUnix < this.#options.clock.now() - this.#options.stillSeconds
-    ) {
-      this.#enter(file, { kind: 'reading', stamp: now.stamp })
-    } else this.look(path)
+    if (known === undefined) this.#enter(file, FIRST_READING)
+    else this.look(path)
   }
 
   untrack(path: string): void {
@@ -205,7 +200,8 @@ export class FileTracker {
     let left = READS_PER_TURN
     for (const file of this.#reads) {
       this.#reads.delete(file)
-      left -= 1 + Math.floor((await this.#readOne(file)) / READ_OCTETS)
+      const reading = this.#read(file)
+      left -= 1 + Math.floor((reading instanceof Promise ? await reading : reading) / READ_OCTETS)
       if (left > 0 && this.#reads.size > 0) continue
       await new Promise(resolve => setImmediate(resolve))
       await this.#options.room()
@@ -215,30 +211,38 @@ export class FileTracker {
     if (this.#reads.size > 0) void this.#readOn()
   }
 
-  /** Resolves with the octets that were read. */
-  async #readOne(file: TrackedFile): Promise<number> {
+  /** The octets that were read. */
+  #read(file: TrackedFile): number | Promise<number> {
     if (file.phase.kind !== 'reading') return 0
-    const outcome = await readStable(file.path)
-    if (!this.#closed && this.#files.get(file.path) === file) this.#take(file, file.phase.stamp, outcome)
+    const { stamp } = file.phase
+    const { clock, stillSeconds } = this.#options
+    const reading = readStable(file.path, stamp === undefined ? clock.now() - stillSeconds : undefined)
+    if (!(reading instanceof Promise)) return this.#taken(file, stamp, reading)
+    return reading.then(outcome => this.#taken(file, stamp, outcome))
+  }
+
+  #taken(file: TrackedFile, stamp: Stamp | undefined, outcome: ReadOutcome): number {
+    if (!this.#closed && this.#files.get(file.path) === file) this.#take(file, stamp, outcome)
     return outcome.kind === 'read' ? outcome.read.octets.length : 0
   }
 
-  /** What came of reading the file at that stamp. */
-  #take(file: TrackedFile, stamp: Stamp, outcome: ReadOutcome): void {
+  /** What came of reading the file, at that stamp if it was seen still. */
+  #take(file: TrackedFile, stamp: Stamp | undefined, outcome: ReadOutcome): void {
     switch (outcome.kind) {
       case 'read':
-        if (outcome.read.stamp === stamp) this.#keep(file, outcome.read, outcome.linked)
+        if ((stamp ?? outcome.read.stamp) === outcome.read.stamp)
+          this.#keep(file, outcome.read, outcome.linked)
         else this.#enter(file, { kind: 'settling', stamp: outcome.read.stamp, ticks: 0 })
         return
       case 'changing':
-        this.#enter(file, { kind: 'settling', stamp: lookAt(file.path)?.stamp ?? stamp, ticks: 0 })
+        this.#settle(file, lookAt(file.path)?.stamp ?? stamp)
         this.#noteWriter(file, outcome.writer)
         return
       case 'gone':
         this.#enter(file, { kind: 'missing', ticks: 0 })
         return
       case 'unreadable':
-        file.read = { stamp, digest: undefined }
+        file.read = { stamp: stamp ?? lookAt(file.path)?.stamp ?? '', digest: undefined }
         this.#enter(file, IDLE)
         this.#options.onRest(file.path, outcome)
         return
@@ -247,9 +251,16 @@ export class FileTracker {
     }
   }
 
+  /** Undefined: it has gone meanwhile. */
+  #settle(file: TrackedFile, stamp: Stamp | undefined): void {
+    this.#enter(
+      file,
+      stamp === undefined ? { kind: 'missing', ticks: 0 } : { kind: 'settling', stamp, ticks: 0 },
+    )
+  }
+
   #keep(file: TrackedFile, read: StableRead, linked: boolean): void {
-    const before = file.read?.digest
-    const changed = before === undefined || Buffer.compare(before, read.digest) !== 0
+    const changed = file.read?.digest !== read.digest
     file.read = { stamp: read.stamp, digest: read.digest }
     file.writers = 0
     this.#enter(file, IDLE)

@@ -10,15 +10,8 @@
  *  I4  Work without changes is bounded: a sweep looks at SWEEP_LINKS links and SWEEP_FILES other files at most. */
 
 import { lstatSync, readdirSync, realpathSync } from 'node:fs'
-import { dirname, join, resolve } from 'node:path'
-import {
-  type Clock,
-  type ConclaveError,
-  isTemporaryName,
-  type Logger,
-  systemClock,
-  type Timer,
-} from '../base/index.ts'
+import { dirname, join, resolve, sep } from 'node:path'
+import { type Clock, type ConclaveError, type Logger, systemClock, type Timer } from '../base/index.ts'
 import { DirectoryWatch } from './watch-directory.ts'
 import { lookAt, type SourceStamp, type StableRead } from './watch-read.ts'
 import { FileTracker, type Rest } from './watch-tracker.ts'
@@ -169,7 +162,7 @@ class Watcher implements SourceWatcher {
   }
 
   setDependencies(zoneFile: string, includes: readonly (SourceStamp | string)[]): void {
-    const zone = this.#zones.get(resolve(zoneFile))
+    const zone = this.#zones.get(zoneFile)
     if (zone === undefined || (includes.length === 0 && zone.includes === NO_FILES)) return
     const before = zone.includes
     const after = new Set<string>()
@@ -207,10 +200,10 @@ class Watcher implements SourceWatcher {
   }
 
   #follow(path: string, known?: SourceStamp): void {
-    const now = lookAt(path)
     this.#directory(dirname(path)).files.add(path)
-    if (now?.linked === true) this.#noteLink(path)
-    this.#tracker.track(path, now, known)
+    // Of a file that is to be read, reading tells.
+    if (known !== undefined && lookAt(path)?.linked === true) this.#noteLink(path)
+    this.#tracker.track(path, known)
   }
 
   #unfollow(path: string): void {
@@ -380,14 +373,16 @@ function turn<T>(list: readonly T[], round: number, size: number): readonly T[] 
 function zoneFilesIn(directory: string): string[] {
   try {
     const names = readdirSync(directory).filter(isZoneFileName).sort()
-    return names.map(name => join(directory, name))
+    const start = join(directory, sep)
+    return names.map(name => start + name)
   } catch {
     return []
   }
 }
 
 function isZoneFileName(name: string): boolean {
-  return name.endsWith('.zone') && !name.startsWith('.') && !isTemporaryName(name)
+  // Nor a temporary file: their names begin with a dot, too.
+  return name.endsWith('.zone') && !name.startsWith('.')
 }
 
 /** The directory of what a link leads to in the end; undefined when the path is no link, itself or above, or leads nowhere. */

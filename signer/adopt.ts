@@ -115,7 +115,7 @@ class Adoption {
       const occluded = this.#occluderOctets >= 0 && start > this.#occluderOctets
       if (!occluded && key[start] === 0x2a && key[start + 1] === 0)
         this.#wildcardParents.push(key.slice(0, start))
-      start = key.indexOf(0, start) + 1
+      while (key[start++] !== 0);
       if (start < keyOctets) this.#addEmpty(key.slice(0, start))
     }
   }
@@ -130,6 +130,7 @@ class Adoption {
 
   /** I3. */
   #putBehind(): void {
+    if (this.#empty.length === 0 && this.#wildcardParents.length === 0) return
     for (const { key, node } of this.#empty) this.#tree.put(key, node)
     for (const parent of this.#wildcardParents) {
       const node = this.#tree.get(parent)!

@@ -11,6 +11,9 @@ const FNV_START = 0x811c9dc5
 const SECOND_FACTOR = 0x9e3779b1
 const SOA_SERIAL_FROM_END = 20
 
+/** Room for both lanes. */
+const LANES = Buffer.alloc(8)
+
 /** FNV-1a in one lane, a multiplicative mix in the other. */
 export class Fingerprint {
   low: number = FNV_START
@@ -140,6 +143,8 @@ export class ContentHash {
   }
 
   toString(): string {
-    return [this.#high, this.#low].map(lane => lane.toString(16).padStart(8, '0')).join('')
+    LANES.writeUInt32BE(this.#high, 0)
+    LANES.writeUInt32BE(this.#low, 4)
+    return LANES.toString('hex')
   }
 }

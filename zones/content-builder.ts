@@ -53,6 +53,8 @@ interface Rooms {
   readonly waiting: WaitingOwners
   /** The greatest key in the tree. */
   readonly last: Uint8Array
+  /** The node that goes to the tree next. */
+  node: Uint8Array
 }
 
 /** More than one only where zones are read while others are. */
@@ -60,7 +62,7 @@ const spare: Rooms[] = []
 
 function newRooms(waiting: WaitingOwners = new WaitingOwners()): Rooms {
   const last = new Uint8Array(KEY_OCTETS_MAX)
-  return { stream: new NodeStream(), records: new OwnerRecords(), waiting, last }
+  return { stream: new NodeStream(), records: new OwnerRecords(), waiting, last, node: nothing }
 }
 /** Behind a node that is written in place there is always room for one more record and the places of all. */
 const STREAM_PLACES_OCTETS: number = PLACE_OCTETS * RECORDS_PER_RRSET_USUAL
@@ -95,8 +97,6 @@ export class ContentBuilder {
   #recordCount = 0
   #soaSeen = false
   #presigned = false
-  /** The node that goes to the tree next. */
-  #node = nothing
   /** There is something to report of the records that are to wait. */
   #troubled = false
   readonly #noteTrouble: ReportRecord = () => {
@@ -258,8 +258,8 @@ export class ContentBuilder {
     const { octets, keyStart, keyEnd } = this.#waiting
     const records = this.#records
     this.#reserveNode(records.nodeOctetsMax)
-    const end = this.#writeNode(0, records.count, this.#report, this.#node, 0)
-    this.#tree.putRange(octets, keyStart, keyEnd, this.#node, 0, end)
+    const end = this.#writeNode(0, records.count, this.#report, this.#rooms.node, 0)
+    this.#tree.putRange(octets, keyStart, keyEnd, this.#rooms.node, 0, end)
     this.#recordCount += records.written
   }
 
@@ -325,19 +325,19 @@ export class ContentBuilder {
     const simple = !anew && !waiting.anew && !waiting.isSameNext(first + 1)
     this.#reserveNode(nodeEnd - keyEnd + waiting.nodeEnd - waiting.keyEnd)
     const end = simple
-      ? joinNodes(octets, keyEnd, nodeEnd, waiting.octets, waiting.keyEnd, waiting.nodeEnd, this.#node)
+      ? joinNodes(octets, keyEnd, nodeEnd, waiting.octets, waiting.keyEnd, waiting.nodeEnd, this.#rooms.node)
       : -1
     if (end < 0) {
       waiting.load(first)
       return false
     }
-    this.#tree.putRange(octets, keyStart, keyEnd, this.#node, 0, end)
+    this.#tree.putRange(octets, keyStart, keyEnd, this.#rooms.node, 0, end)
     this.#recordCount += records + waiting.records
     return true
   }
 
   #reserveNode(octets: number): void {
-    if (this.#node.length < octets) this.#node = new Uint8Array(2 * octets)
+    if (this.#rooms.node.length < octets) this.#rooms.node = new Uint8Array(2 * octets)
   }
 
   /** The owner of the loaded key, spelled as in the node. */

@@ -69,35 +69,36 @@ export function* contentSteps(
   store: Store,
   text: Uint8Array,
   options: ParseOptions,
-  reading: TextReading = {},
+  reading?: TextReading,
 ): Steps<ContentOutcome> {
-  const parseOptions = { ...options, ...(options.read === undefined ? {} : { read: readOnce(options.read) }) }
   const faults = new FaultList()
   const builder = new ContentBuilder(store.newTree(), SOURCE_FILE, faults)
   try {
-    const sink = new ContentSink(builder, () => findApex(text, parseOptions))
-    const told = { ...parseOptions, ...listeners(builder, reading) }
+    const told = toldOptions(options, builder, reading)
+    const sink = new ContentSink(builder, () => findApex(text, { ...options, read: told.read }))
     const parsed = yield* parseSteps(text, told, sink)
-    reading.letGo?.()
+    reading?.letGo?.()
     faults.addAll(parsed.errors)
     faults.addAll(parsed.warnings)
     return yield* builder.finish(parsed.includes, { file: options.file })
   } catch (error) {
-    reading.letGo?.()
+    reading?.letGo?.()
     builder.discard()
     throw error
   }
 }
 
 /** Until its apex is known, a text may have to be read again from its start. */
-function listeners(builder: ContentBuilder, reading: TextReading): Partial<ParseOptions> {
-  const { onLandmark } = reading
-  return {
-    ...(onLandmark !== undefined && { onLandmark }),
-    onPassed: at => {
-      if (builder.begun) reading.letGoBefore?.(at)
-    },
+function toldOptions(
+  { file, origin, read, context, landmarkOctets }: ParseOptions,
+  builder: ContentBuilder,
+  reading: TextReading | undefined,
+): ParseOptions {
+  const onPassed = (at: number): void => {
+    if (builder.begun) reading?.letGoBefore?.(at)
   }
+  const onLandmark = reading?.onLandmark
+  return { file, origin, read: read && readOnce(read), context, landmarkOctets, onLandmark, onPassed }
 }
 
 /** The same from records that a program gives, in any order.
@@ -134,8 +135,9 @@ function addProgramRecord(builder: ContentBuilder, record: ProgramRecord, faults
 
 /** An included file is read once, also when the text is gone through twice. */
 function readOnce(read: NonNullable<ParseOptions['read']>): NonNullable<ParseOptions['read']> {
-  const files = new Map<string, Uint8Array>()
+  let files: Map<string, Uint8Array> | undefined
   return (path, from) => {
+    files ??= new Map()
     const known = files.get(path)
     if (known !== undefined) return known
     const octets = read(path, from)

@@ -30,14 +30,12 @@ for (let octet = 0; octet < 256; octet++) LOWER[octet] = octet >= 0x41 && octet 
 /** Lower case of each octet. */
 export const lowerCase: Uint8Array = LOWER
 
-const encoder = new TextEncoder()
-
 /** Name from presentation form, escapes `\X` and `\DDD` included; relative text needs an origin.
  *  @throws ConclaveError NAME_SYNTAX */
 export function nameFromText(text: string, origin?: Name): Name {
   if (text === '.') return rootName
   if (text === '@' && origin !== undefined) return origin
-  const octets = encoder.encode(text)
+  const octets = Buffer.from(text)
   const out = new Uint8Array(octets.length + 2 + (origin?.length ?? 0))
   let at = 1
   let labelStart = 0

@@ -50,7 +50,7 @@ export class WaitingOwners {
   readonly #chunks: Uint8Array[] = []
   #chunk: Uint8Array = nothing
   /** How much of each chunk is in use. */
-  readonly #ends: number[] = []
+  #ends: number[] = []
   /** Octets of the chunks before the last. */
   #octetsBefore = 0
   #start = 0
@@ -281,7 +281,7 @@ export class WaitingOwners {
     this.#pairs = noPairs
     this.octets = nothing
     this.#chunk = this.#chunks[0] ?? nothing
-    this.#ends.length = 0
+    this.#ends = []
     this.count = this.#octetsBefore = this.#end = 0
   }
 }

@@ -40,17 +40,28 @@ const noSalt = new Uint8Array(0)
 export function encodeZoneRecord(zone: ZoneRecord): Uint8Array {
   const { salt, iterations } = zone.nsec3
   const octets = new Uint8Array(FIXED_OCTETS + salt.length + zone.apex.length)
-  const view = new DataView(octets.buffer)
-  const numbers = [zone.namesRoot, zone.nsec3Root, zone.serial, zone.sourceSerial, zone.names, zone.records]
-  for (const [index, value] of numbers.entries()) view.setUint32(4 * index, value)
+  putU32(octets, 0, zone.namesRoot)
+  putU32(octets, 4, zone.nsec3Root)
+  putU32(octets, 8, zone.serial)
+  putU32(octets, 12, zone.sourceSerial)
+  putU32(octets, 16, zone.names)
+  putU32(octets, 20, zone.records)
   octets[24] = zone.denial
   octets[25] = zone.signed ? 1 : 0
-  view.setUint16(26, iterations)
+  octets[26] = iterations >>> 8
+  octets[27] = iterations
   octets[28] = salt.length
   octets[29] = zone.apex.length
   octets.set(salt, FIXED_OCTETS)
   octets.set(zone.apex, FIXED_OCTETS + salt.length)
   return octets
+}
+
+function putU32(out: Uint8Array, at: number, value: number): void {
+  out[at] = value >>> 24
+  out[at + 1] = value >>> 16
+  out[at + 2] = value >>> 8
+  out[at + 3] = value
 }
 
 /** The record at `start`, with copies of salt and apex. */

@@ -49,18 +49,18 @@ export interface ParseOptions {
   /** Names the text in places; $INCLUDE is relative to its directory. */
   readonly file: string
   /** Default: the file's name less `.zone`, `.db`, `db.`. */
-  readonly origin?: Name
+  readonly origin?: Name | undefined
   /** Without it $INCLUDE is a fault. */
-  readonly read?: ReadFile
+  readonly read?: ReadFile | undefined
   /** The text is the rest of a zone file from a landmark on. */
-  readonly context?: LineContext
+  readonly context?: LineContext | undefined
   /** Told of a line in every LANDMARK_OCTETS of the zone file itself that has an owner of its own, by its offset: from
    *  there on the text can be read without what is before it. */
-  readonly onLandmark?: (at: number, context: LineContext) => void
+  readonly onLandmark?: ((at: number, context: LineContext) => void) | undefined
   /** Default LANDMARK_OCTETS. */
-  readonly landmarkOctets?: number
+  readonly landmarkOctets?: number | undefined
   /** Told now and then that the text before that offset will not be looked at again. */
-  readonly onPassed?: (at: number) => void
+  readonly onPassed?: ((at: number) => void) | undefined
 }
 
 /** What lines have settled for those after them, but for the owner. */
@@ -119,7 +119,12 @@ function isError(fault: Fault): boolean {
 /** `example.org` of `/etc/zones/example.org.zone` or `db.example.org`; undefined when that is no name. */
 export function originOfFile(file: string): Name | undefined {
   const name = file.slice(file.lastIndexOf('/') + 1)
-  const text = name.replace(/^db\./, '').replace(/\.(zone|db)$/, '')
+  const whole = name.startsWith('db.') ? name.slice(3) : name
+  const text = whole.endsWith('.zone')
+    ? whole.slice(0, -5)
+    : whole.endsWith('.db')
+      ? whole.slice(0, -3)
+      : whole
   if (text === '' || text === '-') return undefined
   try {
     return nameFromText(text.endsWith('.') ? text : `${text}.`)

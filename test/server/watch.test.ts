@@ -114,7 +114,7 @@ test('a write in place is reported once, with the octets, their digest and time'
   await made.write('a.zone', 'two')
   const event = await made.stable(t, 'a.zone', 'two')
   t.deepEqual(event.changed, [made.path('a.zone')])
-  t.is(event.read.digest.length, 32)
+  t.is(Buffer.from(event.read.digest, 'base64').length, 32)
   t.true(event.read.modifiedUnix > 1e9)
 })
 
@@ -415,7 +415,7 @@ test('I3: a file that is read in parts is read whole', async t => {
   made.watcher.addFile(made.path('large.zone'))
   const event = await made.next()
   t.true(event.kind === 'stable' && event.text === text)
-  if (event.kind === 'stable') t.deepEqual(event.read.digest, readSource(made.path('large.zone')).digest)
+  if (event.kind === 'stable') t.is(event.read.digest, readSource(made.path('large.zone')).digest)
 })
 
 test('readSource says why it does not read', t => {
