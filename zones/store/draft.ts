@@ -264,6 +264,7 @@ export class TreeDraft {
     if (!this.#open) return
     this.#open = false
     if (this.root !== 0) freeTree(this.#space, this.root, this.edit.stamp)
+    this.edit.end()
     this.#closed(this)
   }
 
@@ -278,6 +279,7 @@ export class TreeDraft {
     this.#check()
     this.#open = false
     this.edit.pack(true)
+    this.edit.end()
     this.#closed(this)
   }
 

@@ -28,7 +28,7 @@ import {
   restLength,
   searchLeaf,
 } from './page.ts'
-import { DraftPages, type Space } from './pages.ts'
+import { DraftPages, type EditRoom, type Space } from './pages.ts'
 
 /** A page with fewer octets in use is joined with a neighbour, if both then fill at most JOIN_OCTETS_MAX. */
 const JOIN_BELOW_OCTETS: number = (PAGE_OCTETS / 8) * 3
@@ -36,15 +36,21 @@ const JOIN_OCTETS_MAX: number = (PAGE_OCTETS / 8) * 7
 
 const nothing = new Uint8Array(0)
 
+function newRoom({ memory }: Space): EditRoom {
+  const separator = scratchOctets(KEY_OCTETS_MAX)
+  return { path: new TreeCursor(memory), bound: scratchOctets(KEY_OCTETS_MAX), separator }
+}
+
 export class TreeEdit extends DraftPages {
   readonly path: TreeCursor
-  readonly #separator = scratchOctets(KEY_OCTETS_MAX)
+  readonly #room: EditRoom
+  readonly #separator: Uint8Array
   #separatorLength = 0
   /** The path leads to the leaf of the last put; whether this is the tree's last leaf, else the key that it ends before. */
   #finger = false
   #lastLeaf = false
   #packed = false
-  readonly #bound = scratchOctets(KEY_OCTETS_MAX)
+  readonly #bound: Uint8Array
   #boundLength = 0
   /** Page and slot of the last put: an ascending run splits pages behind itself and leaves them full. */
   #runPage = 0
@@ -52,7 +58,15 @@ export class TreeEdit extends DraftPages {
 
   constructor(space: Space, stamp: number, root: number) {
     super(space, stamp, root)
-    this.path = new TreeCursor(space.memory)
+    this.#room = space.rooms.pop() ?? newRoom(space)
+    this.path = this.#room.path
+    this.#bound = this.#room.bound
+    this.#separator = this.#room.separator
+  }
+
+  /** There are no more edits. */
+  end(): void {
+    this.space.rooms.push(this.#room)
   }
 
   /** Path to the leaf of the key; true when the key is there. The last put's leaf is tried first. */

@@ -5,13 +5,24 @@
 
 import type { Allocator } from './allocator.ts'
 import type { Assembly } from './assembly.ts'
+import type { TreeCursor } from './cursor.ts'
 import { ARENA_UNITS_SHIFT, DEPTH_MAX, HEADER_WORDS, PAGE_UNITS } from './layout.ts'
 import type { LeafRun } from './leaf-run.ts'
 import type { Memory } from './memory.ts'
 import { baseOf, pageUnits } from './page.ts'
 
+/** What a draft's edits work with, and then those of another draft. */
+export interface EditRoom {
+  readonly path: TreeCursor
+  /** Keys. */
+  readonly bound: Uint8Array
+  readonly separator: Uint8Array
+}
+
 /** What all drafts of a store share. */
 export interface Space {
+  /** Of drafts that have ended. */
+  readonly rooms: EditRoom[]
   readonly memory: Memory
   readonly allocator: Allocator
   readonly assembly: Assembly

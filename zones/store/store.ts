@@ -83,7 +83,7 @@ export class Store {
     this.#memory = new Memory(this.handle)
     this.#allocator = new Allocator(this.#memory)
     const [memory, allocator] = [this.#memory, this.#allocator]
-    this.#space = { memory, allocator, assembly: new Assembly(), run: new LeafRun() }
+    this.#space = { memory, allocator, assembly: new Assembly(), run: new LeafRun(), rooms: [] }
     this.#reclaimer = new Reclaimer(this.#space)
     Atomics.store(this.#memory.control, CONTROL_VERSION, this.#version)
   }
