@@ -13,7 +13,7 @@ interface KoffiFunction {
 interface Koffi {
   load(path: string | null): { func(prototype: string): KoffiFunction }
   errno(): number
-  address(octets: Uint8Array): bigint
+  address(array: Uint8Array | Int32Array): bigint
 }
 
 export interface Libc {
@@ -24,7 +24,7 @@ export interface Libc {
   /** errno of this thread's last call. */
   errno(): number
   /** Where the octets are; exact, as user space has 47 bits of addresses. Keeps nothing alive: the caller holds them. */
-  addressOf(octets: Uint8Array): number
+  addressOf(array: Uint8Array | Int32Array): number
 }
 
 let loaded: { libc: Libc | undefined } | undefined
@@ -46,7 +46,7 @@ function load(): Libc | undefined {
         return promisify(call) as (...args: number[]) => Promise<number>
       },
       errno: () => koffi.errno(),
-      addressOf: octets => Number(koffi.address(octets)),
+      addressOf: array => Number(koffi.address(array)),
     }
   } catch {
     return undefined

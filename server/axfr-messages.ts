@@ -11,6 +11,7 @@ import {
   encodeBase32Hex,
   findRRset,
   firstRRsetAt,
+  leafRoom,
   NODE_CASE,
   NODE_HEADER_OCTETS,
   RECORD_HEADER_OCTETS,
@@ -272,7 +273,7 @@ export function* transferMessages(
 ): Generator<Uint8Array, void, undefined> {
   const { apex, namesRoot, nsec3Root } = zone
   const { labels } = message
-  const cursor = reader.cursor(true)
+  const cursor = reader.cursor(leafRoom())
   message.begin(query, RCODE_NOERROR, EDE_NONE)
   message.apexInQuestion(apex)
   message.put(apex, soa)

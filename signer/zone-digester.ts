@@ -4,7 +4,7 @@
  *    node  = … [C00C type class TTL length RDATA]*        as stored: a pointer where the owner belongs
  *    part  =   [owner type class TTL length RDATA]*       lower case where it is canonical
  *
- *    memory = owner | copies of nodes, of names and of hashes | run of records | part | part
+ *    memory = owner | leaf of names | leaf of hashes | large node | records of a larger one | part | part
  *
  *  I1  Every RR once, glue and occluded names too; not the apex's ZONEMD RRset nor the RRSIGs over it.
  *  I2  RRs of an owner go by type, where all RRSIGs are of type 46 whatever they cover; of a type by canonical RDATA.
@@ -16,6 +16,8 @@ import {
   compareCanonicalRdata,
   firstRRsetAt,
   hasLoweredNames,
+  LEAF_OCTETS,
+  type LeafRoom,
   nextRRsetAt,
   RECORD_HEADER_OCTETS,
   RRSET_HEADER_OCTETS,
@@ -24,7 +26,6 @@ import {
   u16,
   writeLabelsOfKey,
 } from '../zones/index.ts'
-import { NODE_COPY_OCTETS, NodeCopy } from './node-copy.ts'
 import { HASHED_LABEL_OCTETS, writeBase32Hex } from './nsec3.ts'
 import { type OwnerMemory, ownerMemory } from './owner-memory.ts'
 import { RRSIG_FIXED_OCTETS } from './rrsig.ts'
@@ -36,17 +37,25 @@ const PART_OCTETS = 1 << 18
 const RUN_OCTETS_MAX = 1 << 17
 /** Type, class, TTL and length. */
 const OWNED_HEADER_OCTETS = 10
+/** V8 copies shared memory in words only to where they begin as well. */
+const WORD_OCTETS = 8
 /** A part is handed over behind an owner; RRs that have no room in it until then spill. */
 const PART_ROOM = PART_OCTETS + RUN_OCTETS_MAX
 /** The owner's labels end where the apex is, which all owners have. */
 const APEX_AT = 512
 const NAMES_AT = 1 << 12
-const HASHES_AT = NAMES_AT + NODE_COPY_OCTETS
-const RUN_AT = HASHES_AT + NODE_COPY_OCTETS
+const HASHES_AT = NAMES_AT + LEAF_OCTETS
+const NODE_AT = HASHES_AT + LEAF_OCTETS
+/** Of a node that is not in its leaf; larger ones stay where they are. */
+const NODE_OCTETS_MAX = 1 << 16
+const RUN_AT = NODE_AT + NODE_OCTETS_MAX + WORD_OCTETS
 const PARTS_AT = RUN_AT + (1 << 16)
 export const DIGESTER_OCTETS: number = PARTS_AT + 2 * PART_ROOM
 
 export class ZoneDigester {
+  /** For the cursors of both trees. */
+  readonly namesRoom: LeafRoom
+  readonly hashesRoom: LeafRoom
   readonly #hash: ZoneHash
   readonly #apexOctets: number
   readonly #apexWords: readonly number[]
@@ -60,11 +69,8 @@ export class ZoneDigester {
   /** What comes before it: of an owner with more RRs than a part has room for. */
   #spilled: Uint8Array[] = []
   #hashing: Promise<void> | undefined
-  readonly #names: NodeCopy
-  readonly #hashes: NodeCopy
-  /** The node at hand, and whether it is in our memory. */
+  /** What the node at hand is in: our memory, or the store's. */
   #node: Uint8Array
-  #near = false
   #owner = APEX_AT
   #ownerOctets = 0
 
@@ -79,8 +85,8 @@ export class ZoneDigester {
     this.#apexWords = wordsAt(canonicalApex.length).map(at => this.#view.getInt32(APEX_AT + at))
     this.#memory = memory
     this.#octets = memory.octets
-    this.#names = new NodeCopy(memory.octets, NAMES_AT)
-    this.#hashes = new NodeCopy(memory.octets, HASHES_AT)
+    this.namesRoom = { octets: memory.octets, at: NAMES_AT }
+    this.hashesRoom = { octets: memory.octets, at: HASHES_AT }
     this.#node = memory.octets
   }
 
@@ -91,7 +97,7 @@ export class ZoneDigester {
     const at = APEX_AT - length
     const labels = writeLabelsOfKey(cursor.key, 0, length, this.#octets, at)
     if (labels < length) this.#octets.copyWithin(APEX_AT - labels, at, at + labels)
-    this.#records(this.#names, cursor, labels)
+    this.#records(cursor, labels)
   }
 
   /** The hash that the cursor of the NSEC3 tree is on. */
@@ -99,7 +105,7 @@ export class ZoneDigester {
     const hash = cursor.key.subarray(0, cursor.loadKey())
     this.#octets[APEX_AT - 1 - HASHED_LABEL_OCTETS] = HASHED_LABEL_OCTETS
     writeBase32Hex(hash, this.#octets, APEX_AT - HASHED_LABEL_OCTETS)
-    this.#records(this.#hashes, cursor, 1 + HASHED_LABEL_OCTETS)
+    this.#records(cursor, 1 + HASHED_LABEL_OCTETS)
   }
 
   /** Whether a part is to be handed over before the next owner. */
@@ -132,14 +138,12 @@ export class ZoneDigester {
   }
 
   /** I2: RRsets of types below 46, then every RRset's signatures, which ascend with the type they cover, then the rest. */
-  #records(copy: NodeCopy, cursor: TreeCursor, labels: number): void {
+  #records(cursor: TreeCursor, labels: number): void {
     const apex = labels === 0
     this.#owner = APEX_AT - labels
     this.#ownerOctets = labels + this.#apexOctets
-    const start = copy.load(cursor)
-    const node = copy.octets
-    this.#node = node
-    this.#near = copy.copied
+    const start = this.#load(cursor)
+    const node = this.#node
     const rrsets = node[start + 2]!
     const first = firstRRsetAt(node, start)
     let at = first
@@ -160,6 +164,19 @@ export class ZoneDigester {
       if (!apex || u16(node, at) !== TYPE.ZONEMD) this.#rrset(at)
       at = nextRRsetAt(node, at)
     }
+  }
+
+  /** Where the node starts. */
+  #load({ bytes, valueStart, valueEnd }: TreeCursor): number {
+    this.#node = this.#octets
+    if (bytes === this.#octets) return valueStart
+    if (valueEnd - valueStart <= NODE_OCTETS_MAX) {
+      const at = NODE_AT + (valueStart % WORD_OCTETS)
+      this.#octets.set(bytes.subarray(valueStart, valueEnd), at)
+      return at
+    }
+    this.#node = bytes
+    return valueStart
   }
 
   #rrset(at: number): void {
@@ -197,8 +214,9 @@ export class ZoneDigester {
       return
     }
     if (this.#at + octets > this.#start + PART_ROOM) this.#spill()
-    if (!this.#near) this.#octets.set(this.#node.subarray(start, end), RUN_AT)
-    const from = this.#near ? start : RUN_AT
+    const near = this.#node === this.#octets
+    if (!near) this.#octets.set(this.#node.subarray(start, end), RUN_AT)
+    const from = near ? start : RUN_AT
     const to = this.#at
     this.#at = this.#memory.own(to, this.#owner, this.#ownerOctets, from, from + end - start)
     if (lowered !== NOT_LOWERED) this.#lower(to, lowered)

@@ -74,8 +74,8 @@ async function digestTrees(
   { namesRoot, nsec3Root }: ZoneRoots,
   signal: AbortSignal | undefined,
 ): Promise<void> {
-  const names = store.readTree()
-  const hashes = store.readTree()
+  const names = store.readTree(digester.namesRoom)
+  const hashes = store.readTree(digester.hashesRoom)
   const hashedKey = new Uint8Array(33)
   let placed = names.seekFirst(namesRoot)
   let hashPlaced = hashes.seekFirst(nsec3Root)

@@ -54,7 +54,7 @@ function plainOctets({ tree, apex }: ZoneContent): Buffer {
 async function digestWith(store: Store, { tree, apex }: ZoneContent, hash: ZoneHash): Promise<Uint8Array> {
   const digester = new ZoneDigester(hash, canonicalName(apex), plainMemory(DIGESTER_OCTETS))
   try {
-    const cursor = store.readTree()
+    const cursor = store.readTree(digester.namesRoom)
     for (let placed = cursor.seekFirst(tree.root); placed; placed = cursor.next()) {
       digester.name(cursor)
       if (digester.full) await digester.handOver()

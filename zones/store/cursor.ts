@@ -7,6 +7,7 @@
  *  I4  A copying cursor copies each leaf as it comes to it: what then is read octet by octet is in the cache, and plain
  *      memory. That is for passes over a whole tree; after a look-up it reads the tree itself until the next leaf. */
 
+import { libc } from '../../base/libc.ts'
 import { KEY_OCTETS_MAX } from '../name.ts'
 import { u32 } from '../node.ts'
 import { scratchOctets, scratchWords } from '../scratch.ts'
@@ -27,6 +28,36 @@ import { baseOf, loadSlotKey, loadSlotSuffix, pageUnits, searchBranch, searchLea
 const nothing = new Uint8Array(0)
 const noWords = new Int32Array(0)
 
+/** Where a copying cursor has its leaf: LEAF_OCTETS octets from `at` on, both beginning where a word does. Values that are in
+ *  the leaf are then in `octets`. */
+export interface LeafRoom {
+  readonly octets: Uint8Array
+  readonly at: number
+}
+
+export const LEAF_OCTETS: number = PAGE_OCTETS
+
+export function leafRoom(): LeafRoom {
+  return { octets: new Uint8Array(LEAF_OCTETS), at: 0 }
+}
+
+/** memcpy(3), where it can be called: V8 copies shared memory word by word, which takes ten times as many instructions. */
+type Memcpy = (to: number, from: number, octets: number) => number
+let loaded: { memcpy: Memcpy | undefined } | undefined
+
+function memcpyOfLibc(): Memcpy | undefined {
+  loaded ??= { memcpy: libc()?.function('size_t memcpy(size_t, size_t, size_t)') }
+  return loaded.memcpy
+}
+
+function addressOf(array: Uint8Array | Int32Array): number {
+  return libc()?.addressOf(array) ?? 0
+}
+
+function wordsOf({ buffer, byteOffset, length }: Uint8Array): Int32Array {
+  return new Int32Array(buffer, byteOffset, length >> 2)
+}
+
 export class TreeCursor {
   bytes: Uint8Array = nothing
   valueStart = 0
@@ -45,16 +76,23 @@ export class TreeCursor {
   octets: Uint8Array = nothing
   base = 0
   readonly #memory: Memory
-  readonly #copy: Int32Array | undefined
-  readonly #copyOctets: Uint8Array
+  readonly #room: LeafRoom | undefined
+  readonly #roomWords: Int32Array
+  readonly #roomAddress: number
+  readonly #memcpy: Memcpy | undefined
+  /** Where the arena is that the last leaf was copied from. */
+  #source: Int32Array = noWords
+  #sourceAddress = 0
   /** Whether `key` begins with the prefix of the leaf. */
   #prefixLoaded = false
 
-  /** `copying`: for passes over whole trees by seekFirst, seekLast, next and prev (I4). */
-  constructor(memory: Memory, copying = false) {
+  /** `room`: makes it a copying one, for passes over whole trees by seekFirst, seekLast, next and prev (I4). */
+  constructor(memory: Memory, room?: LeafRoom) {
     this.#memory = memory
-    this.#copy = copying ? new Int32Array(PAGE_OCTETS >> 2) : undefined
-    this.#copyOctets = copying ? new Uint8Array(this.#copy!.buffer) : nothing
+    this.#room = room
+    this.#roomWords = room === undefined ? noWords : wordsOf(room.octets)
+    this.#memcpy = room === undefined ? undefined : memcpyOfLibc()
+    this.#roomAddress = room === undefined ? 0 : addressOf(room.octets) + room.at
   }
 
   /** True on an exact match; else false and on the floor (the greatest smaller key), if there is one. */
@@ -221,7 +259,7 @@ export class TreeCursor {
         this.octets = this.#memory.octets[ref >>> ARENA_UNITS_SHIFT]!
         this.base = base
         this.#prefixLoaded = false
-        if (this.#copy !== undefined) this.#copyLeaf(this.#copy)
+        if (this.#room !== undefined) this.#copyLeaf(this.#room)
         return
       }
       ref = words[base + HEADER_WORDS + slot * 3 + 2]!
@@ -230,12 +268,19 @@ export class TreeCursor {
   }
 
   /** I4. */
-  #copyLeaf(copy: Int32Array): void {
+  #copyLeaf({ octets, at }: LeafRoom): void {
     const { words, base } = this
-    copy.set(words.subarray(base, base + pageUnits(words, base) * (UNIT_OCTETS >> 2)))
-    this.words = copy
-    this.octets = this.#copyOctets
-    this.base = 0
+    const leafOctets = pageUnits(words, base) * UNIT_OCTETS
+    if (this.#memcpy === undefined)
+      this.#roomWords.set(words.subarray(base, base + (leafOctets >> 2)), at >> 2)
+    else {
+      if (this.#source !== words) this.#sourceAddress = addressOf(words)
+      this.#source = words
+      this.#memcpy(this.#roomAddress, this.#sourceAddress + 4 * base, leafOctets)
+    }
+    this.words = this.#roomWords
+    this.octets = octets
+    this.base = at >> 2
   }
 
   /** Sets the value and key length from the slot. */

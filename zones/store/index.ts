@@ -1,5 +1,5 @@
 /** The store's public face. */
-export type { TreeCursor } from './cursor.ts'
+export { LEAF_OCTETS, type LeafRoom, leafRoom, type TreeCursor } from './cursor.ts'
 export type { TreeDraft } from './draft.ts'
 export type { StoreHandle } from './memory.ts'
 export { StoreReader } from './reader.ts'

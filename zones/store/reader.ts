@@ -3,7 +3,7 @@
  *  I2  One reader announces one version; whoever needs two at a time (a transfer beside answers) makes two readers. */
 
 import { ConclaveError } from '../../base/errors.ts'
-import { TreeCursor } from './cursor.ts'
+import { type LeafRoom, TreeCursor } from './cursor.ts'
 import {
   CONTROL_READERS,
   CONTROL_READERS_MAX,
@@ -49,9 +49,9 @@ export class StoreReader {
     this.version = 0
   }
 
-  /** `copying`: for a pass over a whole tree, see TreeCursor. */
-  cursor(copying = false): TreeCursor {
-    return new TreeCursor(this.#memory, copying)
+  /** `room`: for a pass over a whole tree, see TreeCursor. */
+  cursor(room?: LeafRoom): TreeCursor {
+    return new TreeCursor(this.#memory, room)
   }
 
   /** Gives the slot back. */

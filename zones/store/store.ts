@@ -8,7 +8,7 @@
 
 import { Allocator } from './allocator.ts'
 import { Assembly } from './assembly.ts'
-import { TreeCursor } from './cursor.ts'
+import { type LeafRoom, TreeCursor } from './cursor.ts'
 import { TreeDraft } from './draft.ts'
 import {
   ARENA_OCTETS,
@@ -123,8 +123,8 @@ export class Store {
   }
 
   /** A cursor of the writing thread: over any draft, frozen tree, or tree of the newest version. */
-  readTree(copying = false): TreeCursor {
-    return new TreeCursor(this.#memory, copying)
+  readTree(room?: LeafRoom): TreeCursor {
+    return new TreeCursor(this.#memory, room)
   }
 
   /** Root of the newest version's catalogue; 0: no zones. */
