@@ -25,7 +25,7 @@ import { checkInputDigest } from './input-digest.ts'
 import { isSignedContent } from './presigned.ts'
 import { APEX_KEY } from './ranges.ts'
 import { nextSerial } from './serial.ts'
-import { countRecords, greatestTtl } from './version-diff.ts'
+import { greatestTtl } from './version-diff.ts'
 
 /** RFC 1035 §3.3.13: SERIAL is the first of five 32-bit fields at the end. */
 const SERIAL_FROM_END = 20
@@ -43,11 +43,9 @@ export function adoptable({ edits, previous, signing }: BuildInput): ZoneContent
 /** @throws BuildStop ZONEMD_MISMATCH; ConclaveError STORE_FULL */
 export async function adoptVersion(input: BuildInput, content: ZoneContent): Promise<BuiltVersion> {
   if (hasDigest(content.tree.get(APEX_KEY)!)) await checkInputDigest(input)
-  const { tree, soaSerial } = content
+  const { tree, soaSerial, records } = content
   const hash = new ContentHash()
-  let records = 0
   const adopting = adoptTree(tree, (key, keyOctets, octets, start) => {
-    records += countRecords(octets, start)
     if (keyOctets > 0) hash.addWhole(key, keyOctets, octets, start)
     else hash.add(RULES, APEX_KEY, octets.subarray(start))
   })

@@ -96,7 +96,6 @@ class Adoption {
       this.#occluderOctets = keyOctets
       this.#occluderLabels = labelsOfKey(key, keyOctets)
     }
-    for (let at = common; at < keyOctets; at++) this.#last[at] = key[at]!
     this.#lastOctets = keyOctets
   }
 
@@ -109,13 +108,17 @@ class Adoption {
   }
 
   /** Names on the way from what the last one shares with this: RFC 4592 §2.2.2, they exist because a descendant does;
-   *  §2.1.1, those that have a child `*`. */
+   *  §2.1.1, those that have a child `*`. This is the last one from now on. */
   #newLabels(key: Uint8Array, keyOctets: number, common: number): void {
-    for (let start = common; start < keyOctets; ) {
+    const last = this.#last
+    let start = common
+    for (let at = common; at < keyOctets; at++) {
+      last[at] = key[at]!
+      if (key[at] !== 0) continue
       const occluded = this.#occluderOctets >= 0 && start > this.#occluderOctets
-      if (!occluded && key[start] === 0x2a && key[start + 1] === 0)
+      if (!occluded && key[start] === 0x2a && at === start + 1)
         this.#wildcardParents.push(key.slice(0, start))
-      while (key[start++] !== 0);
+      start = at + 1
       if (start < keyOctets) this.#addEmpty(key.slice(0, start))
     }
   }

@@ -6,7 +6,8 @@ import { firstRRsetAt, type NodeRRset, nextRRsetAt, RRSET_HEADER_OCTETS, TYPE, u
 import { type ContentRules, keepsRRset } from './content.ts'
 
 const FNV_PRIME = 0x01000193
-const FNV_START = 0x811c9dc5
+/** As a signed integer of 32 bits, as all that comes of it: V8 keeps larger ones elsewhere. */
+const FNV_START = 0x811c9dc5 | 0
 /** An odd number near 2^32 divided by the golden ratio: a second lane that moves unlike the first. */
 const SECOND_FACTOR = 0x9e3779b1
 const SOA_SERIAL_FROM_END = 20
@@ -44,6 +45,18 @@ export class Fingerprint {
     let low = this.low
     let high = this.high
     let at = start
+    // Two a turn: what V8 asks in each turn of a loop costs as much as one.
+    for (; at + 8 <= end; at += 8) {
+      const first = (octets[at]! << 24) | (octets[at + 1]! << 16) | (octets[at + 2]! << 8) | octets[at + 3]!
+      const second =
+        (octets[at + 4]! << 24) | (octets[at + 5]! << 16) | (octets[at + 6]! << 8) | octets[at + 7]!
+      low = Math.imul(low ^ first, FNV_PRIME)
+      low = Math.imul(low ^ (low >>> 15) ^ second, FNV_PRIME)
+      low ^= low >>> 15
+      high = Math.imul(high ^ first, SECOND_FACTOR)
+      high = Math.imul(high ^ (high >>> 13) ^ second, SECOND_FACTOR)
+      high ^= high >>> 13
+    }
     for (; at + 4 <= end; at += 4) {
       const word = (octets[at]! << 24) | (octets[at + 1]! << 16) | (octets[at + 2]! << 8) | octets[at + 3]!
       low = Math.imul(low ^ word, FNV_PRIME)
@@ -86,14 +99,14 @@ export class ContentHash {
 
   constructor(text?: string) {
     if (text === undefined) return
-    this.#high = Number.parseInt(text.slice(0, 8), 16)
-    this.#low = Number.parseInt(text.slice(8), 16)
+    this.#high = Number.parseInt(text.slice(0, 8), 16) | 0
+    this.#low = Number.parseInt(text.slice(8), 16) | 0
   }
 
   add(rules: ContentRules, key: Uint8Array, node: Uint8Array): void {
     if (!this.#take(rules, key, node)) return
-    this.#low = (this.#low + this.#one.low) >>> 0
-    this.#high = (this.#high + this.#one.high) >>> 0
+    this.#low = (this.#low + this.#one.low) | 0
+    this.#high = (this.#high + this.#one.high) | 0
   }
 
   /** The same for a node below the apex that is all content of a zone that is served as it is. */
@@ -106,14 +119,14 @@ export class ContentHash {
       one.words(octets, end - u16(octets, at + 8), end)
       at = end
     }
-    this.#low = (this.#low + one.low) >>> 0
-    this.#high = (this.#high + one.high) >>> 0
+    this.#low = (this.#low + one.low) | 0
+    this.#high = (this.#high + one.high) | 0
   }
 
   subtract(rules: ContentRules, key: Uint8Array, node: Uint8Array): void {
     if (!this.#take(rules, key, node)) return
-    this.#low = (this.#low - this.#one.low) >>> 0
-    this.#high = (this.#high - this.#one.high) >>> 0
+    this.#low = (this.#low - this.#one.low) | 0
+    this.#high = (this.#high - this.#one.high) | 0
   }
 
   /** I1; false when the node has no content. */
@@ -143,8 +156,8 @@ export class ContentHash {
   }
 
   toString(): string {
-    LANES.writeUInt32BE(this.#high, 0)
-    LANES.writeUInt32BE(this.#low, 4)
+    LANES.writeInt32BE(this.#high, 0)
+    LANES.writeInt32BE(this.#low, 4)
     return LANES.toString('hex')
   }
 }
