@@ -275,10 +275,22 @@ export class ContentBuilder {
     if (waiting.count === 0) return
     const gap = new KeyGap(this.#tree)
     yield* waiting.sort()
-    for (let rank = 0, touched = 0, written = 1; rank < waiting.count; written++) {
+    for (let rank = 0; rank < waiting.count; ) {
+      if (rank > 0) yield
+      rank = this.#writeRanks(gap, rank, rank + OWNERS_A_STEP)
+    }
+    waiting.clear()
+  }
+
+  /** Ranks from `first` on, at least to `end` where there are as many; returns the rank behind. */
+  #writeRanks(gap: KeyGap, first: number, end: number): number {
+    const waiting = this.#waiting
+    const stop = Math.min(end, waiting.count)
+    let rank = first
+    for (let touched = first; rank < stop; ) {
+      if (rank >= touched) touched = waiting.touch(rank)
       waiting.load(rank)
       const { octets, keyStart, keyEnd } = waiting
-      if (rank >= touched) touched = waiting.touch(rank)
       const inTree = gap.has(octets, keyStart, keyEnd)
       if (inTree || waiting.anew || waiting.isSameNext(rank)) rank = this.#merge(rank, inTree)
       else {
@@ -288,9 +300,8 @@ export class ContentBuilder {
         this.#recordCount += waiting.records
         rank++
       }
-      if (written % OWNERS_A_STEP === 0) yield
     }
-    waiting.clear()
+    return rank
   }
 
   /** Puts together what there is of an owner: that in the tree, and from the loaded rank on; returns the rank behind. */
