@@ -8,7 +8,7 @@ import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { bundle } from '../bundle.ts'
 import { benchAxfr } from './axfr.ts'
-import { benchEdit } from './edit.ts'
+import { benchApiEdit, benchEdit } from './edit.ts'
 import { benchGrowth } from './growth.ts'
 import { benchHsm } from './hsm.ts'
 import { benchHsmFaults } from './hsm-faults.ts'
@@ -33,6 +33,7 @@ const BENCHMARKS: Readonly<Record<string, (bench: Workbench) => Promise<Result[]
   sign: benchSign,
   signatures: benchSignatures,
   edit: benchEdit,
+  'edit-api': benchApiEdit,
   hsm: benchHsm,
   'hsm-faults': benchHsmFaults,
   growth: benchGrowth,
@@ -40,7 +41,7 @@ const BENCHMARKS: Readonly<Record<string, (bench: Workbench) => Promise<Result[]
 }
 
 /** Run only when they are named, or in short. */
-const BY_HAND: readonly string[] = ['growth', 'hsm-faults', 'soak']
+const BY_HAND: readonly string[] = ['edit-api', 'growth', 'hsm-faults', 'soak']
 
 const SHORT_SECONDS = 0.3
 
