@@ -8,7 +8,7 @@
  *  I2  Where there is no such function (malloc_trim with musl, macOS; Node.js without its inspector), nothing is done. */
 import { join } from 'node:path'
 import { giveBackMapped, libc } from '../base/index.ts'
-import { type Nameserver, STATE_FILE_NAME } from '../server/index.ts'
+import { type Nameserver, STATE_FILE_NAME } from '../server/serving.ts'
 
 /** After the last of the versions that follow one another at the start: collecting everything has V8 forget what it
  *  optimised, too. Each turn doubles it, up to `EVERY_SECONDS`, which is after the first version of those to come. */

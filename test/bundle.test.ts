@@ -60,6 +60,24 @@ test('only comments of scripts are not ASCII: the loader reads octets', t => {
   }
 })
 
+/** Static imports of a compiled module, and theirs. */
+function importsOf(file: string, seen: Set<string> = new Set()): Set<string> {
+  if (seen.has(file)) return seen
+  seen.add(file)
+  for (const [, from] of readFileSync(file, 'utf8').matchAll(/^(?:import|export|\}) .*?from '([^']+)';$/gm)) {
+    if (from!.startsWith('.')) importsOf(join(file, '..', from!), seen)
+    else seen.add(from!)
+  }
+  return seen
+}
+
+test('serve without a configuration loads nothing that reads one', t => {
+  const loaded = importsOf(join(projectRoot, 'dist', 'cli', 'serve.js'))
+  t.true(loaded.has('node:crypto'))
+  t.false(loaded.has('zod'))
+  t.true(importsOf(join(projectRoot, 'dist', 'cli', 'serve-config.js')).has('zod'))
+})
+
 const PROGRAM = /new URL\('\.\/([^']*)', import\.meta\.url\)/g
 
 test('the command signs, with its threads', async t => {
