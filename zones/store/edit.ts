@@ -1,383 +1,27 @@
-/** How a draft's tree changes shape: pages are copied before their first change, split when full, joined when nearly
- *  empty. draft.ts has the operations on keys and values; pages.ts has the invariants. */
+/** How a draft's tree shrinks: pages that are nearly empty are joined. growth.ts has how it grows, draft.ts the operations on
+ *  keys and values, pages.ts the invariants. */
 
-import { KEY_OCTETS_MAX } from '../name.ts'
-import { scratchOctets } from '../scratch.ts'
-import { TreeCursor } from './cursor.ts'
-import {
-  BRANCH,
-  HEADER_WORDS,
-  LEAF,
-  PAGE_OCTETS,
-  PAGE_UNITS,
-  UNIT_OCTETS,
-  UNIT_WORDS_SHIFT,
-} from './layout.ts'
+import { TreeGrowth } from './growth.ts'
+import { BRANCH, HEADER_WORDS, LEAF, PAGE_OCTETS, PAGE_UNITS, UNIT_OCTETS } from './layout.ts'
 import {
   baseOf,
-  comparePrefix,
-  insertCell,
   liveOctets,
   loadSlotKey,
   pageCount,
   pageKind,
   pageUnits,
-  prefixAt,
-  prefixLengthOf,
   removeCell,
   restLength,
-  searchLeaf,
 } from './page.ts'
-import { DraftPages, type EditRoom, type Space } from './pages.ts'
 
 /** A page with fewer octets in use is joined with a neighbour, if both then fill at most JOIN_OCTETS_MAX. */
 const JOIN_BELOW_OCTETS: number = (PAGE_OCTETS / 8) * 3
 const JOIN_OCTETS_MAX: number = (PAGE_OCTETS / 8) * 7
 
-const nothing = new Uint8Array(0)
-
-function newRoom({ memory }: Space): EditRoom {
-  const separator = scratchOctets(KEY_OCTETS_MAX)
-  return { path: new TreeCursor(memory), bound: scratchOctets(KEY_OCTETS_MAX), separator }
-}
-
-export class TreeEdit extends DraftPages {
-  readonly path: TreeCursor
-  readonly #room: EditRoom
-  readonly #separator: Uint8Array
-  #separatorLength = 0
-  /** The path leads to the leaf of the last put; whether this is the tree's last leaf, else the key that it ends before. */
-  #finger = false
-  #lastLeaf = false
-  #packed = false
-  readonly #bound: Uint8Array
-  #boundLength = 0
-  /** Page and slot of the last put: an ascending run splits pages behind itself and leaves them full. */
-  #runPage = 0
-  #runSlot = -1
-
-  constructor(space: Space, stamp: number, root: number) {
-    super(space, stamp, root)
-    this.#room = space.rooms.pop() ?? newRoom(space)
-    this.path = this.#room.path
-    this.#bound = this.#room.bound
-    this.#separator = this.#room.separator
-  }
-
-  /** There are no more edits. */
-  end(): void {
-    this.space.rooms.push(this.#room)
-  }
-
-  /** Path to the leaf of the key; true when the key is there. The last put's leaf is tried first. */
-  seek(key: Uint8Array, start: number, end: number): boolean {
-    this.settleRun()
-    const path = this.path
-    if (this.#finger) {
-      const found = searchLeaf(path.words, path.octets, path.base, key, start, end)
-      const slot = found >> 1
-      const last = pageCount(path.words, path.base) - 1
-      if ((found & 1) === 1 || (slot >= 0 && (slot < last || this.#isBelowBound(key, start, end)))) {
-        path.slots[path.depth] = slot
-        return (found & 1) === 1
-      }
-    }
-    const exact = path.descend(this.root, key, start, end)
-    this.#keepBound()
-    this.#finger = true
-    return exact
-  }
-
-  /** Where the path's leaf ends: the separator behind it, of the lowest level that has one. */
-  #keepBound(): void {
-    const path = this.path
-    this.#lastLeaf = true
-    for (let level = path.depth - 1; level >= 0 && this.#lastLeaf; level--) {
-      const ref = path.pages[level]!
-      const words = this.words(ref)
-      const slot = path.slots[level]! + 1
-      if (slot === pageCount(words, baseOf(ref))) continue
-      this.#lastLeaf = false
-      this.#boundLength = loadSlotKey(words, this.octets(ref), baseOf(ref), slot, this.#bound, 0)
-    }
-  }
-
-  #isBelowBound(key: Uint8Array, start: number, end: number): boolean {
-    return this.#lastLeaf || comparePrefix(this.#bound, 0, this.#boundLength, key, start, end) < 0
-  }
-
-  /** Adds a cell to the leaf that an ascending run of puts is filling, or to the next; false when it does not belong there. */
-  extendRun(
-    key: Uint8Array,
-    keyStart: number,
-    keyEnd: number,
-    payload: Uint8Array,
-    payloadStart: number,
-    payloadEnd: number,
-  ): boolean {
-    const { run } = this.space
-    if (!run.isOf(this) || !run.isBehind(key, keyStart, keyEnd)) return false
-    if (!this.#isBelowBound(key, keyStart, keyEnd)) return false
-    const field = payloadEnd - payloadStart
-    if (!run.add(key, keyStart, keyEnd, payload, payloadStart, payloadEnd, field)) {
-      this.settleRun()
-      this.path.descend(this.root, key, keyStart, keyEnd)
-      const { assembly } = this.space
-      assembly.begin(LEAF)
-      assembly.addLeafCell(run.body, run.lastStart, run.lastEnd, nothing, 0, 0, 0)
-      this.#appendLeaf(key, keyStart, keyEnd, payload, payloadStart, payloadEnd, field)
-    }
-    return true
-  }
-
-  /** Writes what a run has for its leaf: the tree is all there afterwards. */
-  settleRun(): void {
-    const { run } = this.space
-    if (!run.end(this) || run.count < 2) return
-    run.write(this.words(this.#runPage), baseOf(this.#runPage))
-    this.#runSlot = run.count - 1
-  }
-
-  /** Where the last put went. */
-  note(slot: number): void {
-    this.#runPage = this.path.pages[this.path.depth]!
-    this.#runSlot = slot
-  }
-
-  forgetPath(): void {
-    this.#finger = false
-  }
-
-  /** An empty leaf as root, a whole page until `pack`; the caller puts a cell into it or calls `uproot`. */
-  plant(): void {
-    const ref = this.makePage(PAGE_UNITS)
-    const base = baseOf(ref)
-    const words = this.words(ref)
-    words[base] = (LEAF << 16) | (PAGE_UNITS << 24)
-    words[base + 1] = PAGE_OCTETS
-    words[base + 2] = words[base + 2]! & ~0xffff
-    this.root = ref
-    this.#finger = false
-  }
-
-  uproot(): void {
-    this.space.allocator.free(this.root, PAGE_UNITS)
-    this.root = 0
-    this.#finger = false
-  }
-
-  /** Makes every page of the path the draft's own. */
-  ownPath(): void {
-    this.#packed = false
-    const path = this.path
-    const depth = path.depth
-    if (this.owns(path.pages[depth]!)) return
-    for (let level = 0; level <= depth; level++) {
-      const ref = path.pages[level]!
-      if (!this.owns(ref)) path.pages[level] = this.#copyPage(ref, level)
-    }
-    const leaf = path.pages[depth]!
-    path.words = this.words(leaf)
-    path.octets = this.octets(leaf)
-    path.base = baseOf(leaf)
-  }
-
-  #copyPage(ref: number, level: number): number {
-    const base = baseOf(ref)
-    const units = pageUnits(this.words(ref), base)
-    const copy = this.makePage(units)
-    const from = this.words(ref).subarray(base, base + (units << UNIT_WORDS_SHIFT))
-    this.words(copy).set(from, baseOf(copy))
-    this.stampPage(copy)
-    if (level === 0) this.root = copy
-    else {
-      const parent = this.path.pages[level - 1]!
-      this.setChild(parent, this.path.slots[level - 1]!, copy)
-    }
-    this.retirePage(ref)
-    return copy
-  }
-
-  /** Puts a cell into the leaf of the path at `slot`, or in place of the cell there: writes the page anew, makes it
-   *  larger or splits it. */
-  insertAnew(
-    slot: number,
-    replace: boolean,
-    key: Uint8Array,
-    keyStart: number,
-    keyEnd: number,
-    payload: Uint8Array,
-    payloadStart: number,
-    payloadEnd: number,
-    field: number,
-  ): void {
-    const { assembly } = this.space
-    const { words, octets, base } = this.path
-    const count = pageCount(words, base)
-    assembly.begin(LEAF)
-    if (!replace && slot === count && this.#isFull(key, keyStart, keyEnd) && this.#isRun(slot, true)) {
-      assembly.take(words, octets, base, count - 1, count)
-      this.#appendLeaf(key, keyStart, keyEnd, payload, payloadStart, payloadEnd, field)
-      return
-    }
-    assembly.take(words, octets, base, 0, slot)
-    assembly.addLeafCell(key, keyStart, keyEnd, payload, payloadStart, payloadEnd, field)
-    assembly.take(words, octets, base, replace ? slot + 1 : slot, count)
-    const prefixLength = assembly.prefixOf(0, assembly.count)
-    const size = assembly.sizeOf(0, assembly.count, prefixLength)
-    const units = pageUnits(words, base)
-    if (size <= units * UNIT_OCTETS) {
-      assembly.write(words, octets, base, units, 0, assembly.count, prefixLength)
-      this.path.slots[this.path.depth] = slot
-      this.note(slot)
-    } else if (size <= PAGE_OCTETS) this.#enlarge(size, units, prefixLength)
-    else this.#splitLeaf(slot, replace)
-  }
-
-  /** Only a leaf that is the root is smaller than a page (layout.ts I4). */
-  #enlarge(size: number, units: number, prefixLength: number): void {
-    const wanted = Math.min(PAGE_UNITS, Math.max(Math.ceil(size / UNIT_OCTETS), units * 2))
-    const larger = this.reserved ? PAGE_UNITS : wanted
-    const ref = this.makePage(larger)
-    this.writePage(ref, larger, 0, this.space.assembly.count, prefixLength)
-    this.retirePage(this.root)
-    this.root = ref
-    this.#finger = false
-  }
-
-  #splitLeaf(slot: number, replace: boolean): void {
-    const { assembly } = this.space
-    const { path } = this
-    const page = path.pages[path.depth]!
-    const last = slot === assembly.count - 1
-    const run =
-      !replace && ((last && this.#lastLeaf) || (page === this.#runPage && slot === this.#runSlot + 1))
-    const at = run ? this.#splitOfRun(slot, last) : assembly.evenSplit(slot)
-    this.reserve(path.depth)
-    const left = path.depth === 0 ? this.makePage(PAGE_UNITS) : page
-    const right = this.makePage(PAGE_UNITS)
-    this.#keepSeparator(at, assembly.common(at - 1, at) + 1)
-    this.writePage(left, PAGE_UNITS, 0, at, assembly.prefixOf(0, at))
-    // The key of a run's new page tells more about the next keys together with the one before it.
-    const alone = assembly.count - at === 1
-    const prefixLength = alone ? assembly.common(at - 1, at) : assembly.prefixOf(at, assembly.count)
-    this.writePage(right, PAGE_UNITS, at, assembly.count, prefixLength)
-    if (left !== page) this.retirePage(page)
-    this.#runPage = slot < at ? left : right
-    this.#runSlot = slot < at ? slot : slot - at
-    this.#insertSeparator(path.depth - 1, left, right, run && last)
-    this.#finger = false
-    this.release()
-  }
-
-  /** Whether a put at that slot goes on where the one before was, or at the end of the tree. */
-  #isRun(slot: number, last: boolean): boolean {
-    const page = this.path.pages[this.path.depth]!
-    return (last && this.#lastLeaf) || (page === this.#runPage && slot === this.#runSlot + 1)
-  }
-
-  /** Whether the path's leaf is a whole page without gaps, whose prefix could not be longer and suits the key. */
-  #isFull(key: Uint8Array, keyStart: number, keyEnd: number): boolean {
-    const { assembly } = this.space
-    const { words, octets, base } = this.path
-    const count = pageCount(words, base)
-    if (count < 2 || pageUnits(words, base) !== PAGE_UNITS || (words[base + 2]! & 0xffff) !== 0) return false
-    const prefixLength = prefixLengthOf(words, base)
-    if (comparePrefix(octets, prefixAt(words, base), prefixLength, key, keyStart, keyEnd) !== 0) return false
-    assembly.take(words, octets, base, 0, 1)
-    assembly.take(words, octets, base, count - 1, count)
-    const longer = assembly.common(0, 1) > prefixLength
-    assembly.begin(LEAF)
-    return !longer
-  }
-
-  /** The run's leaf stays as it is; behind its last cell, which the assembly has, this one starts a new leaf. */
-  #appendLeaf(
-    key: Uint8Array,
-    keyStart: number,
-    keyEnd: number,
-    payload: Uint8Array,
-    payloadStart: number,
-    payloadEnd: number,
-    field: number,
-  ): void {
-    const { assembly, run } = this.space
-    const { path } = this
-    assembly.addLeafCell(key, keyStart, keyEnd, payload, payloadStart, payloadEnd, field)
-    this.reserve(path.depth)
-    const right = this.makePage(PAGE_UNITS)
-    const common = assembly.common(0, 1)
-    this.#keepSeparator(1, common + 1)
-    this.writePage(right, PAGE_UNITS, 1, 2, common)
-    this.#runPage = right
-    this.#runSlot = 0
-    this.#insertSeparator(path.depth - 1, path.pages[path.depth]!, right, true)
-    this.#finger = false
-    this.release()
-    run.begin(this)
-    run.add(key, keyStart, keyEnd, payload, payloadStart, payloadEnd, field)
-  }
-
-  /** Behind the run, so that what follows it does not fill the run's pages; or before its newest key. */
-  #splitOfRun(slot: number, last: boolean): number {
-    const { assembly } = this.space
-    if (!last && assembly.fitsSplit(slot + 1)) return slot + 1
-    return assembly.fitsSplit(slot) ? slot : assembly.evenSplit(slot)
-  }
-
-  #keepSeparator(cell: number, length: number): void {
-    const { assembly } = this.space
-    const at = assembly.keyAt[cell]!
-    for (let index = 0; index < length; index++) this.#separator[index] = assembly.keys[at + index]!
-    this.#separatorLength = length
-  }
-
-  /** Tells the parent level of a split page, whose right half starts at the separator. */
-  #insertSeparator(level: number, left: number, right: number, run: boolean): void {
-    const { assembly } = this.space
-    const separator = this.#separator
-    const length = this.#separatorLength
-    if (level < 0) {
-      assembly.begin(BRANCH)
-      assembly.addChild(nothing, 0, 0, left)
-      assembly.addChild(separator, 0, length, right)
-      this.root = this.makePage(PAGE_UNITS)
-      this.writePage(this.root, PAGE_UNITS, 0, 2, 0)
-      return
-    }
-    const ref = this.path.pages[level]!
-    const slot = this.path.slots[level]! + 1
-    const words = this.words(ref)
-    const octets = this.octets(ref)
-    const base = baseOf(ref)
-    const prefixLength = prefixLengthOf(words, base)
-    if (comparePrefix(octets, prefixAt(words, base), prefixLength, separator, 0, length) === 0) {
-      if (insertCell(words, octets, base, slot, separator, prefixLength, length, nothing, 0, 0, 0, right))
-        return
-    }
-    assembly.begin(BRANCH)
-    assembly.take(words, octets, base, 0, slot)
-    assembly.addChild(separator, 0, length, right)
-    assembly.take(words, octets, base, slot, pageCount(words, base))
-    const prefix = assembly.prefixOf(0, assembly.count)
-    if (assembly.sizeOf(0, assembly.count, prefix) <= PAGE_OCTETS) {
-      this.writePage(ref, PAGE_UNITS, 0, assembly.count, prefix)
-    } else this.#splitBranch(level, ref, slot, run && slot === assembly.count - 1)
-  }
-
-  #splitBranch(level: number, ref: number, slot: number, run: boolean): void {
-    const { assembly } = this.space
-    const at = run ? slot : assembly.evenSplit(slot)
-    const right = this.makePage(PAGE_UNITS)
-    this.#keepSeparator(at, assembly.keyAt[at + 1]! - assembly.keyAt[at]!)
-    this.writePage(ref, PAGE_UNITS, 0, at, assembly.prefixOf(0, at))
-    this.writePage(right, PAGE_UNITS, at, assembly.count, assembly.prefixOf(at, assembly.count))
-    this.#insertSeparator(level - 1, ref, right, run)
-  }
-
+export class TreeEdit extends TreeGrowth {
   /** After a cell was taken out of the path's page of that level. */
   settle(level: number): void {
-    this.#finger = false
+    this.forgetPath()
     const ref = this.path.pages[level]!
     const words = this.words(ref)
     const base = baseOf(ref)
@@ -460,7 +104,7 @@ export class TreeEdit extends DraftPages {
     assembly.take(leftWords, this.octets(left), baseOf(left), 0, pageCount(leftWords, baseOf(left)))
     let from = 0
     if (kind === BRANCH) {
-      const separator = this.#separator
+      const { separator } = this
       const length = loadSlotKey(
         this.words(parent),
         this.octets(parent),
@@ -479,7 +123,7 @@ export class TreeEdit extends DraftPages {
   pack(stays: boolean): void {
     this.settleRun()
     const ref = this.root
-    if (ref === 0 || this.#packed || !this.owns(ref)) return
+    if (ref === 0 || this.packed || !this.owns(ref)) return
     const words = this.words(ref)
     const base = baseOf(ref)
     if (pageKind(words, base) !== LEAF) return
@@ -489,12 +133,12 @@ export class TreeEdit extends DraftPages {
     const prefixLength = assembly.prefixOf(0, assembly.count)
     const units = pageUnits(words, base)
     const needed = Math.ceil(assembly.sizeOf(0, assembly.count, prefixLength) / UNIT_OCTETS)
-    this.#packed = true
+    this.packed = true
     if (needed >= units) return
     if (!stays) this.root = this.makePage(needed)
     this.writePage(this.root, needed, 0, assembly.count, prefixLength)
     if (stays) allocator.free(ref + needed, units - needed)
     else allocator.free(ref, units)
-    this.#finger = false
+    this.forgetPath()
   }
 }
