@@ -20,7 +20,7 @@ import { benchSoak } from './soak.ts'
 import { benchLoad, benchMemory, benchZones } from './start.ts'
 import { benchTcp } from './tcp.ts'
 import { benchUdp } from './udp.ts'
-import type { Workbench } from './workbench.ts'
+import { runBefore, type Workbench } from './workbench.ts'
 
 const BENCHMARKS: Readonly<Record<string, (bench: Workbench) => Promise<Result[]>>> = {
   udp: benchUdp,
@@ -102,6 +102,7 @@ async function main(): Promise<void> {
   if (!json) console.log(`${surroundingsText(around)}\n`)
   const all: BenchmarkResults[] = []
   try {
+    if (!bench.short) await runBefore({ ...bench, directory, tell: console.error })
     for (const benchmark of names) {
       const tell = (text: string): void => console.error(`${benchmark}: ${text}`)
       const results = await BENCHMARKS[benchmark]!({ ...bench, directory, tell })
