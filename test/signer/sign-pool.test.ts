@@ -86,7 +86,10 @@ test.serial('the priority of the process stays; only the threads give way', asyn
       const stat = readFileSync(`/proc/self/task/${task}/stat`, 'latin1')
       return Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[16])
     })
-    t.is(nices.filter(nice => nice === 10).length, 1, nices.join(' '))
+    // Whoever runs the tests may have given way already.
+    const expected =
+      before < 10 ? nices.filter(nice => nice === 10).length === 1 : nices.every(nice => nice === before)
+    t.true(expected, nices.join(' '))
   }
   await pool.close()
 })
