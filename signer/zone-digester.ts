@@ -11,6 +11,7 @@
  *  I3  One part is composed while the other is hashed; what is being hashed is not written, and its memory is lent to nobody
  *      else, whatever happens. */
 
+import { giveBackPages } from '../base/index.ts'
 import {
   canonicalizeInPlace,
   compareCanonicalRdata,
@@ -134,7 +135,10 @@ export class ZoneDigester {
   /** Afterwards nothing here is of use. */
   async close(): Promise<void> {
     await this.#hashing?.catch(() => undefined)
-    if (this.#lent) free = this.#memory
+    if (!this.#lent) return
+    // Small zones, of which there may be thousands, touch little of it.
+    if (this.#hashing !== undefined) giveBackPages(this.#octets, 0, this.#octets.length)
+    free = this.#memory
   }
 
   /** I2: RRsets of types below 46, then every RRset's signatures, which ascend with the type they cover, then the rest. */
@@ -261,7 +265,7 @@ function recordEnd(node: Uint8Array, at: number): number {
   return at + RECORD_HEADER_OCTETS + u16(node, at + 10)
 }
 
-/** What a digest uses is kept for the next one; those that are made at the same time have their own. */
+/** What a digest uses is kept for the next one, without its pages; those that are made at the same time have their own. */
 let free: OwnerMemory | undefined
 
 function lend(): OwnerMemory {
