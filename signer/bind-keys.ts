@@ -238,7 +238,7 @@ function privateKeyOf(algorithm: Algorithm, fields: PrivateFields, path: string)
   const numbers = names.flatMap(name => secrets.get(name) ?? [])
   const missing = names.filter(name => !secrets.has(name))
   if (missing.length > 0) fail(`${missing.join(', ')}: missing, or not base64`)
-  if (algorithm.kind !== 'rsa' && numbers[0]!.length !== privateOctetsOf(algorithm)) {
+  if (algorithm.kind !== 'rsa' && !hasRightLength(algorithm, numbers[0]!)) {
     fail(`PrivateKey has ${numbers[0]!.length} octets, not ${privateOctetsOf(algorithm)}`)
   }
   try {
@@ -246,6 +246,12 @@ function privateKeyOf(algorithm: Algorithm, fields: PrivateFields, path: string)
   } catch (cause) {
     return fail('the numbers make no private key', cause)
   }
+}
+
+/** BIND writes the scalars of ECDSA without zeros in front: one in 256 is shorter than the field. */
+function hasRightLength(algorithm: Algorithm, number: Secret): boolean {
+  const octets = privateOctetsOf(algorithm)
+  return number.length === octets || (algorithm.kind === 'ec' && number.length < octets && number.length > 0)
 }
 
 /** Writes the pair of files of a private key; resolves when both are durable.

@@ -23,8 +23,8 @@ const ALGORITHM_IDENTIFIERS: Readonly<Record<string, readonly number[]>> = {
   Ed448: [0x06, 3, 0x2b, 0x65, 0x71],
 }
 
-/** Numbers of a private key. RSA: n, e, d, p, q, d mod p−1, d mod q−1, q⁻¹ mod p. ECDSA: the scalar, as long as the field.
- *  EdDSA: the seed. */
+/** Numbers of a private key. RSA: n, e, d, p, q, d mod p−1, d mod q−1, q⁻¹ mod p. ECDSA: the scalar, as long as the field or
+ *  shorter by zeros in front. EdDSA: the seed. */
 export type PrivateNumbers = readonly Secret[]
 
 export const RSA_NUMBERS = 8
@@ -79,8 +79,10 @@ function innerOf(algorithm: Algorithm, numbers: PrivateNumbers): Uint8Array {
   const first = numbers[0]!
   if (algorithm.kind === 'ed') return first.use(seed => der(OCTET_STRING, seed))
   if (algorithm.kind === 'ec') {
-    const scalar = first.use(octets => der(OCTET_STRING, octets))
-    return wiping([scalar], () => der(SEQUENCE, Uint8Array.of(INTEGER, 1, 1), scalar))
+    const scalar = new Uint8Array(privateOctetsOf(algorithm))
+    first.use(octets => scalar.set(octets, scalar.length - octets.length))
+    const octetString = der(OCTET_STRING, scalar)
+    return wiping([scalar, octetString], () => der(SEQUENCE, Uint8Array.of(INTEGER, 1, 1), octetString))
   }
   const integers = numbers.map(number => number.use(derInteger))
   return wiping(integers, () => der(SEQUENCE, Uint8Array.of(INTEGER, 1, 0), ...integers))

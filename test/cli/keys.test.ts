@@ -130,6 +130,10 @@ test.serial(
     const fieldsOf = (directory: string, name: string): string[] =>
       lines(readFileSync(join(directory, `${name}.private`), 'utf8'))
         .filter(line => /^(PrivateKey|Modulus|PrivateExponent|Prime\d):/.test(line))
+        // Numbers: BIND writes those of ECDSA without zeros in front.
+        .map(line =>
+          line.replace(/ .*/, text => String(BigInt(`0x${Buffer.from(text, 'base64').toString('hex')}`))),
+        )
         .sort()
     for (const name of names) t.deepEqual(fieldsOf(file('back'), name), fieldsOf(bind, name), name)
     // What is there already is not taken twice.

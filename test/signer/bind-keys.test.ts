@@ -1,5 +1,6 @@
 /** BIND's key pairs, with BIND's own tools on the other side: its keys read by us, ours read by it. */
 import { spawnSync } from 'node:child_process'
+import { createECDH } from 'node:crypto'
 import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -176,6 +177,35 @@ test('a pair of ours is named as BIND names it; only the private half is secret'
   t.is(statSync(`${base}.key`).mode & 0o777, 0o644)
 })
 
+for (const [curve, number, octets] of [
+  ['prime256v1', 13, 32],
+  ['secp384r1', 14, 48],
+] as const) {
+  test(`BIND writes scalars of ${curve} without the zeros in front`, async t => {
+    if (!needs(t, 'dnssec-dsfromkey')) return
+    const directory = scratch(t)
+    // 31 of 32, or 47 of 48.
+    const scalar = Buffer.alloc(octets - 1, 0x5a)
+    const ecdh = createECDH(curve)
+    ecdh.setPrivateKey(Buffer.concat([Buffer.alloc(1), scalar]))
+    const publicKey = ecdh.getPublicKey().subarray(1).toString('base64')
+    const base = join(directory, `Kexample.com.+0${number}+00001`)
+    writeFileSync(`${base}.key`, `example.com. IN DNSKEY 257 3 ${number} ${publicKey}\n`)
+    const lines = [
+      'Private-key-format: v1.3',
+      `Algorithm: ${number}`,
+      `PrivateKey: ${scalar.toString('base64')}`,
+    ]
+    writeFileSync(`${base}.private`, `${lines.join('\n')}\n`)
+    const store = await BindKeyStore.open(directory, { pool })
+    const [key] = await store.list()
+    const batch = batchFor(key!, 2).batch(key!.id)
+    assertSigned(t, key!, batch, await store.sign(batch, FOREVER))
+    const theirs = run(t, directory, 'dnssec-dsfromkey', '-2', key!.where).trim()
+    t.is(dsText(zone, dsRdata(zone, dnskeyRdata(key!))), theirs)
+  })
+}
+
 test('the role of a KSK without a ZSK is CSK, unless its .state file says otherwise', async t => {
   const { directory, base } = await onePair(t)
   writeFileSync(`${base}.key`, readFileSync(`${base}.key`, 'latin1').replace('; Role: csk\n', ''))
@@ -205,7 +235,7 @@ const SPOILT: readonly [
     'a cut number',
     '.private',
     text => text.replace(/PrivateKey: ......../, 'PrivateKey: '),
-    /octets, not 32|not base64/,
+    /is not that of|not base64/,
   ],
   ['no number', '.private', text => text.replace(/PrivateKey: .*\n/, ''), /PrivateKey: missing/],
   [
