@@ -1,7 +1,7 @@
 /** Large buffers whose memory is to be used by others at once, not when the garbage collector comes by: in a server that
  *  is idle it may never, for what lies outside of the heap hardly counts. */
 
-import { readFileSync, statSync } from 'node:fs'
+import { readFileSync, realpathSync } from 'node:fs'
 import { type Libc, libc } from './libc.ts'
 
 /** Less is not worth the trouble, and might share its buffer with others. */
@@ -17,7 +17,9 @@ const gone = new WeakSet<ArrayBufferLike>()
 export function letGo(...views: readonly (Uint8Array | Uint32Array)[]): void {
   const large = views.filter(isLarge).map(({ buffer }) => buffer as ArrayBuffer)
   for (const buffer of large) gone.add(buffer)
-  const buffers = large.filter(buffer => !isGivenBack(buffer))
+  const buffers = large.filter(
+    buffer => giveBackPages(new Uint8Array(buffer), 0, buffer.byteLength) === undefined,
+  )
   if (buffers.length === 0) return
   const { port1, port2 } = new MessageChannel()
   port1.postMessage(undefined, buffers)
@@ -28,10 +30,6 @@ export function letGo(...views: readonly (Uint8Array | Uint32Array)[]): void {
 /** Whether the view was let go, and was large enough to go. */
 export function isLetGo(view: Uint8Array): boolean {
   return gone.has(view.buffer)
-}
-
-function isGivenBack(buffer: ArrayBuffer): boolean {
-  return giveBackPages(new Uint8Array(buffer), 0, buffer.byteLength) !== undefined
 }
 
 /** What is small has no buffer of its own as long as nobody asks for it. */
@@ -74,7 +72,7 @@ function drop(system: Libc, start: number, end: number): void {
 }
 
 /** `START-END PERMISSIONS OFFSET DEVICE INODE PATH` of /proc/self/maps (proc(5)): what of a file is mapped, shared. */
-const SHARED_MAPPING = /^([0-9a-f]+)-([0-9a-f]+) ..-s [0-9a-f]+ \S+ ([0-9]+) /
+const SHARED_MAPPING = /^([0-9a-f]+)-([0-9a-f]+) ..-s [0-9a-f]+ \S+ [0-9]+ +(\/.*)$/
 
 /** Takes the pages of a file that is mapped and shared out of this process: they stay in the system's cache, which has them
  *  for as long as there is room, and come back when they are looked at. Nothing that was written is lost. Tells how many
@@ -84,10 +82,10 @@ export function giveBackMapped(file: string): number {
   if (system === undefined) return 0
   let octets = 0
   try {
-    const { ino } = statSync(file)
-    for (const line of readFileSync('/proc/self/maps', 'latin1').split('\n')) {
+    const mapped = realpathSync(file)
+    for (const line of readFileSync('/proc/self/maps', 'utf8').split('\n')) {
       const found = SHARED_MAPPING.exec(line)
-      if (found === null || Number(found[3]) !== ino || !line.endsWith(file)) continue
+      if (found?.[3] !== mapped) continue
       const [start, end] = [parseInt(found[1]!, 16), parseInt(found[2]!, 16)]
       drop(system, start, end)
       octets += end - start

@@ -1,4 +1,4 @@
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { mkdtempSync, readFileSync, rmSync, symlinkSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import test from 'ava'
@@ -45,8 +45,10 @@ test('pages of a mapped file leave the process; what was written stays, and more
   for (const [key, value] of values.entries()) await database.put(key, value)
   const same = (value: Buffer, key: number): boolean => value.equals(database.get(key) ?? Buffer.alloc(0))
   t.true(values.every(same))
+  const linked = join(directory, 'linked')
+  symlinkSync(directory, linked)
   const before = residentOctets(file)
-  const given = giveBackMapped(file)
+  const given = giveBackMapped(join(linked, 'state.mdb'))
   if (process.platform === 'linux') {
     t.true(before > 3 << 20)
     t.true(given >= 4 << 20)

@@ -1,6 +1,6 @@
 /** Cells of ascending keys on their way into one leaf. The leaf is written when no more of them fit, or when somebody wants to
  *  see the tree: once, with the longest prefix that its keys have, where putting each cell into it would move all of them
- *  whenever the prefix changes. Scratch of the writing thread, used by one draft at a time (edit.ts).
+ *  whenever the prefix changes. Scratch of the writing thread, used by one draft at a time (growth.ts).
  *  I1  What was added fits a page. */
 
 import { copyOctets, viewOf } from '../../base/octets.ts'

@@ -236,3 +236,38 @@ test('ascending runs of two drafts that take turns, with looks in between, make 
     { seed: SEED, numRuns: 10 },
   )
 })
+
+test('a small tree that is packed takes what it needs, goes on being written, and leaves nothing behind', t => {
+  const store = new Store({ octetsMax: 64 << 20 })
+  const used = (): number => store.stats().octetsUsed
+  const draft = store.newTree()
+  const map = new SortedMap()
+  const put = (key: string, value: string): void => {
+    draft.put(octets(key), octets(value))
+    map.set(octets(key), octets(value))
+  }
+  draft.pack()
+  t.is(used(), 0, 'an empty one')
+  for (const key of ['a', 'b', 'c']) put(key, `value of ${key}`)
+  const whole = used()
+  draft.pack()
+  const packed = used()
+  t.true(packed < whole / 4, `${packed} of ${whole}`)
+  t.is(checkTree(store.handle, draft.root).octets, packed)
+  draft.pack()
+  t.is(used(), packed, 'a second time')
+  put('d', 'more'.repeat(100))
+  t.true(used() > packed, 'it grows again')
+  draft.pack()
+  t.is(checkTree(store.handle, draft.root).octets, used())
+  store.commit({ zones: [], drafts: [draft], dropped: [] })
+  const edit = store.editTree(draft.root)
+  edit.put(octets('e'), octets('another'))
+  t.is(checkTree(store.handle, draft.root).keys, 4, 'what is committed stays')
+  edit.pack()
+  map.set(octets('e'), octets('another'))
+  compareAll(t, edit, store.readTree(leafRoom()), map)
+  edit.discard()
+  store.commit({ zones: [], drafts: [], dropped: [draft.root] })
+  t.is(used(), 0)
+})
