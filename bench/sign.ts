@@ -14,11 +14,12 @@ const LOOP_SIGNATURES = 10_000
 const LOOP_MESSAGE_OCTETS = 80
 
 export async function benchSign(bench: Workbench): Promise<Result[]> {
-  const zone = unsignedFile(bench, 'hosts')
+  const zone = unsignedFile(bench, 'dual-stack')
   const out = join(bench.directory, 'out.signed')
   const keys = join(bench.directory, 'sign-keys')
   mkdirSync(keys, { recursive: true })
-  const [full, keysOnly, loop, digest] = [new Values(), new Values(), new Values(), new Values()]
+  const [plain, digested, full, loop] = [new Values(), new Values(), new Values(), new Values()]
+  const share = new Values()
   const pair = keyPair(bench, keys)
   let signatures = 0
   const ours = (gate: string, zonemd: string): number => {
@@ -29,20 +30,19 @@ export async function benchSign(bench: Workbench): Promise<Result[]> {
   }
   const ldns = (words: readonly string[]): number =>
     timeCommand([toolPath('ldns-signzone')!, ...words, '-f', out, zone.path, pair!]).cpuSeconds
+  const addBoth = (contender: string, without: number, withDigest: number): void => {
+    plain.add(contender, without)
+    digested.add(contender, withDigest)
+    share.add(contender, Math.max(0, withDigest - without))
+  }
   for (let run = 0; run < bench.runs; run++) {
-    const plain = ours('keys', 'none')
-    const withDigest = ours('keys', 'sha384')
-    keysOnly.add(OURS, withDigest)
-    digest.add(OURS, Math.max(0, withDigest - plain))
+    const without = ours('keys', 'none')
+    addBoth(OURS, without, ours('keys', 'sha384'))
     full.add(OURS, ours('full', 'sha384'))
-    loop.add(OURS, plain)
+    loop.add(OURS, without)
     loop.add('crypto.sign', loopSeconds(signatures))
     if (pair === undefined) continue
-    if (isThere(bench, 'ldns-signzone')) {
-      const quick = ldns([])
-      keysOnly.add('ldns-signzone', quick)
-      digest.add('ldns-signzone', Math.max(0, ldns(['-z', '1:1']) - quick))
-    }
+    if (isThere(bench, 'ldns-signzone')) addBoth('ldns-signzone', ldns([]), ldns(['-z', '1:1']))
     if (isThere(bench, 'dnssec-signzone')) {
       // -d: it writes a dsset file too, else into the working directory.
       const words = ['-S', '-z', '-o', zone.name, '-K', keys, '-d', keys, '-f', out, zone.path, pair]
@@ -51,10 +51,11 @@ export async function benchSign(bench: Workbench): Promise<Result[]> {
   }
   const what = `${signatures.toLocaleString('en')} signatures`
   return [
-    { quantity: `${what}, ZONEMD, without the gate: CPU`, unit: 's', values: keysOnly.all, goal: 0.8 },
-    { quantity: `${what}, ZONEMD, every one verified: CPU`, unit: 's', values: full.all, goal: 0.9 },
+    { quantity: `${what} without the gate: CPU`, unit: 's', values: plain.all, goal: 0.8 },
+    { quantity: `${what} without the gate, ZONEMD: CPU`, unit: 's', values: digested.all, goal: 0.8 },
+    { quantity: 'share of ZONEMD: CPU', unit: 's', values: share.all, goal: 1 },
+    { quantity: `${what}, every one verified: CPU`, unit: 's', values: full.all, goal: 0.9 },
     { quantity: `${what}, beside a loop of as many: CPU`, unit: 's', values: loop.all, goal: 1.3 },
-    { quantity: 'share of ZONEMD: CPU', unit: 's', values: digest.all, goal: 1 },
   ]
 }
 

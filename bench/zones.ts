@@ -32,9 +32,10 @@ function label(random: () => number, index: number): string {
   return `${text}${index.toString(36)}`
 }
 
-export type ZoneShape = 'mixed' | 'hosts'
+export type ZoneShape = 'mixed' | 'hosts' | 'dual-stack'
 
-/** `mixed`: 60 % hosts, 40 % delegations (a third of them with DS, half with glue). `hosts`: only addresses. */
+/** `mixed`: 60 % hosts, 40 % delegations (a third of them with DS, half with glue). `hosts`: only IPv4 addresses.
+ *  `dual-stack`: addresses of both kinds, and mail at every tenth name, so that NSEC makes 3.1 signatures a name. */
 export function benchZone(names: number, shape: ZoneShape = 'mixed', seed = 1): BenchZone {
   const random = seeded(seed)
   const lines = [
@@ -59,9 +60,9 @@ export function benchZone(names: number, shape: ZoneShape = 'mixed', seed = 1): 
     hosts.push(owner)
     add(`${owner} A 10.${number(256)}.${number(256)}.${number(256)}`)
     if (shape === 'hosts') return
-    if (random() < 0.3)
+    if (shape === 'dual-stack' || random() < 0.3)
       add(`${owner} AAAA 2001:db8::${number(65536).toString(16)}:${number(65536).toString(16)}`)
-    if (random() < 0.2) add(`${owner} MX 10 ns1`)
+    if (random() < (shape === 'dual-stack' ? 0.1 : 0.2)) add(`${owner} MX 10 ns1`)
   }
   const addDelegation = (owner: string): void => {
     cuts.push(owner)
@@ -76,7 +77,7 @@ export function benchZone(names: number, shape: ZoneShape = 'mixed', seed = 1): 
   }
   for (let index = 0; index < names; index++) {
     const owner = label(random, index)
-    if (shape === 'hosts' || random() < 0.6) addHost(owner)
+    if (shape !== 'mixed' || random() < 0.6) addHost(owner)
     else addDelegation(owner)
   }
   const text = `${lines.join('\n')}\n`
