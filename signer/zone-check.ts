@@ -1,5 +1,5 @@
-/** Whether a signed zone is whole: every RRset that should be signed is, the denial chain and its bitmaps are right, the
- *  annotations say what the content says (RFC 4035 §2, RFC 5155 §7.1). The gate runs it over what a build touched,
+/** Whether a signed zone is whole: every RRset that should be signed is, the denial chain and its bitmaps are right
+ *  (denial-check.ts), the annotations say what the content says (RFC 4035 §2). The gate runs it over what a build touched,
  *  `verify` over everything. It judges content by itself and shares no decision with the planner.
  *  I1  Walking all names checks every NSEC and finds missing NSEC3; walking all hashes finds wrong links and extra ones.
  *  I2  Over a range it checks the same, but that nothing outside points into it wrongly: what a build left alone was
@@ -7,14 +7,8 @@
 
 import { Turns } from '../base/index.ts'
 import {
-  checkTypes,
   compareOctets,
-  decodeNode,
-  decodeTypes,
-  findRRset,
   firstRRsetAt,
-  lowerCase,
-  type Name,
   NODE_APEX,
   NODE_CASE,
   NODE_DELEGATION,
@@ -22,61 +16,34 @@ import {
   NODE_EMPTY_NON_TERMINAL,
   NODE_OCCLUDED,
   NODE_WILDCARD_CHILD,
-  type NodeRRset,
-  nameLengthAt,
   nextRRsetAt,
   parentKeyLength,
-  RECORD_HEADER_OCTETS,
-  RRSET_HEADER_OCTETS,
-  type Store,
   type TreeCursor,
   TYPE,
-  typeToText,
   u16,
-  u32,
 } from '../zones/index.ts'
-import { denialTtl, nodeTypes, writeOwner } from './nsec.ts'
-import { decodeNsec3, FLAG_OPT_OUT, HASH_OCTETS, NSEC3_SHA1, nsec3Hash } from './nsec3.ts'
-import { APEX_KEY, currentKey, isBelow, type KeyRange, keyAfter, labelsOfKey, startsWith } from './ranges.ts'
+import { DenialChecker, type ZoneFacts } from './denial-check.ts'
+import { nodeTypes } from './nsec.ts'
+import { APEX_KEY, currentKey, isBelow, type KeyRange, labelsOfKey, startsWith } from './ranges.ts'
 import type { RrsigChecker } from './rrsig-check.ts'
 import type { ZoneFaults, ZoneSpot } from './zone-faults.ts'
-import type { ZoneRoots } from './zonemd.ts'
-
-/** What the zone says of itself at its apex. */
-export interface ZoneFacts {
-  readonly store: Store
-  readonly roots: ZoneRoots
-  readonly canonicalApex: Name
-  readonly soa: NodeRRset
-  /** RDATA of the chain's NSEC3PARAM; undefined: NSEC. */
-  readonly nsec3param: Uint8Array | undefined
-}
 
 export class ZoneChecker {
   readonly #facts: ZoneFacts
   readonly #faults: ZoneFaults
   readonly #rrsigs: RrsigChecker
+  readonly #denial: DenialChecker
   readonly #ahead: TreeCursor
-  readonly #hashes: TreeCursor
-  readonly #owner = new Uint8Array(512)
-  readonly #denialTtl: number
   readonly #turns = new Turns()
-  /** NSEC3 that names lead to. */
-  #matched = 0
   #occluder: Uint8Array | undefined
   #previous: Uint8Array | undefined
-  /** The authoritative name whose NSEC waits for its successor, and where the NSEC's next name stands. */
-  #waiting: Uint8Array | undefined
-  #next: Uint8Array = APEX_KEY
-  #nextAt = 0
 
   constructor(facts: ZoneFacts, faults: ZoneFaults, rrsigs: RrsigChecker) {
     this.#facts = facts
     this.#faults = faults
     this.#rrsigs = rrsigs
+    this.#denial = new DenialChecker(facts, faults, rrsigs)
     this.#ahead = facts.store.readTree()
-    this.#hashes = facts.store.readTree()
-    this.#denialTtl = denialTtl(facts.soa.rdata[0]!, facts.soa.ttl)
   }
 
   /** Names of a range that starts and ends as ranges.ts I1 has it. */
@@ -85,7 +52,7 @@ export class ZoneChecker {
     const cursor = store.readTree()
     this.#occluder = undefined
     this.#previous = undefined
-    this.#waiting = undefined
+    this.#denial.begin()
     let placed = cursor.seekCeiling(roots.namesRoot, range.start, 0, range.start.length)
     while (placed && !this.#faults.list.full) {
       const key = currentKey(cursor).slice()
@@ -98,34 +65,17 @@ export class ZoneChecker {
       this.#previous = key
       if (this.#turns.due()) await this.#turns.take()
     }
-    this.#arrive(range.end ?? APEX_KEY)
+    this.#denial.arrive(range.end ?? APEX_KEY)
   }
 
   /** The whole NSEC3 tree, after all names. */
-  async allHashes(): Promise<void> {
-    const { store, roots, nsec3param } = this.#facts
-    if (nsec3param === undefined) return
-    const cursor = store.readTree()
-    let count = 0
-    for (let placed = cursor.seekFirst(roots.nsec3Root); placed; placed = cursor.next()) {
-      this.#hash(currentKey(cursor).slice(), cursor)
-      count++
-      if (this.#turns.due()) await this.#turns.take()
-    }
-    if (count > this.#matched) this.#findExtra()
+  allHashes(): Promise<void> {
+    return this.#denial.allHashes()
   }
 
   /** These hashes, whether they are in the tree or not, and what points past them. */
-  async someHashes(hashes: readonly Uint8Array[]): Promise<void> {
-    const { store, roots } = this.#facts
-    const cursor = store.readTree()
-    for (const hash of hashes) {
-      const found = cursor.find(roots.nsec3Root, hash, 0, hash.length)
-      if (found) this.#hash(hash, cursor)
-      else if (cursor.positioned || cursor.seekLast(roots.nsec3Root))
-        this.#hash(currentKey(cursor).slice(), cursor)
-      if (this.#turns.due()) await this.#turns.take()
-    }
+  someHashes(hashes: readonly Uint8Array[]): Promise<void> {
+    return this.#denial.someHashes(hashes)
   }
 
   #name(key: Uint8Array, octets: Uint8Array, start: number, hasDescendant: boolean): void {
@@ -149,10 +99,7 @@ export class ZoneChecker {
     if (types.includes(TYPE.NSEC3))
       this.#faults.add('nsec3-extra', spot, TYPE.NSEC3, 'found an NSEC3 outside of the chain')
     const empty = octets[start + 2] === 0
-    if (this.#facts.nsec3param === undefined) {
-      const nsecAt = types.includes(TYPE.NSEC) ? findRRset(octets, start, TYPE.NSEC) : -1
-      this.#nsec(spot, key, octets, nsecAt, types, occluded || empty, cut)
-    } else this.#nsec3(spot, key, empty, types, occluded, cut)
+    this.#denial.name({ spot, key, octets, start, types, occluded, cut, empty })
     if (cut || dname) this.#occluder = key
   }
 
@@ -194,244 +141,9 @@ export class ZoneChecker {
   #hasNode(key: readonly number[]): boolean {
     return this.#ahead.find(this.#facts.roots.namesRoot, Uint8Array.from(key), 0, key.length)
   }
-
-  /** `nsecAt`: of the NSEC RRset, or −1; `without`: no name is authoritative here. */
-  #nsec(
-    spot: ZoneSpot,
-    key: Uint8Array,
-    octets: Uint8Array,
-    nsecAt: number,
-    types: readonly number[],
-    without: boolean,
-    cut: boolean,
-  ): void {
-    if (without) {
-      if (nsecAt >= 0)
-        this.#faults.add('nsec-extra', spot, TYPE.NSEC, 'found an NSEC where no name is authoritative')
-      return
-    }
-    this.#arrive(key)
-    if (nsecAt < 0) {
-      this.#faults.add('nsec-missing', spot, TYPE.NSEC, 'found no NSEC; expected one')
-      return
-    }
-    const records = u16(octets, nsecAt + 4)
-    if (records > 1) {
-      this.#faults.add('nsec-extra', spot, TYPE.NSEC, `found ${records} NSEC records; expected one`)
-    }
-    const record = nsecAt + RRSET_HEADER_OCTETS
-    this.#ttl(spot, TYPE.NSEC, u32(octets, record + 6))
-    const rdata = record + RECORD_HEADER_OCTETS
-    const end = rdata + u16(octets, record + 10)
-    const nextOctets = nameLengthAt(octets, rdata, end)
-    if (nextOctets < 0) {
-      this.#faults.add('nsec-next', spot, TYPE.NSEC, 'found a next name that is not whole')
-      return
-    }
-    this.#waiting = key
-    this.#next = octets
-    this.#nextAt = rdata
-    const listed = cut
-      ? types.filter(type => type === TYPE.NS || type === TYPE.DS || type === TYPE.NSEC)
-      : types
-    this.#bitmap('nsec-bitmap', spot, TYPE.NSEC, octets, rdata + nextOctets, end, listed, true)
-  }
-
-  /** The chain comes to that authoritative name. */
-  #arrive(key: Uint8Array): void {
-    const waiting = this.#waiting
-    this.#waiting = undefined
-    if (waiting === undefined) return
-    const expected = this.#owner
-    const length = writeOwner(key, this.#facts.canonicalApex, expected)
-    const [next, nextAt] = [this.#next, this.#nextAt]
-    let at = 0
-    while (at < length && lowerCase[next[nextAt + at]!] === lowerCase[expected[at]!]) at++
-    if (at === length) return
-    const text = this.#faults.ownerText({ kind: 'name', key })
-    const what = `the NSEC does not point at the next name; expected ${text}`
-    this.#faults.add('nsec-next', { kind: 'name', key: waiting }, TYPE.NSEC, what)
-  }
-
-  #nsec3(
-    spot: ZoneSpot,
-    key: Uint8Array,
-    empty: boolean,
-    types: readonly number[],
-    occluded: boolean,
-    cut: boolean,
-  ): void {
-    if (types.includes(TYPE.NSEC))
-      this.#faults.add('nsec-extra', spot, TYPE.NSEC, 'found an NSEC in a zone with NSEC3')
-    if (occluded) return
-    const { roots, nsec3param, canonicalApex } = this.#facts
-    const length = writeOwner(key, canonicalApex, this.#owner)
-    const hash = nsec3Hash(this.#owner.subarray(0, length), parametersOf(nsec3param!))
-    if (!this.#hashes.find(roots.nsec3Root, hash, 0, HASH_OCTETS)) {
-      // RFC 5155 §7.1: with opt-out, insecure delegations and what leads only to them may have none.
-      const insecure = (cut && !types.includes(TYPE.DS)) || (empty && !this.#hasSecureDescendant(key))
-      if (insecure && this.#coveredByOptOut()) return
-      this.#faults.add('nsec3-missing', spot, TYPE.NSEC3, 'found no NSEC3 for the name; expected one')
-      return
-    }
-    this.#matched++
-    const cursor = this.#hashes
-    const nsec3 = decodeNode(cursor.bytes, cursor.valueStart).rrsets[0]?.rdata[0]
-    const fields = nsec3 === undefined ? undefined : decodeNsec3(nsec3)
-    if (fields === undefined) return
-    const listed = cut ? types.filter(type => type === TYPE.NS || type === TYPE.DS) : types
-    const signed = cut ? types.includes(TYPE.DS) : types.length > 0
-    const { bitmap } = fields
-    this.#bitmap('nsec3-bitmap', spot, TYPE.NSEC3, bitmap, 0, bitmap.length, listed, signed)
-  }
-
-  /** Whether the NSEC3 before the hash that was just sought has the opt-out flag. */
-  #coveredByOptOut(): boolean {
-    const cursor = this.#hashes
-    if (!cursor.positioned && !cursor.seekLast(this.#facts.roots.nsec3Root)) return false
-    const rdata = decodeNode(cursor.bytes, cursor.valueStart).rrsets[0]?.rdata[0]
-    return rdata !== undefined && (rdata[1]! & FLAG_OPT_OUT) !== 0
-  }
-
-  #hasSecureDescendant(key: Uint8Array): boolean {
-    const cursor = this.#ahead
-    const from = keyAfter(key)
-    let placed = cursor.seekCeiling(this.#facts.roots.namesRoot, from, 0, from.length)
-    while (placed && startsWith(currentKey(cursor), key)) {
-      const flags = cursor.bytes[cursor.valueStart]!
-      const empty = (flags & (NODE_OCCLUDED | NODE_EMPTY_NON_TERMINAL)) !== 0
-      const insecureCut =
-        (flags & NODE_DELEGATION) !== 0 && findRRset(cursor.bytes, cursor.valueStart, TYPE.DS) < 0
-      if (!empty && !insecureCut) return true
-      placed = cursor.next()
-    }
-    return false
-  }
-
-  /** One NSEC3: its chain, its link, its signatures. */
-  #hash(hash: Uint8Array, cursor: TreeCursor): void {
-    const spot: ZoneSpot = { kind: 'hash', hash }
-    const { nsec3param, roots } = this.#facts
-    const { rrsets } = decodeNode(cursor.bytes, cursor.valueStart)
-    const rrset = rrsets[0]
-    const rdata = rrset?.rdata[0]
-    const fields = rdata === undefined ? undefined : decodeNsec3(rdata)
-    if (rrset === undefined || fields === undefined || rrsets.length !== 1 || rrset.rdata.length !== 1) {
-      this.#faults.add('nsec3-parameters', spot, TYPE.NSEC3, 'found other than one whole NSEC3')
-      return
-    }
-    this.#rrsigs.rrset(spot, cursor.bytes, firstRRsetAt(cursor.bytes, cursor.valueStart), true)
-    this.#ttl(spot, TYPE.NSEC3, rrset.ttl)
-    const wanted = parametersOf(nsec3param!)
-    const same =
-      fields.algorithm === NSEC3_SHA1 &&
-      fields.iterations === wanted.iterations &&
-      compareOctets(fields.salt, wanted.salt) === 0 &&
-      (fields.flags & ~FLAG_OPT_OUT) === 0
-    if (!same)
-      this.#faults.add('nsec3-parameters', spot, TYPE.NSEC3, 'found other parameters than the NSEC3PARAM has')
-    const ahead = this.#hashes
-    const placed = ahead.find(roots.nsec3Root, hash, 0, hash.length) && ahead.next()
-    if (!placed) ahead.seekFirst(roots.nsec3Root)
-    if (compareOctets(fields.next, currentKey(ahead)) !== 0) {
-      this.#faults.add('nsec3-next', spot, TYPE.NSEC3, 'the NSEC3 does not point at the next hash')
-    }
-  }
-
-  /** There are more NSEC3 than names lead to: which. */
-  #findExtra(): void {
-    const { store, roots, canonicalApex, nsec3param } = this.#facts
-    const known = new Set<string>()
-    const cursor = store.readTree()
-    for (let placed = cursor.seekFirst(roots.namesRoot); placed; placed = cursor.next()) {
-      if ((cursor.bytes[cursor.valueStart]! & NODE_OCCLUDED) !== 0) continue
-      const length = writeOwner(currentKey(cursor), canonicalApex, this.#owner)
-      known.add(hexOf(nsec3Hash(this.#owner.subarray(0, length), parametersOf(nsec3param!))))
-    }
-    for (let placed = cursor.seekFirst(roots.nsec3Root); placed; placed = cursor.next()) {
-      const hash = currentKey(cursor).slice()
-      if (known.has(hexOf(hash))) continue
-      this.#faults.add(
-        'nsec3-extra',
-        { kind: 'hash', hash },
-        TYPE.NSEC3,
-        'found an NSEC3 of no name in the zone',
-      )
-    }
-  }
-
-  /** `listed`: types, ascending; `signed`: and RRSIG. */
-  #bitmap(
-    rule: 'nsec-bitmap' | 'nsec3-bitmap',
-    spot: ZoneSpot,
-    type: number,
-    octets: Uint8Array,
-    start: number,
-    end: number,
-    listed: readonly number[],
-    signed: boolean,
-  ): void {
-    const encoding = checkTypes(octets, start, end)
-    if (typeof encoding !== 'number') {
-      const what = `found ${encoding.found}; expected ${encoding.expected}`
-      this.#faults.add(rule, spot, type, what)
-      return
-    }
-    if (listsExactly(octets, start, end, listed, signed)) return
-    const expected = signed ? [...listed, TYPE.RRSIG].sort((a, b) => a - b) : listed
-    const found = decodeTypes(octets, start, end)
-    this.#faults.add(rule, spot, type, `found the types ${listOf(found)}; expected ${listOf(expected)}`)
-  }
-
-  // RFC 9077 updates older zones that are no less valid: a warning.
-  #ttl(spot: ZoneSpot, type: number, ttl: number): void {
-    if (ttl === this.#denialTtl) return
-    this.#faults.add('denial-ttl', spot, type, `found the TTL ${ttl}; expected ${this.#denialTtl}`, 'warning')
-  }
-}
-
-/** Whether type bit maps, which are well formed, list the types and, if signed, RRSIG. */
-function listsExactly(
-  octets: Uint8Array,
-  start: number,
-  end: number,
-  listed: readonly number[],
-  signed: boolean,
-): boolean {
-  let next = 0
-  let rrsig = !signed
-  for (let window = start; window < end; window += 2 + octets[window + 1]!) {
-    const first = octets[window]! << 8
-    const mapEnd = window + 2 + octets[window + 1]!
-    for (let at = window + 2; at < mapEnd; at++) {
-      for (let bit = 0, map = octets[at]!; map !== 0; bit++, map = (map << 1) & 0xff) {
-        if ((map & 0x80) === 0) continue
-        const type = first | ((at - window - 2) << 3) | bit
-        if (type === listed[next]) next++
-        else if (type === TYPE.RRSIG && !rrsig) rrsig = true
-        else return false
-      }
-    }
-  }
-  return next === listed.length && rrsig
-}
-
-function parametersOf(nsec3param: Uint8Array): { iterations: number; salt: Uint8Array } {
-  return {
-    iterations: (nsec3param[2]! << 8) | nsec3param[3]!,
-    salt: nsec3param.subarray(5, 5 + nsec3param[4]!),
-  }
 }
 
 /** Octets of the parent's key. */
 function parentLength(key: Uint8Array): number {
   return key.length === 0 ? 0 : parentKeyLength(key)
-}
-
-function listOf(types: readonly number[]): string {
-  return types.length === 0 ? '(none)' : types.map(typeToText).join(' ')
-}
-
-function hexOf(octets: Uint8Array): string {
-  return Buffer.from(octets).toString('hex')
 }
