@@ -1,11 +1,13 @@
 /** TSIG keys, ACLs and key stores of a configuration. */
 import type { YamlPath } from '../base/documents.ts'
 import { ConclaveError } from '../base/index.ts'
+import type { NamedTokenKey } from '../signer/index.ts'
+import { nameFromText } from '../zones/index.ts'
 import type { AccessRule } from './access.ts'
 import { KEYSTORE_DEFAULT } from './config-policy.ts'
 import type { Report } from './config-report.ts'
 import { readSecret, whyUnread } from './config-secrets.ts'
-import type { AclShape, ConfigurationShape, KeystoreShape, TsigShape } from './config-shape.ts'
+import type { AclShape, ConfigurationShape, KeystoreShape, TokenKeyShape, TsigShape } from './config-shape.ts'
 import type { KeystoreConfiguration } from './config-types.ts'
 import type { TsigKey } from './tsig-keyring.ts'
 import { keyNameText, tsigKey } from './tsig-keys.ts'
@@ -118,7 +120,7 @@ function keystoreOf(shape: KeystoreShape, path: YamlPath, report: Report): Keyst
     report.isThere([...path, 'file'], shape.file, 'file')
     return { type: 'quorum', file: report.resolve(shape.file) }
   }
-  const { type, uri, 'pin-file': pinFile, 'pin-environment': pinEnvironment } = shape
+  const { type, uri, 'pin-file': pinFile, 'pin-environment': pinEnvironment, keys } = shape
   if (pinFile !== undefined && pinEnvironment !== undefined) {
     report.error(path, 'the PIN is in a file or in the environment, not in both')
   }
@@ -136,5 +138,21 @@ function keystoreOf(shape: KeystoreShape, path: YamlPath, report: Report): Keyst
     uri,
     ...(pinFile === undefined ? {} : { pinFile: report.resolve(pinFile) }),
     ...(pinEnvironment === undefined ? {} : { pinEnvironment }),
+    ...(keys === undefined
+      ? {}
+      : { keys: keys.map((key, index) => tokenKeyOf(key, [...path, 'keys', index], report)) }),
+  }
+}
+
+function tokenKeyOf(shape: TokenKeyShape, path: YamlPath, report: Report): NamedTokenKey {
+  const { label, id, zone, role, algorithm } = shape
+  if (label === undefined && id === undefined)
+    report.error(path, 'a key of a token has a label, an id or both')
+  return {
+    ...(label === undefined ? {} : { label }),
+    ...(id === undefined ? {} : { id }),
+    zone: nameFromText(zone),
+    role,
+    ...(algorithm === undefined ? {} : { algorithm }),
   }
 }

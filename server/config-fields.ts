@@ -80,10 +80,18 @@ export function algorithm(): z.ZodType<number> {
 
 /** RFC 5155 §3.1.4: at most 255 octets. */
 export function nsec3Salt(): z.ZodType<Uint8Array> {
-  const pattern = '^(-|([0-9a-fA-F]{2}){0,255})$'
+  return octets('^(-|([0-9a-fA-F]{2}){0,255})$', ', or - for none')
+}
+
+/** CKA_ID of a token's object. */
+export function objectId(): z.ZodType<Uint8Array> {
+  return octets('^([0-9a-fA-F]{2}){1,255}$', '')
+}
+
+function octets(pattern: string, also: string): z.ZodType<Uint8Array> {
   return field({ type: 'string', pattern }, value => {
     if (typeof value !== 'string' || !new RegExp(pattern).test(value)) {
-      return new Mistake('pairs of hexadecimal digits in quotes, or - for none')
+      return new Mistake(`pairs of hexadecimal digits in quotes${also}`)
     }
     return new Uint8Array(Buffer.from(value === '-' ? '' : value, 'hex'))
   })

@@ -19,6 +19,7 @@ import {
   dsConfirmation,
   listenAddress,
   nsec3Salt,
+  objectId,
   prefix,
   serverAddress,
 } from './config-fields.ts'
@@ -212,6 +213,14 @@ const acl = z.strictObject({
   keys: optional(names('a TSIG key'), 'none needed', 'TSIG keys; with `addresses` too, both must match'),
 })
 
+const tokenKey = z.strictObject({
+  label: optional(text('a label'), 'any; one of both must be there', 'CKA_LABEL of the pair'),
+  id: optional(objectId(), 'any; one of both must be there', 'CKA_ID of the pair, in hexadecimal digits'),
+  zone: required(domainName(), 'the zone that the key signs'),
+  role: required(word('csk', 'ksk', 'zsk'), 'what it signs there'),
+  algorithm: optional(algorithm(), 'what the key tells; rsasha256 for RSA', 'DNSSEC algorithm of the key'),
+})
+
 const keystores = {
   file: z.strictObject({
     type: required(word('file'), '`file`'),
@@ -225,6 +234,11 @@ const keystores = {
       text('the name of a variable'),
       'none',
       'variable of the environment that has the PIN',
+    ),
+    keys: optional(
+      z.array(tokenKey),
+      'none',
+      'keys of the token that other programs made, and what they are for',
     ),
   }),
   quorum: z.strictObject({

@@ -1,6 +1,6 @@
 /** A configuration as its file has it, once each value was found sound (config-schema.ts): durations in seconds, names in
  *  canonical form; what refers to something else is a name still. */
-import type { SerialPolicy, SigningPolicy } from '../signer/index.ts'
+import type { KeyRole, SerialPolicy, SigningPolicy } from '../signer/index.ts'
 import type { LogLevel } from './log.ts'
 import type { TsigAlgorithm } from './tsig-keyring.ts'
 
@@ -75,6 +75,14 @@ export interface AclShape {
   readonly keys?: Maybe<readonly string[]>
 }
 
+export interface TokenKeyShape {
+  readonly label?: Maybe<string>
+  readonly id?: Maybe<Uint8Array>
+  readonly zone: string
+  readonly role: KeyRole
+  readonly algorithm?: Maybe<number>
+}
+
 export type KeystoreShape =
   | { readonly type: 'file'; readonly directory?: Maybe<string> }
   | {
@@ -82,6 +90,7 @@ export type KeystoreShape =
       readonly uri: string
       readonly 'pin-file'?: Maybe<string>
       readonly 'pin-environment'?: Maybe<string>
+      readonly keys?: Maybe<readonly TokenKeyShape[]>
     }
   | { readonly type: 'quorum'; readonly file: string }
 

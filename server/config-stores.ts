@@ -145,13 +145,14 @@ function openStore(store: KeystoreConfiguration, surroundings: StoreSurroundings
     case 'quorum':
       return openQuorumStore({ file: store.file, clock, log, lead: true })
     case 'pkcs11': {
-      const { uri, pinFile, pinEnvironment } = store
+      const { uri, pinFile, pinEnvironment, keys } = store
       return Pkcs11KeyStore.open({
         uri,
         clock,
         log,
         ...(pinFile === undefined ? {} : { pin: () => pinFromFile(pinFile, log) }),
         ...(pinEnvironment === undefined ? {} : { pinVariable: pinEnvironment }),
+        ...(keys === undefined ? {} : { keys }),
       })
     }
   }

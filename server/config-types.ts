@@ -1,5 +1,6 @@
 /** A configuration that was read and checked: what the nameserver takes. Data only. */
 import type { Place } from '../base/index.ts'
+import type { NamedTokenKey } from '../signer/index.ts'
 import type { AccessRule } from './access.ts'
 import type { ZonePolicy } from './config-policy.ts'
 import type { LogLevel } from './log.ts'
@@ -32,6 +33,7 @@ export type KeystoreConfiguration =
       readonly uri: string
       readonly pinFile?: string
       readonly pinEnvironment?: string
+      readonly keys?: readonly NamedTokenKey[]
     }
   /** Absolute path of quorum.yaml. */
   | { readonly type: 'quorum'; readonly file: string }

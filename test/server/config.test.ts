@@ -99,7 +99,7 @@ state: x
 log: { level: warning }
 keystores:
   a: { type: pkcs12 }
-  b: { type: pkcs11, url: x }
+  b: { type: pkcs11, url: x, keys: [{ id: 01, zone: a., role: zks }, { labl: x }] }
 policies:
   x: { algorithm: ecdsap256, sign: no, ksk-lifetime: 2x, nsec3: { salt: 0123 }, keystore: { ksk: a, zks: b } }
 zones:
@@ -114,6 +114,11 @@ zones:
     '6:14: error: type: found "pkcs12", expected file, pkcs11 or quorum (did you mean pkcs11?) [CONFIG_VALUE]',
     '7:6: error: uri: the key is missing; expected a PKCS#11 URI (RFC 7512) [CONFIG_VALUE]',
     '7:22: error: unknown key "url"; did you mean uri? [CONFIG_UNKNOWN_KEY]',
+    "7:43: error: id: found the number 01, expected pairs of hexadecimal digits in quotes: a text that looks like a number needs quotes: '01' [CONFIG_VALUE]",
+    '7:63: error: role: found "zks", expected csk, ksk or zsk (did you mean zsk?) [CONFIG_VALUE]',
+    '7:70: error: zone: the key is missing; expected a domain name such as example.com [CONFIG_VALUE]',
+    '7:70: error: role: the key is missing; expected csk, ksk or zsk [CONFIG_VALUE]',
+    '7:72: error: unknown key "labl"; did you mean label? [CONFIG_UNKNOWN_KEY]',
     '9:19: error: algorithm: found "ecdsap256", expected ecdsap256sha256, ecdsap384sha384, ed25519, ed448, rsasha256 or rsasha512 (did you mean ecdsap256sha256?) [CONFIG_VALUE]',
     '9:36: error: sign: found "no", expected true or false: YAML 1.2 has true and false only [CONFIG_VALUE]',
     '9:54: error: ksk-lifetime: found "2x", expected unlimited, or a duration such as 14d, 1h30m or 2y (y, w, d, h, m, s), or a number of seconds [CONFIG_VALUE]',
@@ -136,7 +141,7 @@ acl:
   loopback: { addresses: [any] }
   lost: {}
   some: { keys: [kk.example] }
-keystores: { hsm: { type: pkcs11, uri: "pkcs11:token=x", pin-file: none.pin } }
+keystores: { hsm: { type: pkcs11, uri: "pkcs11:token=x", pin-file: none.pin, keys: [{ zone: a., role: csk }] } }
 policies:
   short: { signature-validity: 60 }
   two: { keystore: { ksk: hsm, zsk: defualt } }
@@ -162,6 +167,7 @@ zones:
       '8:9',
       '9:18',
       '10:68',
+      '10:85',
       '12:10',
       '13:8',
       '13:37',
@@ -188,6 +194,7 @@ zones:
     'loopback is an ACL of its own already',
     'there is no TSIG key "kk.example."; did you mean k.example.? [CONFIG_REFERENCE]',
     'none.pin: there is no such file',
+    'a key of a token has a label, an id or both',
     'signatures cannot be valid for 60 seconds. Give 3600 to',
     'two key stores need two keys: say keys: ksk-zsk [CONFIG_POLICY]',
     'there is no key store "defualt"; did you mean default?',
