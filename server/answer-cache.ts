@@ -10,7 +10,8 @@
  *  I2  An entry counts only in the version that it was made in, and until the ring has come round to it: `generation`
  *      goes up with each version and with each turn of the ring, and a slot of another one is empty. It starts over
  *      only after the slots were cleared.
- *  I3  What is asked once is not kept: names made up at random push nothing out.
+ *  I3  What is asked once, of whichever thread, is not kept: names made up at random push nothing out. Threads note that in
+ *      one block and without atomics: what a race loses is noted when it is asked again.
  *  I4  Nothing is allocated per query; memory is touched only as answers are kept.
  *  I5  Who chooses questions whose hashes collide makes a few of them be composed as often as they are asked. */
 
@@ -31,9 +32,11 @@ const UNIT_MASK: number = (1 << GENERATION_SHIFT) - 1
 /** No slot of an empty table looks like one of the first generation, or of the one before. */
 const GENERATION_FIRST = 2
 const GENERATION_MAX = 2046
-/** Bits of those who asked once; emptied when a quarter is set. */
+/** Bits of questions that were asked once, emptied when a quarter is set; how many are, stands behind them. */
 const SEEN_BITS = 1 << 20
 const SEEN_MAX: number = SEEN_BITS >> 2
+const SEEN_WORDS: number = SEEN_BITS >> 5
+export const SEEN_OCTETS: number = (SEEN_WORDS + 1) * 4
 
 const KEY_EDNS = 1 << 16
 const KEY_DNSSEC_OK = 1 << 17
@@ -42,8 +45,7 @@ export class AnswerCache {
   /** Of the answer that `answer` gave last: what was passed to `keep` with it. */
   kinds = 0
   readonly #slots = new Int32Array(SLOTS * 2)
-  readonly #seen = new Int32Array(SEEN_BITS >> 5)
-  #seenCount = 0
+  readonly #seen: Int32Array
   readonly #octets: Uint8Array
   readonly #words: Int32Array
   readonly #view: DataView
@@ -55,8 +57,10 @@ export class AnswerCache {
   #key = 0
   #hash = 0
 
-  /** `ringOctets` is a power of two, at most 32 MiB. */
-  constructor(ringOctets: number = CACHE_OCTETS) {
+  /** `seen` has SEEN_OCTETS, the same of all threads that get each other's questions; `ringOctets` is a power of two, at
+   *  most 32 MiB. */
+  constructor(seen: SharedArrayBuffer, ringOctets: number = CACHE_OCTETS) {
+    this.#seen = new Int32Array(seen)
     const ring = new ArrayBuffer(ringOctets)
     this.#octets = new Uint8Array(ring)
     this.#words = new Int32Array(ring)
@@ -161,13 +165,11 @@ export class AnswerCache {
   /** I3: true the first time, for all that was not asked lately. */
   #isNew(): boolean {
     const seen = this.#seen
-    const word = (this.#hash >>> 7) & (seen.length - 1)
+    const word = (this.#hash >>> 7) & (SEEN_WORDS - 1)
     const bit = 1 << (this.#hash & 31)
     if ((seen[word]! & bit) !== 0) return false
-    if (++this.#seenCount > SEEN_MAX) {
-      seen.fill(0)
-      this.#seenCount = 1
-    }
+    if (seen[SEEN_WORDS]! >= SEEN_MAX) seen.fill(0)
+    seen[SEEN_WORDS]!++
     seen[word]! |= bit
     return true
   }

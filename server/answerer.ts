@@ -96,8 +96,8 @@ export interface AnswererOptions {
   readonly keyring?: KeyringSource
   /** Seconds since the Unix epoch; default the system's clock. */
   readonly now?: () => number
-  /** Keep answers that are asked for again (answer-cache.ts); default no. */
-  readonly cache?: boolean
+  /** Keep answers that are asked for again; where questions that were asked are noted (answer-cache.ts). Default: none is. */
+  readonly seen?: SharedArrayBuffer
 }
 
 export interface Answerer {
@@ -158,7 +158,7 @@ class ThreadAnswerer implements Answerer {
     this.#onBug = options.onBug
     this.#keyring = options.keyring ?? { current: () => NO_KEYS }
     this.#now = options.now ?? (() => Date.now() / 1000)
-    this.#cache = options.cache === true ? new AnswerCache() : undefined
+    this.#cache = options.seen === undefined ? undefined : new AnswerCache(options.seen)
     this.counters = options.counters ?? new Float64Array(COUNTERS)
     const wanted = options.udpOctetsMax ?? UDP_OCTETS_DEFAULT
     this.#udpOctetsMax = Math.max(UDP_OCTETS_MIN, Math.min(UDP_OCTETS_MAX, wanted))

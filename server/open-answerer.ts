@@ -21,7 +21,7 @@ export async function openAnswerer(
   handle: StoreHandle,
   settings: AnswererSettings,
   counters: Float64Array,
-  own: Pick<AnswererOptions, 'keyring' | 'now' | 'cache'> = {},
+  own: Pick<AnswererOptions, 'keyring' | 'now' | 'seen'> = {},
 ): Promise<OpenedAnswerer> {
   if (settings.module !== undefined) {
     const load = createRequire(import.meta.url)

@@ -15,6 +15,8 @@ export interface WorkerData {
   /** TSIG keys, as they were when the thread was started. */
   readonly keys: readonly TsigKey[]
   readonly sockets: readonly BatchSocket[]
+  /** Where all threads note which questions were asked (answer-cache.ts). */
+  readonly seen: SharedArrayBuffer
   /** The thread that starts it may give way at that moment. */
   readonly priority: number
   /** An eventfd that ends a wait. */

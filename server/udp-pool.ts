@@ -10,6 +10,7 @@ import { type Clock, type Logger, ordinaryPriority, type Timer } from '../base/i
 import type { StoreHandle } from '../zones/index.ts'
 import type { AccessControl } from './access.ts'
 import { isWildcard, type ListenAddress, listenAddressText, socketAddress } from './address.ts'
+import { SEEN_OCTETS } from './answer-cache.ts'
 import { COUNTERS } from './counters.ts'
 import { listenFailure } from './listen-errors.ts'
 import type { AnswererSettings } from './open-answerer.ts'
@@ -133,6 +134,8 @@ export class UdpPool {
   readonly #past = new Float64Array(COUNTERS)
   readonly #transportPast = new Float64Array(UDP_COUNTERS)
   readonly #unwatch: (() => void) | undefined
+  /** Whichever thread a client's queries come to, others may have got them before. */
+  readonly #seen = new SharedArrayBuffer(SEEN_OCTETS)
   #closing = false
   #restarts = 0
 
@@ -259,6 +262,7 @@ export class UdpPool {
       settings,
       keys,
       sockets,
+      seen: this.#seen,
       priority: ordinaryPriority,
       event,
       control,

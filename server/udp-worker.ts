@@ -18,7 +18,7 @@ async function main(data: WorkerData): Promise<void> {
   const counters = countersOf(data.counters)
   const { answerer, slot } = await openAnswerer(data.handle, data.settings, counters, {
     keyring,
-    cache: true,
+    seen: data.seen,
   })
   parentPort.postMessage({ slot } satisfies WorkerReport)
   const stopping = (): boolean => {

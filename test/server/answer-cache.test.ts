@@ -2,7 +2,7 @@
 
 import test from 'ava'
 import fc from 'fast-check'
-import { AnswerCache } from '../../server/answer-cache.ts'
+import { AnswerCache, SEEN_OCTETS } from '../../server/answer-cache.ts'
 import { createAnswerer, TRANSPORT_TCP, TRANSPORT_UDP } from '../../server/index.ts'
 import { Query, readQuery } from '../../server/query.ts'
 import { nameToText, StoreReader } from '../../zones/index.ts'
@@ -48,9 +48,8 @@ const anyAsked: fc.Arbitrary<Asked> = fc
 
 test('I1: with a cache and without, a session of queries and new versions gets the same octets and counts', async t => {
   const store = await storeOf(VERSIONS[0]!)
-  const [plain, cached] = [false, true].map(cache =>
-    createAnswerer(new StoreReader(store.handle), { cache }),
-  ) as [ReturnType<typeof createAnswerer>, ReturnType<typeof createAnswerer>]
+  const plain = createAnswerer(new StoreReader(store.handle))
+  const cached = createAnswerer(new StoreReader(store.handle), { seen: newSeen() })
   const [one, other] = [new Uint8Array(65_535), new Uint8Array(65_535)]
   const same = ({ query, tcp }: Asked): boolean => {
     const transport = tcp ? TRANSPORT_TCP : TRANSPORT_UDP
@@ -79,14 +78,18 @@ test('I1: with a cache and without, a session of queries and new versions gets t
   }
 })
 
+function newSeen(): SharedArrayBuffer {
+  return new SharedArrayBuffer(SEEN_OCTETS)
+}
+
 /** A cache by itself: a question stands for its response. */
 class Bench {
   readonly query = new Query()
   readonly out = new Uint8Array(1472)
   readonly cache: AnswerCache
 
-  constructor(ringOctets?: number) {
-    this.cache = new AnswerCache(ringOctets)
+  constructor(ringOctets?: number, seen: SharedArrayBuffer = newSeen()) {
+    this.cache = new AnswerCache(seen, ringOctets)
   }
 
   ask(name: string, octetsMax = 1232): Uint8Array | undefined {
@@ -116,6 +119,30 @@ test('I3: what is asked once is not kept, what is asked again is', t => {
   t.is(bench.ask('b.test.'), undefined)
   t.is(bench.ask('A.test.'), undefined, 'the spelling is echoed, so it counts')
   t.is(bench.ask('a.test.', 512), undefined)
+})
+
+test('I3: what one thread was asked once, another keeps the first time', t => {
+  const seen = newSeen()
+  const [one, other] = [new Bench(undefined, seen), new Bench(undefined, seen)]
+  for (const bench of [one, other]) {
+    bench.cache.use(1)
+    t.is(bench.ask('a.test.'), undefined)
+    bench.keep(7)
+  }
+  t.is(one.ask('a.test.'), undefined)
+  t.is(other.ask('a.test.')?.at(-1), 7)
+})
+
+test('I3: the block of questions empties itself, and goes on', t => {
+  const seen = newSeen()
+  const bench = new Bench(1 << 14, seen)
+  bench.cache.use(1)
+  for (let index = 0; index < 300_000; index++) {
+    bench.ask(`${index}.test.`)
+    bench.keep(1)
+  }
+  const set = new Int32Array(seen).at(-1)!
+  t.true(set > 0 && set <= 1 << 18, `${set} are noted`)
 })
 
 test('I2: an entry is of its version only, however many there were', t => {
