@@ -2,7 +2,7 @@
  *  keys and values, pages.ts the invariants. */
 
 import { TreeGrowth } from './growth.ts'
-import { BRANCH, HEADER_WORDS, LEAF, PAGE_OCTETS, PAGE_UNITS, UNIT_OCTETS } from './layout.ts'
+import { BRANCH, HEADER_WORDS, LEAF, PAGE_OCTETS, UNIT_OCTETS } from './layout.ts'
 import {
   baseOf,
   liveOctets,
@@ -82,11 +82,13 @@ export class TreeEdit extends TreeGrowth {
     const rightRef = words[slots + right * 3 + 2]!
     const octets =
       liveOctets(this.words(leftRef), baseOf(leftRef)) + liveOctets(this.words(rightRef), baseOf(rightRef))
-    if (octets > JOIN_OCTETS_MAX) return false
+    const units = pageUnits(this.words(own), baseOf(own))
+    const octetsMax = Math.min(JOIN_OCTETS_MAX, units * UNIT_OCTETS)
+    if (octets > octetsMax) return false
     this.#takePair(leftRef, rightRef, parent, right)
     const prefixLength = assembly.prefixOf(0, assembly.count)
-    if (assembly.sizeOf(0, assembly.count, prefixLength) > JOIN_OCTETS_MAX) return false
-    this.writePage(own, PAGE_UNITS, 0, assembly.count, prefixLength)
+    if (assembly.sizeOf(0, assembly.count, prefixLength) > octetsMax) return false
+    this.writePage(own, units, 0, assembly.count, prefixLength)
     this.setChild(parent, left, own)
     this.#removeChild(parent, right)
     this.retirePage(own === leftRef ? rightRef : leftRef)

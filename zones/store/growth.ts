@@ -106,7 +106,7 @@ export class TreeGrowth extends DraftPages {
     if (!this.#isBelowBound(key, keyStart, keyEnd)) return false
     const field = payloadEnd - payloadStart
     if (!run.add(key, keyStart, keyEnd, payload, payloadStart, payloadEnd, field)) {
-      this.settleRun()
+      this.settleRun(run.units)
       this.path.descend(this.root, key, keyStart, keyEnd)
       const { assembly } = this.space
       assembly.begin(LEAF)
@@ -116,11 +116,12 @@ export class TreeGrowth extends DraftPages {
     return true
   }
 
-  /** Writes what a run has for its leaf: the tree is all there afterwards. */
-  settleRun(): void {
-    const { run } = this.space
+  /** Writes what a run has for its leaf: the tree is all there afterwards. A leaf that is full needs no more than `units`. */
+  settleRun(units: number = PAGE_UNITS): void {
+    const { run, allocator } = this.space
     if (!run.end(this) || run.count < 2) return
-    run.write(this.words(this.#runPage), baseOf(this.#runPage))
+    run.write(this.words(this.#runPage), baseOf(this.#runPage), units)
+    if (units < PAGE_UNITS) allocator.free(this.#runPage + units, PAGE_UNITS - units)
     this.#runSlot = run.count - 1
   }
 
@@ -201,11 +202,6 @@ export class TreeGrowth extends DraftPages {
     const { words, octets, base } = this.path
     const count = pageCount(words, base)
     assembly.begin(LEAF)
-    if (!replace && slot === count && this.#isFull(key, keyStart, keyEnd) && this.#isRun(slot, true)) {
-      assembly.take(words, octets, base, count - 1, count)
-      this.#appendLeaf(key, keyStart, keyEnd, payload, payloadStart, payloadEnd, field)
-      return
-    }
     assembly.take(words, octets, base, 0, slot)
     assembly.addLeafCell(key, keyStart, keyEnd, payload, payloadStart, payloadEnd, field)
     assembly.take(words, octets, base, replace ? slot + 1 : slot, count)
@@ -216,31 +212,42 @@ export class TreeGrowth extends DraftPages {
       assembly.write(words, octets, base, units, 0, assembly.count, prefixLength)
       this.path.slots[this.path.depth] = slot
       this.note(slot)
-    } else if (size <= PAGE_OCTETS) this.#enlarge(size, units, prefixLength)
-    else this.#splitLeaf(slot, replace)
+    } else if (size <= PAGE_OCTETS) this.#enlarge(slot, size, units, prefixLength)
+    else if (!replace && slot === count && this.#isRun(slot, true)) {
+      this.#leaveLeaf(key, keyStart, keyEnd, payload, payloadStart, payloadEnd, field)
+    } else this.#splitLeaf(slot, !replace && this.#isRun(slot, false))
   }
 
-  /** Only a leaf that is the root is smaller than a page (layout.ts I4). */
-  #enlarge(size: number, units: number, prefixLength: number): void {
+  /** The leaf is smaller than a page (layout.ts I4). */
+  #enlarge(slot: number, size: number, units: number, prefixLength: number): void {
     const wanted = Math.min(PAGE_UNITS, Math.max(Math.ceil(size / UNIT_OCTETS), units * 2))
     const larger = this.reserved ? PAGE_UNITS : wanted
     const ref = this.makePage(larger)
     this.writePage(ref, larger, 0, this.space.assembly.count, prefixLength)
-    this.retirePage(this.root)
-    this.root = ref
+    this.#replaceLeaf(ref)
+    this.note(slot)
     this.#finger = false
   }
 
-  #splitLeaf(slot: number, replace: boolean): void {
+  /** Another page in place of the path's leaf. */
+  #replaceLeaf(ref: number): void {
+    const { path } = this
+    const { depth } = path
+    const page = path.pages[depth]!
+    path.pages[depth] = ref
+    if (depth === 0) this.root = ref
+    else this.setChild(path.pages[depth - 1]!, path.slots[depth - 1]!, ref)
+    this.retirePage(page)
+  }
+
+  #splitLeaf(slot: number, run: boolean): void {
     const { assembly } = this.space
     const { path } = this
     const page = path.pages[path.depth]!
-    const last = slot === assembly.count - 1
-    const run =
-      !replace && ((last && this.#lastLeaf) || (page === this.#runPage && slot === this.#runSlot + 1))
-    const at = run ? this.#splitOfRun(slot, last) : assembly.evenSplit(slot)
+    const at = run ? this.#splitOfRun(slot) : assembly.evenSplit(slot)
     this.reserve(path.depth)
-    const left = path.depth === 0 ? this.makePage(PAGE_UNITS) : page
+    const whole = pageUnits(path.words, path.base) === PAGE_UNITS
+    const left = whole ? page : this.makePage(PAGE_UNITS)
     const right = this.makePage(PAGE_UNITS)
     this.#keepSeparator(at, assembly.common(at - 1, at) + 1)
     this.writePage(left, PAGE_UNITS, 0, at, assembly.prefixOf(0, at))
@@ -248,10 +255,10 @@ export class TreeGrowth extends DraftPages {
     const alone = assembly.count - at === 1
     const prefixLength = alone ? assembly.common(at - 1, at) : assembly.prefixOf(at, assembly.count)
     this.writePage(right, PAGE_UNITS, at, assembly.count, prefixLength)
-    if (left !== page) this.retirePage(page)
+    if (!whole) this.#replaceLeaf(left)
     this.#runPage = slot < at ? left : right
     this.#runSlot = slot < at ? slot : slot - at
-    this.#insertSeparator(path.depth - 1, left, right, run && last)
+    this.#insertSeparator(path.depth - 1, left, right, false)
     this.#finger = false
     this.release()
   }
@@ -262,19 +269,28 @@ export class TreeGrowth extends DraftPages {
     return (last && this.#lastLeaf) || (page === this.#runPage && slot === this.#runSlot + 1)
   }
 
-  /** Whether the path's leaf is a whole page without gaps, whose prefix could not be longer and suits the key. */
-  #isFull(key: Uint8Array, keyStart: number, keyEnd: number): boolean {
-    const { assembly } = this.space
-    const { words, octets, base } = this.path
-    const count = pageCount(words, base)
-    if (count < 2 || pageUnits(words, base) !== PAGE_UNITS || (words[base + 2]! & 0xffff) !== 0) return false
-    const prefixLength = prefixLengthOf(words, base)
-    if (comparePrefix(octets, prefixAt(words, base), prefixLength, key, keyStart, keyEnd) !== 0) return false
-    assembly.take(words, octets, base, 0, 1)
-    assembly.take(words, octets, base, count - 1, count)
-    const longer = assembly.common(0, 1) > prefixLength
+  /** An ascending run leaves the path's leaf behind, which takes no more than its cells need; a new one starts with this cell,
+   *  the assembly's last. */
+  #leaveLeaf(
+    key: Uint8Array,
+    keyStart: number,
+    keyEnd: number,
+    payload: Uint8Array,
+    payloadStart: number,
+    payloadEnd: number,
+    field: number,
+  ): void {
+    const { assembly, allocator } = this.space
+    const { words, octets, base, pages, depth } = this.path
+    const left = assembly.count - 1
+    const prefixLength = assembly.prefixOf(0, left)
+    const units = Math.ceil(assembly.sizeOf(0, left, prefixLength) / UNIT_OCTETS)
+    const free = pageUnits(words, base) - units
+    assembly.write(words, octets, base, units, 0, left, prefixLength)
+    if (free > 0) allocator.free(pages[depth]! + units, free)
     assembly.begin(LEAF)
-    return !longer
+    assembly.take(words, octets, base, left - 1, left)
+    this.#appendLeaf(key, keyStart, keyEnd, payload, payloadStart, payloadEnd, field)
   }
 
   /** The run's leaf stays as it is; behind its last cell, which the assembly has, this one starts a new leaf. */
@@ -305,9 +321,9 @@ export class TreeGrowth extends DraftPages {
   }
 
   /** Behind the run, so that what follows it does not fill the run's pages; or before its newest key. */
-  #splitOfRun(slot: number, last: boolean): number {
+  #splitOfRun(slot: number): number {
     const { assembly } = this.space
-    if (!last && assembly.fitsSplit(slot + 1)) return slot + 1
+    if (assembly.fitsSplit(slot + 1)) return slot + 1
     return assembly.fitsSplit(slot) ? slot : assembly.evenSplit(slot)
   }
 

@@ -16,7 +16,7 @@
  *      key of slot n is greater than every key under slot n − 1 and not greater than any under slot n.
  *  I3  The stamp of a page or overflow extent is that of the draft that made it: only this draft changes it in place,
  *      and every version that shows it is greater than the stamp.
- *  I4  A page has 16 units, except that a tree of one leaf may have fewer. */
+ *  I4  A page has 16 units, but a leaf may have fewer: one that is the whole tree, and one that ascending keys have filled. */
 
 export const UNIT_OCTETS = 256
 export const UNIT_OCTETS_SHIFT = 8

@@ -5,7 +5,16 @@
 
 import { copyOctets, viewOf } from '../../base/octets.ts'
 import { KEY_OCTETS_MAX } from '../name.ts'
-import { HEADER_OCTETS, HEADER_WORDS, LEAF, LEAF_SLOT_OCTETS, PAGE_OCTETS, PAGE_UNITS } from './layout.ts'
+import {
+  HEADER_OCTETS,
+  HEADER_WORDS,
+  LEAF,
+  LEAF_SLOT_OCTETS,
+  PAGE_OCTETS,
+  PAGE_UNITS,
+  UNIT_OCTETS,
+  UNIT_WORDS_SHIFT,
+} from './layout.ts'
 import { headAt } from './page.ts'
 
 const CELLS_MAX: number = (PAGE_OCTETS - HEADER_OCTETS) / LEAF_SLOT_OCTETS
@@ -118,12 +127,17 @@ export class LeafRun {
     return octets
   }
 
-  /** Writes them as a whole page; only the stamp stays as it is. */
-  write(words: Int32Array, base: number): void {
+  /** What a page of them needs. */
+  get units(): number {
+    return Math.ceil(this.#octets / UNIT_OCTETS)
+  }
+
+  /** Writes them as a page of so many units; only the stamp stays as it is. */
+  write(words: Int32Array, base: number, units: number): void {
     const { count } = this
     const page = this.#page
     const prefix = this.#prefix
-    let heap = PAGE_OCTETS - prefix
+    let heap = units * UNIT_OCTETS - prefix
     copyOctets(this.#bodyView, 0, this.#pageView, heap, prefix)
     for (let cell = 0, slot = HEADER_WORDS; cell < count; cell++, slot += 2) {
       const keyAt = this.#at[cell]! + prefix
@@ -136,11 +150,11 @@ export class LeafRun {
       page[slot] = headAt(this.body, keyAt, keyEnd)
       page[slot + 1] = (heap & 0xfff) | ((keyEnd - keyAt) << 12) | (this.#fields[cell]! << 21)
     }
-    page[0] = count | (LEAF << 16) | (PAGE_UNITS << 24)
+    page[0] = count | (LEAF << 16) | (units << 24)
     page[1] = heap | (prefix << 16)
     page[2] = words[base + 2]! & ~0xffff
     page[3] = words[base + 3]!
-    words.set(page, base)
+    words.set(units === PAGE_UNITS ? page : page.subarray(0, units << UNIT_WORDS_SHIFT), base)
   }
 }
 

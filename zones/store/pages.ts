@@ -75,7 +75,8 @@ export class DraftPages {
   }
 
   makePage(units: number): number {
-    const spare = units === PAGE_UNITS ? this.#spare.pop() : undefined
+    // The first: what a leaf leaves of its page lies before the page of the next one.
+    const spare = units === PAGE_UNITS ? this.#spare.shift() : undefined
     const ref = spare ?? this.space.allocator.allocate(units)
     this.stampPage(ref)
     return ref

@@ -48,7 +48,7 @@ class Walk {
     const kind = page.pageKind(words, base)
     const units = page.pageUnits(words, base)
     assert.ok(kind === LEAF || kind === BRANCH, `page ${ref} has kind ${kind}`)
-    assert.ok(units === PAGE_UNITS || (depth === 1 && kind === LEAF), 'I4')
+    assert.ok(units === PAGE_UNITS || (units > 0 && units < PAGE_UNITS && kind === LEAF), 'I4')
     assert.ok(page.pageCount(words, base) > 0, 'an empty page')
     this.facts.octets += units * UNIT_OCTETS
     this.facts.liveOctets += page.liveOctets(words, base)

@@ -163,6 +163,23 @@ test('pages are full after ascending puts, in the middle of a tree too', t => {
   t.true(facts.liveOctets > 0.98 * facts.octets, `${facts.liveOctets} of ${facts.octets}`)
 })
 
+test('I4: leaves of large values that ascend take no more than they need, and grow again', t => {
+  const store = new Store({ octetsMax: 64 << 20 })
+  const draft = store.newTree()
+  for (let number = 10_000; number < 12_000; number++) draft.put(key(`a${number}`), new Uint8Array(700))
+  const facts = checkTree(store.handle, draft.root)
+  t.true(facts.liveOctets > 0.98 * facts.octets, `${facts.liveOctets} of ${facts.octets}`)
+  // Into a leaf that has 14 units: what fits a whole page first, and then no more.
+  for (const [more, octets] of ['b', 'c', 'd'].entries()) {
+    draft.put(key(`a10007${octets}`), new Uint8Array(300 + more))
+    t.is(checkTree(store.handle, draft.root).keys, 2001 + more)
+  }
+  for (let number = 10_000; number < 11_990; number++) draft.delete(key(`a${number}`))
+  t.is(checkTree(store.handle, draft.root).keys, 13)
+  draft.discard()
+  t.is(store.stats().octetsUsed, 0)
+})
+
 test('memory of what was freed goes back to the system, and is used again', t => {
   const store = new Store({ octetsMax: 64 << 20 })
   const stays = store.newTree()
