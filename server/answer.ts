@@ -47,7 +47,7 @@ import {
   RCODE_YXDOMAIN,
 } from './rcode.ts'
 import { ANSWER, AUTHORITY, type Parts, RECORDS, SIGNATURES } from './response.ts'
-import type { ZoneView } from './zone-view.ts'
+import { negativeOf, type ZoneView } from './zone-view.ts'
 
 export const TYPE_NS = 2
 export const TYPE_CNAME = 5
@@ -321,8 +321,9 @@ function putSynthesisedCname(
 
 /** RFC 2308 §3: the SOA of the zone, with the TTL of negative answers. */
 function putNegative(state: AnswerState, view: ZoneView): void {
-  const { negative } = view
-  const { response } = state
+  const { response, catalogue } = state
+  // Its cursor has done its work; that of the side may stand on the wildcard that proofs are about.
+  const negative = negativeOf(view, catalogue)
   const signed = state.query.dnssecOk && negative.signatures > 0
   if (state.chain > 0) {
     // The apex may stand nowhere in the message yet.

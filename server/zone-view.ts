@@ -1,14 +1,16 @@
 /** A zone of the announced version as the answer path sees it: what every answer from it needs, made once per
- *  thread and version. Not here: the tree itself (zones/store).
+ *  thread and version, and what only some need when the first of them does: of many zones few are asked for more than
+ *  what is there. Not here: the tree itself (zones/store).
  *  I1  A view is good for the version it was made from; the cache is emptied when the version changes.
- *  I2  `negative` is the SOA record for negative answers and, behind it, its RRSIGs, compressed against the apex; the
- *      two octets at each of `negativePatches` become a pointer to the apex. */
+ *  I2  A negative block is the SOA record for negative answers and, behind it, its RRSIGs, compressed against the apex;
+ *      the two octets at each of `patches` become a pointer to the apex. */
 
 import { LRUCache } from 'lru-cache'
 import { viewOf } from '../base/octets.ts'
 import {
+  asName,
+  DENIAL_NSEC3,
   decodeRRset,
-  decodeZoneRecord,
   encodeNode,
   findRRset,
   firstRRsetAt,
@@ -23,6 +25,13 @@ import {
   u16,
   u32,
   writeKey,
+  zoneApexAt,
+  zoneApexLength,
+  zoneDenial,
+  zoneIterations,
+  zoneNamesRoot,
+  zoneNsec3Root,
+  zoneSaltAt,
 } from '../zones/reading.ts'
 import type { SnapshotCursor } from './answerer.ts'
 import type { Nsec3Parameters } from './nsec3-hash.ts'
@@ -41,8 +50,8 @@ export interface ZoneView {
   /** 0 none, 1 NSEC, 2 NSEC3, 3 NSEC3 with opt-out. */
   readonly denial: number
   readonly nsec3: Nsec3Parameters
-  /** I2. */
-  readonly negative: NegativeBlock
+  /** See `negativeOf`. */
+  negative: NegativeBlock | undefined
   /** There is a wildcard right below the apex. */
   readonly apexWildcard: boolean
   /** What proves that names right below the apex do not exist, besides what covers them: made when first needed, and
@@ -63,16 +72,7 @@ export interface NegativeBlock {
   readonly rrset: number
 }
 
-const NO_NEGATIVE: NegativeBlock = {
-  octets: EMPTY,
-  view: viewOf(EMPTY),
-  patches: [],
-  soaOctets: 0,
-  soaPatches: 0,
-  signatures: 0,
-  node: EMPTY,
-  rrset: 0,
-}
+const NO_NSEC3: Nsec3Parameters = { iterations: 0, salt: EMPTY }
 
 /** Views kept before the cache starts again: as many as zones that one version answers from, up to this. */
 const VIEWS_MAX = 65_536
@@ -147,28 +147,51 @@ function makeView(
   names: SnapshotCursor,
   intern: (parameters: Nsec3Parameters) => Nsec3Parameters,
 ): ZoneView {
-  const record = decodeZoneRecord(bytes, start)
-  const found = record.namesRoot !== 0 && names.find(record.namesRoot, keyScratch, 0, 0)
-  const negative = found ? negativeBlock(record.apex, names.bytes, names.valueStart) : undefined
+  const namesRoot = zoneNamesRoot(bytes, start)
+  const found = namesRoot !== 0 && findApex(namesRoot, names)
+  const denial = zoneDenial(bytes, start)
+  const apexAt = zoneApexAt(bytes, start)
+  const apex = asName(bytes.slice(apexAt, apexAt + zoneApexLength(bytes, start)))
   return {
-    apex: record.apex,
-    apexKeyOctets: writeKey(record.apex, 0, keyScratch),
-    ready: negative !== undefined,
-    namesRoot: record.namesRoot,
-    nsec3Root: record.nsec3Root,
-    denial: record.denial,
-    nsec3: intern({ iterations: record.nsec3.iterations, salt: record.nsec3.salt.slice() }),
-    negative: negative ?? NO_NEGATIVE,
+    apex,
+    apexKeyOctets: writeKey(apex, 0, keyScratch),
+    ready: found && findSoa(names) >= 0,
+    namesRoot,
+    nsec3Root: zoneNsec3Root(bytes, start),
+    denial,
+    nsec3: denial < DENIAL_NSEC3 ? NO_NSEC3 : intern(nsec3Of(bytes, start, apexAt)),
+    negative: undefined,
     apexWildcard: found && (names.bytes[names.valueStart]! & NODE_WILDCARD_CHILD) !== 0,
     nameErrorBlocks: undefined,
   }
 }
 
+function nsec3Of(bytes: Uint8Array, start: number, apexAt: number): Nsec3Parameters {
+  return { iterations: zoneIterations(bytes, start), salt: bytes.slice(zoneSaltAt(start), apexAt) }
+}
+
+function findApex(namesRoot: number, names: SnapshotCursor): boolean {
+  return names.find(namesRoot, keyScratch, 0, 0)
+}
+
+/** Where the SOA RRset is, in the apex node that the cursor stands on; negative when there is none. */
+function findSoa({ bytes, valueStart }: SnapshotCursor): number {
+  const rrset = findRRset(bytes, valueStart, TYPE_SOA)
+  return rrset >= 0 && u16(bytes, rrset + 4) > 0 ? rrset : -1
+}
+
+/** I2, of a zone that is ready. The cursor is moved. */
+export function negativeOf(view: ZoneView, names: SnapshotCursor): NegativeBlock {
+  if (view.negative === undefined) {
+    findApex(view.namesRoot, names)
+    view.negative = negativeBlock(view.apex, names.bytes, findSoa(names))
+  }
+  return view.negative
+}
+
 /** The SOA of the apex node as negative answers carry it. RFC 2308 §5: its TTL there is the lesser of its own and
- *  MINIMUM; RFC 4034 §3: its RRSIG has the same TTL as itself. Undefined when the node has no SOA. */
-function negativeBlock(apex: Name, octets: Uint8Array, node: number): NegativeBlock | undefined {
-  const rrset = findRRset(octets, node, TYPE_SOA)
-  if (rrset < 0 || u16(octets, rrset + 4) === 0) return undefined
+ *  MINIMUM; RFC 4034 §3: its RRSIG has the same TTL as itself. */
+function negativeBlock(apex: Name, octets: Uint8Array, rrset: number): NegativeBlock {
   const data = rrset + RRSET_HEADER_OCTETS
   const rdata = data + RECORD_HEADER_OCTETS
   const rdataEnd = rdata + u16(octets, data + 10)

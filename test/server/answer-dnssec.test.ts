@@ -249,6 +249,11 @@ for (const [title, name, type, expected] of NSEC3_ANSWERS) {
   })
 }
 
+test('the first question to a zone is answered as later ones are', async t => {
+  for (const [, ...question] of NSEC_ANSWERS) (await Vector.load('rfc4035-a.zone')).is(t, ...question)
+  for (const [, ...question] of NSEC3_ANSWERS) (await Vector.load('rfc5155-a.zone')).is(t, ...question)
+})
+
 test('RFC 5155 §7.2.4: DS that opt-out left without an NSEC3 is denied by the closest provable encloser', t => {
   nsec3Zone.is(t, 'c.example.', 'DS', {
     authority: ['example. SOA', '35mthg.example. NSEC3', '0p9mha.example. NSEC3'],
