@@ -5,8 +5,11 @@
  *  A command's affair, since it concerns the whole process; programs that embed a nameserver do as they like.
  *  I1  One turn within `EVERY_SECONDS`, whatever is published, and a few more after the start: each holds up the main thread
  *      for some tens of milliseconds, but not the threads that answer.
- *  I2  Where there is no such function (malloc_trim with musl, macOS; Node.js without its inspector), nothing is done. */
+ *  I2  V8's own way, its memory reducer, is off: it collects each thread's garbage some seconds after the thread was busy,
+ *      also of one that answers and hardly makes any: 50 ms and more without an answer.
+ *  I3  Where there is no such function (malloc_trim with musl, macOS; Node.js without its inspector), nothing is done. */
 import { join } from 'node:path'
+import { setFlagsFromString } from 'node:v8'
 import { giveBackMapped, libc } from '../base/index.ts'
 import { type Nameserver, STATE_FILE_NAME } from '../server/serving.ts'
 
@@ -22,6 +25,7 @@ const M_MMAP_THRESHOLD = -3
 
 /** From now on, until the process ends. */
 export function freeMemoryAfterVersions(server: Nameserver): void {
+  setFlagsFromString('--no-memory-reducer')
   const mallopt = glibc('int mallopt(int, int)')
   mallopt?.(M_MMAP_THRESHOLD, OWN_MAPPING_OCTETS)
   mallopt?.(M_TRIM_THRESHOLD, OWN_MAPPING_OCTETS)
@@ -44,7 +48,7 @@ export function freeMemoryAfterVersions(server: Nameserver): void {
   })
 }
 
-/** I2. */
+/** I3. */
 function glibc(prototype: string): ((...words: number[]) => number) | undefined {
   try {
     return libc()?.function(prototype)
@@ -63,6 +67,6 @@ export async function collectAll(): Promise<void> {
     await session.post('HeapProfiler.collectGarbage')
     session.disconnect()
   } catch {
-    // I2.
+    // I3.
   }
 }

@@ -3,7 +3,7 @@
  *  I2  `names` are the names asked one after the other: 0 is the question, each next the target of a CNAME or DNAME.
  *      `key` is the absolute key of the last, and `view` the zone that it is looked up in. */
 
-import { KEY_OCTETS_MAX, NAME_OCTETS_MAX, type Name, sameName, writeKey } from '../zones/reading.ts'
+import { KEY_OCTETS_MAX, lowerCase, NAME_OCTETS_MAX, writeKey } from '../zones/reading.ts'
 import type { SnapshotCursor, SnapshotReader } from './answerer.ts'
 import { Nsec3Hasher } from './nsec3-hash.ts'
 import { HEADER_OCTETS, Query } from './query.ts'
@@ -116,9 +116,7 @@ export class AnswerState {
    *  as it may be or has come back to a name that it passed. */
   follow(length: number): boolean {
     if (this.chain + 1 >= CNAME_CHAIN_MAX) return false
-    const target = this.nextTarget().subarray(0, length)
-    for (let index = 0; index <= this.chain; index++)
-      if (sameName(this.nameInChain(index), target)) return false
+    for (let index = 0; index <= this.chain; index++) if (this.#isNextTarget(index, length)) return false
     this.#targetLengths[this.chain + 1] = length
     this.goTo(this.chain + 1)
     return true
@@ -139,12 +137,16 @@ export class AnswerState {
     this.keyOctets = writeKey(this.nameOctets, this.nameStart, this.key)
   }
 
-  nameInChain(index: number): Name {
-    const octets =
-      index === 0
-        ? this.query.octets.subarray(HEADER_OCTETS, HEADER_OCTETS + this.query.nameOctets)
-        : this.#targets[index]!.subarray(0, this.#targetLengths[index]!)
-    return octets as Name
+  /** Whether the name at that place of the chain is the one of that length in `nextTarget()`. */
+  #isNextTarget(index: number, length: number): boolean {
+    const octets = index === 0 ? this.query.octets : this.#targets[index]!
+    const start = index === 0 ? HEADER_OCTETS : 0
+    if (length !== (index === 0 ? this.query.nameOctets : this.#targetLengths[index]!)) return false
+    const target = this.nextTarget()
+    for (let at = 0; at < length; at++) {
+      if (lowerCase[octets[start + at]!] !== lowerCase[target[at]!]) return false
+    }
+    return true
   }
 
   /** Remembers that a wildcard below `enclosers` key octets answered for the name at hand: its proof is due. */

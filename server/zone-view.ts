@@ -101,6 +101,15 @@ export class ZoneViews {
     const bytes = catalogue.bytes
     const start = catalogue.valueStart
     if (this.#last !== undefined && start === this.#lastStart && bytes === this.#lastBytes) return this.#last
+    const view = this.#viewOf(bytes, start, names)
+    this.#lastBytes = bytes
+    this.#lastStart = start
+    this.#last = view
+    return view
+  }
+
+  /** Apart from `at`, of which a closure would make an object for each answer. */
+  #viewOf(bytes: Uint8Array, start: number, names: SnapshotCursor): ZoneView {
     let perArray = this.#views.get(bytes)
     if (perArray === undefined) {
       perArray = new Map()
@@ -110,14 +119,11 @@ export class ZoneViews {
     if (view === undefined) {
       if (++this.#count > VIEWS_MAX) {
         this.#clear()
-        return this.at(catalogue, names)
+        return this.#viewOf(bytes, start, names)
       }
       view = makeView(bytes, start, names, parameters => this.#intern(parameters))
       perArray.set(start, view)
     }
-    this.#lastBytes = bytes
-    this.#lastStart = start
-    this.#last = view
     return view
   }
 
