@@ -2,12 +2,15 @@
  *  and again, and while all of it is signed anew. One answering thread; the sender has the other of two processors, and
  *  reading and signing share both with them. Each contender is asked half of what it can itself; NSD, which does not sign,
  *  serves the zone as it is.
- *  I1  Changes follow one another without a pause, and the last one is waited for, so none reaches into the next quiet time. */
+ *  I1  Changes follow one another without a pause, and the last one is waited for, so none reaches into the next quiet time.
+ *  I2  Quiet is just before and just after: how long answers take changes from minute to minute with what else the
+ *      machine does. For the same reason contenders take turns, and what other programs took meanwhile is told. */
 import { renameSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileOf, type Peer, startKnot, startNsd } from '../test/support/peers.ts'
 import { type LoadFigures, queryLoad } from './dnsperf.ts'
 import { asFile, reloadKnot, untilAnswered } from './edit.ts'
+import { othersShare } from './measure.ts'
 import { OURS, type Result } from './report.ts'
 import { isThere, settle, startOurs, unsignedFile, Values, type Workbench } from './workbench.ts'
 import { type BenchZone, benchZone } from './zones.ts'
@@ -73,31 +76,35 @@ const CONTENDERS: readonly Answering[] = [
 class Scene {
   readonly #name: string
   readonly change: Change
+  /** Which contenders are in it. */
+  readonly signs: boolean
   readonly #quiet = new Values()
   readonly #busy = new Values()
   readonly #ratio = new Values()
   readonly #lost = new Values()
 
-  constructor(name: string, change: Change) {
+  constructor(name: string, change: Change, signs: boolean) {
     this.#name = name
     this.change = change
+    this.signs = signs
   }
 
-  add(contender: string, quiet: LoadFigures, busy: LoadFigures): void {
-    const [before, after] = [quiet, busy].map(({ latencies }) => percentile(latencies, 99)) as [
-      number,
-      number,
-    ]
-    this.#quiet.add(contender, before)
-    this.#busy.add(contender, after)
-    this.#ratio.add(contender, after / before)
-    this.#lost.add(contender, quiet.lost + busy.lost)
+  /** I2. */
+  add(contender: string, quiet: readonly LoadFigures[], busy: LoadFigures): void {
+    const [idle, working] = [percentile(quiet, 99), percentile([busy], 99)]
+    this.#quiet.add(contender, idle)
+    this.#busy.add(contender, working)
+    this.#ratio.add(contender, working / idle)
+    this.#lost.add(
+      contender,
+      [...quiet, busy].reduce((sum, { lost }) => sum + lost, 0),
+    )
   }
 
   results(): Result[] {
     const name = this.#name
     return [
-      { quantity: `${name}: p99 before, quiet`, unit: 'ms', values: this.#quiet.all },
+      { quantity: `${name}: p99 before and after, quiet`, unit: 'ms', values: this.#quiet.all },
       { quantity: `${name}: p99`, unit: 'ms', values: this.#busy.all },
       { quantity: `${name}: p99, times that of quiet (goal ${GOAL})`, unit: '', values: this.#ratio.all },
       { quantity: `${name}: queries lost`, unit: '', values: this.#lost.all },
@@ -105,50 +112,83 @@ class Scene {
   }
 }
 
+/** A contender that serves the zone. */
+interface Subject {
+  readonly contender: Answering
+  readonly server: Peer
+  /** Queries: half of what it can. */
+  readonly perSecond: number
+  /** Of its file, so far. */
+  changes: number
+}
+
 export async function benchLatency(bench: Workbench): Promise<Result[]> {
   if (!isThere(bench, 'dnsperf')) return []
   const zone = benchZone(bench.names)
-  const scenes = [new Scene('reloads', oneRecord), new Scene('signing', allRecords)]
-  for (const contender of CONTENDERS) {
-    if (contender.program !== undefined && !isThere(bench, contender.program)) continue
-    const server = await contender.start(zone)
-    try {
-      await untilAnswered(server, NAME, FIRST_ADDRESS, contender.signs)
-      await measure(bench, contender, server, zone, contender.signs ? scenes : scenes.slice(0, 1))
-    } finally {
-      await server.stop()
+  const scenes = [new Scene('reloads', oneRecord, false), new Scene('signing', allRecords, true)]
+  const others = new Values()
+  const subjects: Subject[] = []
+  try {
+    for (const contender of CONTENDERS) {
+      if (contender.program !== undefined && !isThere(bench, contender.program)) continue
+      subjects.push(await start(bench, contender, zone))
     }
+    for (let run = 0; run < bench.runs; run++) {
+      for (const subject of subjects) {
+        const share = othersShare()
+        await round(bench, subject, zone, scenes)
+        others.add(subject.contender.name, 100 * share())
+      }
+    }
+  } finally {
+    for (const { server } of subjects) await server.stop()
   }
-  return scenes.flatMap(scene => scene.results())
+  const disturbance = { quantity: 'processors taken by other programs', unit: '%', values: others.all }
+  return [...scenes.flatMap(scene => scene.results()), disturbance]
 }
 
-async function measure(
+async function start(bench: Workbench, contender: Answering, zone: BenchZone): Promise<Subject> {
+  const server = await contender.start(zone)
+  try {
+    await untilAnswered(server, NAME, FIRST_ADDRESS, contender.signs)
+    const { queriesPath } = unsignedFile(bench, 'mixed')
+    const perSecond = bench.short ? SHORT_PER_SECOND : await halfCapacity(server, queriesPath)
+    bench.tell(`${contender.name}: ${perSecond.toLocaleString('en')} queries a second`)
+    return { contender, server, perSecond, changes: 0 }
+  } catch (error) {
+    await server.stop()
+    throw error
+  }
+}
+
+/** Quiet, change, quiet, change, quiet. */
+async function round(
   bench: Workbench,
-  contender: Answering,
-  server: Peer,
+  subject: Subject,
   zone: BenchZone,
   scenes: readonly Scene[],
 ): Promise<void> {
+  const { contender, server, perSecond } = subject
   const { queriesPath } = unsignedFile(bench, 'mixed')
   const steady = { queriesPath, mode: 'udp', outstanding: 1000, clients: CLIENTS } as const
-  const perSecond = bench.short ? SHORT_PER_SECOND : await halfCapacity(server, queriesPath)
-  bench.tell(`${contender.name}: ${perSecond.toLocaleString('en')} queries a second`)
   const load = (): Promise<LoadFigures> =>
     queryLoad(server, { ...steady, perSecond, seconds: bench.seconds, latencies: true })
-  let number = 0
-  for (const scene of scenes) {
-    for (let run = 0; run < bench.runs; run++) {
-      await settle(bench.short ? 0 : QUIET_SECONDS)
-      const quiet = await load()
-      const running = load()
-      const changing = whileRunning(running, () => {
-        number++
-        writeChange(contender, server, zone, scene.change(zone, number))
-        return untilAnswered(server, NAME, addressOf(number), contender.signs)
-      })
-      const [busy] = await Promise.all([running, changing])
-      scene.add(contender.name, quiet, busy)
-    }
+  const quiet = async (): Promise<LoadFigures> => {
+    await settle(bench.short ? 0 : QUIET_SECONDS)
+    return load()
+  }
+  let before = await quiet()
+  for (const scene of scenes.filter(({ signs }) => contender.signs || !signs)) {
+    const running = load()
+    const changing = whileRunning(running, () => {
+      const number = ++subject.changes
+      writeChange(contender, server, zone, scene.change(zone, number))
+      return untilAnswered(server, NAME, addressOf(number), contender.signs)
+    })
+    const [busy] = await Promise.all([running, changing])
+    const after = await quiet()
+    scene.add(contender.name, [before, after], busy)
+    before = after
   }
 }
 
@@ -173,7 +213,9 @@ function writeChange({ reload }: Answering, server: Peer, { apex }: BenchZone, t
   reload(server)
 }
 
-function percentile(ascending: readonly number[], percent: number): number {
+/** Of all answers of these loads. */
+function percentile(loads: readonly LoadFigures[], percent: number): number {
+  const ascending = loads.flatMap(({ latencies }) => latencies).sort((a, b) => a - b)
   if (ascending.length === 0) throw new Error('no query was answered')
   return ascending[Math.min(ascending.length - 1, Math.floor((ascending.length * percent) / 100))]!
 }

@@ -43,6 +43,28 @@ export function cpuSeconds(pid: number): number {
   return ticks / TICKS_PER_SECOND
 }
 
+/** Begins to watch the processors: what is returned gives the share of them, 0 to 1, that programs had since which this
+ *  process has not started. */
+export function othersShare(): () => number {
+  const [before, oursBefore] = [processorSeconds(), cpuSeconds(process.pid)]
+  return () => {
+    const [after, ours] = [processorSeconds(), cpuSeconds(process.pid) - oursBefore]
+    const share = (after.busy - before.busy - ours) / (after.all - before.all)
+    return Math.max(0, share)
+  }
+}
+
+/** Of all processors since the machine's start. */
+function processorSeconds(): { busy: number; all: number } {
+  let [busy, all] = [0, 0]
+  for (const { times } of cpus()) {
+    const working = times.user + times.nice + times.sys + times.irq
+    busy += working / 1000
+    all += (working + times.idle) / 1000
+  }
+  return { busy, all }
+}
+
 /** Memory of a process tree in octets: the proportional share of pages that several processes share. Of these, `Pss_Anon`
  *  belongs to no file: the system cannot have it back. */
 export function memoryOctets(pid: number, kind: 'Pss' | 'Pss_Anon' = 'Pss'): number {
