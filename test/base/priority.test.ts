@@ -1,29 +1,46 @@
 /** Priorities of threads, each case in a process of its own. */
 import { execFileSync } from 'node:child_process'
-import { readFileSync } from 'node:fs'
-import { getPriority } from 'node:os'
+import { existsSync, readFileSync } from 'node:fs'
+import { getPriority, release } from 'node:os'
 import test, { type ExecutionContext } from 'ava'
 
 const LOW = 10
 const base = new URL('../../base/index.js', import.meta.url)
 const privileges = new URL('../../server/privileges.js', import.meta.url)
 
-/** What the priority of the first thread is while it gives way and afterwards, and those of the others; `become` is the
- *  text of what happens to the process's user before. */
-function priorities(become = ''): { lowered: number; restored: number; others: number[] } {
+interface Priorities {
+  /** Of the first thread while it gives way and afterwards, and those of the others. */
+  readonly lowered: number
+  readonly restored: number
+  readonly others: number[]
+  /** Nanoseconds: of the first thread before, meanwhile and afterwards, then of the others. */
+  readonly slices: number[]
+}
+
+/** `become` is the text of what happens to the process's user before. */
+function priorities(become = ''): Priorities {
   const text = `
+    import { existsSync, readFileSync } from 'node:fs'
     import { getPriority, setPriority } from 'node:os'
     import { giveWayMeanwhile, ordinaryPriority, othersGiveWay, takePriority } from '${base}'
     import { dropPrivileges } from '${privileges}'
+    const sliceOf = thread => {
+      const path = '/proc/self/task/' + thread + '/sched'
+      const text = existsSync(path) ? readFileSync(path, 'latin1') : ''
+      return Number(/^se\\.slice +: +(\\d+)/m.exec(text)?.[1])
+    }
+    const before = sliceOf(process.pid)
     const threads = othersGiveWay()
     ${become}
     giveWayMeanwhile(threads[0])
     const lowered = getPriority()
+    const during = sliceOf(process.pid)
     takePriority(ordinaryPriority)
     const others = threads.map(thread => getPriority(thread))
-    console.log(JSON.stringify({ lowered, restored: getPriority(), others }))`
+    const slices = [before, during, sliceOf(process.pid), ...threads.map(sliceOf)]
+    console.log(JSON.stringify({ lowered, restored: getPriority(), others, slices }))`
   const output = execFileSync(process.execPath, ['--input-type=module', '-e', text], { encoding: 'utf8' })
-  return JSON.parse(output) as ReturnType<typeof priorities>
+  return JSON.parse(output) as Priorities
 }
 
 /** Priorities of threads are Linux's, and another user can be had by root only. */
@@ -49,6 +66,21 @@ test('all other threads give way; the first one takes its own priority back', t 
   t.deepEqual(new Set(others), new Set([LOW]))
   t.is(restored, getPriority())
   if (process.getuid?.() === 0) t.is(lowered, LOW)
+})
+
+test('who gives way has long slices, with privileges or without', t => {
+  const [major, minor] = release().split('.').map(Number) as [number, number]
+  const known = ['x64', 'arm64'].includes(process.arch) && (major > 6 || (major === 6 && minor >= 12))
+  if (!known || !existsSync('/proc/self/sched')) {
+    t.log('skipped: needs Linux 6.12')
+    return t.pass()
+  }
+  for (const become of process.getuid?.() === 0 ? ['', 'process.setuid(65534)'] : ['']) {
+    const [before, during, after, ...others] = priorities(become).slices
+    t.is(during, 100_000_000, become)
+    t.is(after, before)
+    t.deepEqual(new Set(others), new Set([100_000_000]))
+  }
 })
 
 test('where a priority could not be had back, it is kept', t => {
