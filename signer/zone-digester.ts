@@ -28,12 +28,12 @@ import {
   writeLabelsOfKey,
 } from '../zones/index.ts'
 import { HASHED_LABEL_OCTETS, writeBase32Hex } from './nsec3.ts'
-import { type OwnerMemory, ownerMemory } from './owner-memory.ts'
+import { OVERRUN_OCTETS, type OwnerMemory, ownerMemory } from './owner-memory.ts'
 import { RRSIG_FIXED_OCTETS } from './rrsig.ts'
 import type { ZoneHash } from './zone-hash.ts'
 
 /** What is handed to the hash at once. */
-const PART_OCTETS = 1 << 18
+const PART_OCTETS = 1 << 20
 /** Records of an RRset, or their signatures, that get their owners at once; each RR alone at least. */
 const RUN_OCTETS_MAX = 1 << 17
 /** Type, class, TTL and length. */
@@ -42,6 +42,8 @@ const OWNED_HEADER_OCTETS = 10
 const WORD_OCTETS = 8
 /** A part is handed over behind an owner; RRs that have no room in it until then spill. */
 const PART_ROOM = PART_OCTETS + RUN_OCTETS_MAX
+/** From one part to the other: what is written beyond one is not in the other (I3). */
+const PART_STRIDE = PART_ROOM + OVERRUN_OCTETS + 1
 /** The owner's labels end where the apex is, which all owners have. */
 const APEX_AT = 512
 const NAMES_AT = 1 << 12
@@ -51,7 +53,7 @@ const NODE_AT = HASHES_AT + LEAF_OCTETS
 const NODE_OCTETS_MAX = 1 << 16
 const RUN_AT = NODE_AT + NODE_OCTETS_MAX + WORD_OCTETS
 const PARTS_AT = RUN_AT + (1 << 16)
-export const DIGESTER_OCTETS: number = PARTS_AT + 2 * PART_ROOM
+export const DIGESTER_OCTETS: number = PARTS_AT + 2 * PART_STRIDE
 
 export class ZoneDigester {
   /** For the cursors of both trees. */
@@ -122,7 +124,7 @@ export class ZoneDigester {
       this.#hashing = this.#hash.part(part)
     }
     // I3: the other one is hashed now.
-    this.#start = this.#start === PARTS_AT ? PARTS_AT + PART_ROOM : PARTS_AT
+    this.#start = this.#start === PARTS_AT ? PARTS_AT + PART_STRIDE : PARTS_AT
     this.#at = this.#start
   }
 

@@ -1,13 +1,16 @@
 /** WebAssembly and JavaScript write the same. */
 import test from 'ava'
 import fc from 'fast-check'
-import { type OwnerMemory, ownerMemory, plainMemory } from '../../signer/owner-memory.ts'
+import { OVERRUN_OCTETS, type OwnerMemory, ownerMemory, plainMemory } from '../../signer/owner-memory.ts'
+import { RECORD_HEADER_OCTETS } from '../../zones/index.ts'
 
 const OCTETS = 1 << 18
 const FROM = 1000
 const TO = 1 << 17
 const SEED = 8976
 const BEHIND = 8
+/** Of a record without RDATA, and with an owner of one octet. */
+const RECORD_OCTETS = 11
 
 function recordOf(rdataOctets: number, fill: number): number[] {
   return [
@@ -19,7 +22,7 @@ function recordOf(rdataOctets: number, fill: number): number[] {
   ].concat(Array.from({ length: rdataOctets }, (_, at) => (fill * 7 + at) & 255))
 }
 
-/** What is at `to`, and eight octets behind it. */
+/** What is at `to`, and some octets behind those that may be anything. */
 function owned(
   { octets, own }: OwnerMemory,
   owner: Uint8Array,
@@ -30,7 +33,8 @@ function owned(
   octets.set(owner, 3)
   octets.set(records, FROM)
   const end = own(to, 3, owner.length, FROM, FROM + records.length)
-  return octets.slice(to, end + BEHIND)
+  octets.fill(0xee, end, end + OVERRUN_OCTETS)
+  return octets.slice(to, end + OVERRUN_OCTETS + BEHIND)
 }
 
 test('there is WebAssembly here, so both ways are tested', t => {
@@ -38,7 +42,7 @@ test('there is WebAssembly here, so both ways are tested', t => {
   t.is(plainMemory(1).octets.length, 1)
 })
 
-test('each record has the owner in place of its pointer; nothing is written behind the last', t => {
+test('I3: each record has the owner in place of its pointer; nothing is written far behind the last', t => {
   const ways = [ownerMemory(OCTETS), plainMemory(OCTETS)]
   const record = fc.tuple(fc.oneof(fc.nat(300), fc.constantFrom(0, 255, 256, 65_535 - 12)), fc.nat(240))
   const property = fc.property(
@@ -51,7 +55,7 @@ test('each record has the owner in place of its pointer; nothing is written behi
       const records = shapes.map(([rdataOctets, fill]) => recordOf(rdataOctets, fill))
       const wanted = [
         ...records.flatMap(one => [...owner, ...one.slice(2)]),
-        ...Array<number>(BEHIND).fill(0xee),
+        ...Array<number>(OVERRUN_OCTETS + BEHIND).fill(0xee),
       ]
       for (const way of ways) {
         t.true(Buffer.from(wanted).equals(owned(way, owner, records.flat(), TO + shift)))
@@ -59,4 +63,11 @@ test('each record has the owner in place of its pointer; nothing is written behi
     },
   )
   fc.assert(property, { seed: SEED, numRuns: 200 })
+})
+
+test('I3: there is room for that behind the last octet', t => {
+  const { octets, own } = ownerMemory(1 << 16)
+  octets.set(recordOf(0, 1), FROM)
+  const to = (1 << 16) - RECORD_OCTETS
+  t.is(own(to, 3, 1, FROM, FROM + RECORD_HEADER_OCTETS), 1 << 16)
 })

@@ -22,7 +22,7 @@ import { contentOf } from './build-support.ts'
 
 const SOA = '@ 60 SOA ns h 1 2 3 4 5\n@ 60 NS ns\n'
 /** More than both parts of a digester have room for. */
-const LARGE_OCTETS = 1 << 20
+const LARGE_OCTETS = 5 << 19
 
 /** The octets, as the RFC has them. */
 function plainOctets({ tree, apex }: ZoneContent): Buffer {
@@ -104,7 +104,7 @@ test('RFC 8976 §3.3.1: a zone of an apex alone; apexes of one octet and of many
 })
 
 test('RFC 8976 §3.3.1: names of every length, with octets 0 and 1, and parts that end anywhere', async t => {
-  const lines = Array.from({ length: 12_000 }, (_, number) => {
+  const lines = Array.from({ length: 16_000 }, (_, number) => {
     const first = label(1 + (number % 63), number)
     const owner = [first, ['', '.\\000\\001', `.${label(63, 7)}.${label(60, 8)}`][number % 3]].join('')
     return `${owner} 60 TXT "${'t'.repeat(number % 200)}"\n`
@@ -119,7 +119,7 @@ test('RFC 8976 §3.3.1: RDATA of 65,000 octets; RRsets that are larger with thei
   const more = Array.from({ length: 2000 }, (_, n) => `${deep} 60 AAAA 2001:db8::${n.toString(16)}\n`)
   const larges = Array.from({ length: 40 }, (_, n) => `l${n} 60 TXT ${long}\n`)
   const lines = [...larges, ...many, ...more, 'zz 60 A 192.0.2.1\n', `${deep} 60 TXT ${long}\n`]
-  t.true((await isRight(t, SOA + lines.join(''))) > 3 * LARGE_OCTETS)
+  t.true((await isRight(t, SOA + lines.join(''))) > LARGE_OCTETS)
 })
 
 test('RFC 4034 §6.2: signers and names in RDATA that are spelt otherwise are in lower case', async t => {
@@ -131,7 +131,7 @@ test('RFC 4034 §6.2: signers and names in RDATA that are spelt otherwise are in
 
 test('I3: a part being hashed is not written, and others have other memory', async t => {
   const store = new Store({ octetsMax: 1 << 28 })
-  const lines = Array.from({ length: 12_000 }, (_, n) => `n${n} 60 TXT "${'t'.repeat(200)}"\n`)
+  const lines = Array.from({ length: 24_000 }, (_, n) => `n${n} 60 TXT "${'t'.repeat(200)}"\n`)
   const content = contentOf(store, SOA + lines.join(''), 'example.')
   const octets = plainOctets(content)
   const hash = createHash('sha384')
@@ -152,7 +152,7 @@ test('I3: a part being hashed is not written, and others have other memory', asy
   }
   const expected = createHash('sha384').update(octets).digest('hex')
   t.is(hex(await digestWith(store, content, slow)), expected)
-  t.true(parts > 5)
+  t.true(parts > 3)
 })
 
 test('a digest that is given up ends when what was being hashed is; the next one is right', async t => {
