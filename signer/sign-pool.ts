@@ -2,8 +2,9 @@
  *
  *    batch ──cut──▶ chunks ──queue──▶ thread (at most CHUNKS_AHEAD each) ──reply──▶ batch answered when all are
  *
- *  I1  Threads start when the first large batch comes and end after IDLE_SECONDS without work; a server that signs an
- *      edit now and then has none. Small batches are done on the spot, or by node:crypto's threads when they are dear.
+ *  I1  Threads start when the first large batch comes and end after a while without work, which doubles each time up to an
+ *      hour: koffi leaves 20 KiB behind of each thread that it was in. A server that signs an edit now and then has none.
+ *      Small batches are done on the spot, or by node:crypto's threads when they are dear.
  *  I2  Every message of a batch gets an answer: done, or a failure with a code. When a thread dies, the chunks it had
  *      fail whole with CRYPTO_THREAD_LOST and the next chunk starts another thread.
  *  I3  An idle pool does not keep the process alive. */
@@ -56,7 +57,8 @@ const FEW_MESSAGES = 8
 const CHUNK_MICROSECONDS = 8000
 /** One being worked on, one waiting, so that a thread does not idle while its reply travels. */
 const CHUNKS_AHEAD = 2
-const IDLE_SECONDS = 20
+const IDLE_SECONDS_MIN = 20
+const IDLE_SECONDS_MAX = 3600
 
 /** A batch on its way through the pool. */
 interface Job {
@@ -86,6 +88,7 @@ export class CryptoPool {
   #queue: Task[] = []
   #chunks = 0
   #idle: Timer | undefined
+  #idleSeconds = IDLE_SECONDS_MIN
   #closed = false
 
   constructor(options: PoolOptions = {}) {
@@ -261,11 +264,12 @@ export class CryptoPool {
     if (working || this.#threads.length === 0) {
       this.#idle?.cancel()
       this.#idle = undefined
-    } else this.#idle ??= this.#clock.after(IDLE_SECONDS, () => this.#retire())
+    } else this.#idle ??= this.#clock.after(this.#idleSeconds, () => this.#retire())
   }
 
   #retire(): void {
     this.#idle = undefined
+    this.#idleSeconds = Math.min(2 * this.#idleSeconds, IDLE_SECONDS_MAX)
     const threads = this.#threads
     this.#threads = []
     for (const thread of threads) void thread.worker.terminate()

@@ -72,6 +72,15 @@ test('small batches start no thread; large ones do, and threads end after some i
   clock.advance(10)
   t.is(pool.threads, 0)
   t.is((await pool.sign(signing, messages(100))).failure, undefined)
+  clock.advance(39)
+  t.is(pool.threads, 1, 'another one waits twice as long')
+  clock.advance(2)
+  t.is(pool.threads, 0)
+  for (let time = 0; time < 10; time++) {
+    await pool.sign(signing, messages(100))
+    clock.advance(3601)
+    t.is(pool.threads, 0, 'none waits for more than an hour')
+  }
   await pool.close()
 })
 
