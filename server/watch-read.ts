@@ -98,8 +98,9 @@ function sameStamp(a: BigIntStats, b: BigIntStats): boolean {
   return a.ino === b.ino && a.dev === b.dev
 }
 
-function stampText(stats: BigIntStats): Stamp {
-  return `${stats.dev}:${stats.ino}:${stats.size}:${stats.mtimeNs}:${stats.ctimeNs}`
+/** Joined, which makes one string: a template's parts would stay, of thousands of files. */
+function stampText({ dev, ino, size, mtimeNs, ctimeNs }: BigIntStats): Stamp {
+  return [dev, ino, size, mtimeNs, ctimeNs].join(':')
 }
 
 /** Whether a stamp is that of a file that was put in the place of another by renaming: another inode, whose last change
