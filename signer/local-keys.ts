@@ -196,7 +196,8 @@ export abstract class LocalKeyStore implements KeyStore {
   }
 }
 
-/** A new private key; RSA with exponent 65537.
+/** A new private key; RSA with exponent 65537. Not by `generateKeyPairSync`: what is left of that call locks the key when it is
+ *  collected, and should it be while the key is exported as JWK, Node.js 20.20 stands still for ever.
  *  @throws ConclaveError KEY_GENERATE */
 export function newPrivateKey(algorithm: Algorithm, bits: number): Promise<KeyObject> {
   if (algorithm.kind === 'rsa' && !(bits >= RSA_BITS_GENERATE_MIN && bits <= RSA_BITS_MAX)) {
