@@ -76,7 +76,7 @@ const CONTENDERS: readonly Answering[] = [
 class Scene {
   readonly #name: string
   readonly change: Change
-  /** Which contenders are in it. */
+  /** Contenders that do not sign have no part in it. */
   readonly signs: boolean
   readonly #quiet = new Values()
   readonly #busy = new Values()
