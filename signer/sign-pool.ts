@@ -53,8 +53,9 @@ export interface PoolResult {
 const SPOT_MICROSECONDS = 300
 /** Up to so many messages are signed by node:crypto's own threads rather than starting ours. */
 const FEW_MESSAGES = 8
-/** A chunk takes about so long: a round trip between threads costs 0.1 ms, deadlines are kept to the chunk. */
-const CHUNK_MICROSECONDS = 8000
+/** A chunk takes about so long: a round trip between threads costs 0.1 ms and wakes both, deadlines are kept to the chunk.
+ *  Of P-256, two are what 384 names need (writer.ts). */
+const CHUNK_MICROSECONDS = 12_000
 /** One being worked on, one waiting, so that a thread does not idle while its reply travels. */
 const CHUNKS_AHEAD = 2
 const IDLE_SECONDS_MIN = 20
