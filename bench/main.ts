@@ -8,6 +8,7 @@ import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { bundle } from '../bundle.ts'
 import { benchAxfr } from './axfr.ts'
+import { benchDigest } from './digest.ts'
 import { benchApiEdit, benchEdit } from './edit.ts'
 import { benchGrowth } from './growth.ts'
 import { benchHsm } from './hsm.ts'
@@ -31,6 +32,7 @@ const BENCHMARKS: Readonly<Record<string, (bench: Workbench) => Promise<Result[]
   memory: benchMemory,
   zones: benchZones,
   sign: benchSign,
+  digest: benchDigest,
   signatures: benchSignatures,
   edit: benchEdit,
   'edit-api': benchApiEdit,
