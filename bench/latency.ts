@@ -1,7 +1,7 @@
 /** Latency of UDP answers at half of what a server can do: while nothing else happens, while a large zone file is read again
  *  and again, and while all of it is signed anew. One answering thread; the sender has the other of two processors, and
- *  reading and signing share both with them. Each contender is asked half of what it can itself; NSD, which does not sign,
- *  serves the zone as it is.
+ *  reading and signing share both with them. Each contender is asked half of what it answers to a sender that notes each
+ *  latency, as it does while it is measured; NSD, which does not sign, serves the zone as it is.
  *  I1  Changes follow one another without a pause, and the last one is waited for, so none reaches into the next quiet time.
  *  I2  Quiet is just before and just after: how long answers take changes from minute to minute with what else the
  *      machine does. For the same reason contenders take turns, and what other programs took meanwhile is told. */
@@ -193,7 +193,7 @@ async function round(
 }
 
 async function halfCapacity(server: Peer, queriesPath: string): Promise<number> {
-  const all = { queriesPath, mode: 'udp', outstanding: 1000, clients: CLIENTS } as const
+  const all = { queriesPath, mode: 'udp', outstanding: 1000, clients: CLIENTS, latencies: true } as const
   await queryLoad(server, { ...all, seconds: CAPACITY_SECONDS })
   const { perSecond } = await queryLoad(server, { ...all, seconds: CAPACITY_SECONDS })
   return Math.round(perSecond / 2)
