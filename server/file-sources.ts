@@ -1,7 +1,7 @@
 /** Zone files of a nameserver: which are followed, and what holds for each.
  *
  *    watcher ─onStable─▶ a slot ─┬─▶ parse + lint ─────────────────────┬─▶ life of its zone ─▶ published │ refused
- *                                └─▶ what differs, if that is little ──┘   (zone-file.ts, file-text.ts)
+ *                                └─▶ what differs, if that is little ──┘   (file-source.ts, file-text.ts)
  *
  *  I1  What goes on at once is bounded by the size of the files: many small zones share the disk's flushes, large ones
  *      do not pile up in memory, and what was read does not, either.
@@ -11,12 +11,12 @@ import { dirname, resolve } from 'node:path'
 import { type Clock, ConclaveError, type Logger } from '../base/index.ts'
 import type { Name, Store } from '../zones/index.ts'
 import type { Effort } from './effort.ts'
+import { FileSource, type FileSourcesContext, type ZoneOwner } from './file-source.ts'
 import type { RefusedEvent } from './nameserver-types.ts'
 import { Slots } from './slots.ts'
 import { type SourceWatcher, watchSources } from './watch.ts'
 import { readSource, type StableRead } from './watch-read.ts'
 import { checkDirectory, zoneFilesOf } from './zone-directory.ts'
-import { ZoneFile, type ZoneFilesContext, type ZoneOwner } from './zone-file.ts'
 import type { ZoneOutcome, ZoneSettings } from './zone-life-types.ts'
 
 export interface FileSourcesOptions extends ZoneOwner {
@@ -37,12 +37,12 @@ const SLOTS = 64
 export class FileSources {
   readonly #options: FileSourcesOptions
   readonly #watcher: SourceWatcher | undefined
-  readonly #files = new Map<string, ZoneFile>()
+  readonly #files = new Map<string, FileSource>()
   /** And what holds for zones in their files. */
   readonly #directories = new Map<string, ZoneSettings>()
   /** I2. */
   readonly #forgotten = new Set<string>()
-  readonly #context: ZoneFilesContext
+  readonly #context: FileSourcesContext
 
   constructor(options: FileSourcesOptions) {
     const { store, directory, clock, log, effort } = options
@@ -135,7 +135,7 @@ export class FileSources {
     if (file !== undefined && !this.#context.closed) void this.#readAgain(file)
   }
 
-  #readAgain(file: ZoneFile): Promise<ZoneOutcome> {
+  #readAgain(file: FileSource): Promise<ZoneOutcome> {
     const outcome = file.outcome()
     if (this.#watcher === undefined) this.#readNow(file)
     else if (existsSync(file.path)) this.#watcher.reread(file.path)
@@ -177,7 +177,7 @@ export class FileSources {
   }
 
   /** Files that were found in a directory. */
-  #foundIn(directory: string): ZoneFile[] {
+  #foundIn(directory: string): FileSource[] {
     return [...this.#files.values()].filter(({ path, named }) => !named && dirname(path) === directory)
   }
 
@@ -215,16 +215,16 @@ export class FileSources {
     await Promise.all([...this.#files.values()].map(file => file.close()))
   }
 
-  #file(path: string): ZoneFile {
+  #file(path: string): FileSource {
     const known = this.#files.get(path)
     if (known !== undefined) return known
     const settings = this.#directories.get(dirname(path)) ?? this.#options.settings
-    const file = new ZoneFile(this.#context, path, settings)
+    const file = new FileSource(this.#context, path, settings)
     this.#files.set(path, file)
     return file
   }
 
-  #readNow(file: ZoneFile): void {
+  #readNow(file: FileSource): void {
     try {
       file.take(readSource(file.path))
     } catch (error) {

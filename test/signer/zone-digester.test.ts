@@ -117,9 +117,9 @@ test('RFC 8976 §3.3.1: RDATA of 65,000 octets; RRsets that are larger with thei
   const deep = [63, 63, 63, 40].map(label).join('.')
   const many = Array.from({ length: 4000 }, (_, n) => `${deep} 60 A 10.0.${n >> 8}.${n & 255}\n`)
   const more = Array.from({ length: 2000 }, (_, n) => `${deep} 60 AAAA 2001:db8::${n.toString(16)}\n`)
-  const larges = Array.from({ length: 40 }, (_, n) => `l${n} 60 TXT ${long}\n`)
+  const larges = Array.from({ length: 125 }, (_, n) => `l${n} 60 TXT ${long}\n`)
   const lines = [...larges, ...many, ...more, 'zz 60 A 192.0.2.1\n', `${deep} 60 TXT ${long}\n`]
-  t.true((await isRight(t, SOA + lines.join(''))) > LARGE_OCTETS)
+  t.true((await isRight(t, SOA + lines.join(''))) > 3 * LARGE_OCTETS)
 })
 
 test('RFC 4034 §6.2: signers and names in RDATA that are spelt otherwise are in lower case', async t => {
@@ -131,7 +131,7 @@ test('RFC 4034 §6.2: signers and names in RDATA that are spelt otherwise are in
 
 test('I3: a part being hashed is not written, and others have other memory', async t => {
   const store = new Store({ octetsMax: 1 << 28 })
-  const lines = Array.from({ length: 24_000 }, (_, n) => `n${n} 60 TXT "${'t'.repeat(200)}"\n`)
+  const lines = Array.from({ length: 36_000 }, (_, n) => `n${n} 60 TXT "${'t'.repeat(200)}"\n`)
   const content = contentOf(store, SOA + lines.join(''), 'example.')
   const octets = plainOctets(content)
   const hash = createHash('sha384')
@@ -152,7 +152,7 @@ test('I3: a part being hashed is not written, and others have other memory', asy
   }
   const expected = createHash('sha384').update(octets).digest('hex')
   t.is(hex(await digestWith(store, content, slow)), expected)
-  t.true(parts > 3)
+  t.true(parts > 5)
 })
 
 test('a digest that is given up ends when what was being hashed is; the next one is right', async t => {

@@ -214,7 +214,8 @@ export class TreeGrowth extends DraftPages {
       this.note(slot)
     } else if (size <= PAGE_OCTETS) this.#enlarge(slot, size, units, prefixLength)
     else if (!replace && slot === count && this.#isRun(slot, true)) {
-      this.#leaveLeaf(key, keyStart, keyEnd, payload, payloadStart, payloadEnd, field)
+      this.#leaveLeaf()
+      this.#appendLeaf(key, keyStart, keyEnd, payload, payloadStart, payloadEnd, field)
     } else this.#splitLeaf(slot, !replace && this.#isRun(slot, false))
   }
 
@@ -269,17 +270,9 @@ export class TreeGrowth extends DraftPages {
     return (last && this.#lastLeaf) || (page === this.#runPage && slot === this.#runSlot + 1)
   }
 
-  /** An ascending run leaves the path's leaf behind, which takes no more than its cells need; a new one starts with this cell,
-   *  the assembly's last. */
-  #leaveLeaf(
-    key: Uint8Array,
-    keyStart: number,
-    keyEnd: number,
-    payload: Uint8Array,
-    payloadStart: number,
-    payloadEnd: number,
-    field: number,
-  ): void {
+  /** An ascending run leaves the path's leaf behind, which takes no more than its cells need: all that the assembly has but the
+   *  newest. Afterwards it has the last of them. */
+  #leaveLeaf(): void {
     const { assembly, allocator } = this.space
     const { words, octets, base, pages, depth } = this.path
     const left = assembly.count - 1
@@ -290,7 +283,6 @@ export class TreeGrowth extends DraftPages {
     if (free > 0) allocator.free(pages[depth]! + units, free)
     assembly.begin(LEAF)
     assembly.take(words, octets, base, left - 1, left)
-    this.#appendLeaf(key, keyStart, keyEnd, payload, payloadStart, payloadEnd, field)
   }
 
   /** The run's leaf stays as it is; behind its last cell, which the assembly has, this one starts a new leaf. */

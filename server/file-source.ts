@@ -31,7 +31,7 @@ export interface ZoneOwner {
 }
 
 /** What all zone files share. */
-export interface ZoneFilesContext {
+export interface FileSourcesContext {
   readonly owner: ZoneOwner
   readonly store: Store
   readonly clock: Clock
@@ -51,14 +51,14 @@ const SLOT_OCTETS: number = 1 << 20
 type Waiting = readonly ((outcome: ZoneOutcome) => void)[]
 const NOBODY: Waiting = []
 
-export class ZoneFile {
+export class FileSource {
   readonly path: string
   /** For the zone in it. */
   settings: ZoneSettings
   origin: Name | undefined = undefined
   /** Added by itself, not found in its directory. */
   named = false
-  readonly #files: ZoneFilesContext
+  readonly #files: FileSourcesContext
   #life: ZoneLife | undefined = undefined
   /** Of a large file. */
   #text: FileText | undefined = undefined
@@ -71,7 +71,7 @@ export class ZoneFile {
   /** Whoever waits for the next outcome. */
   #waiting: Waiting = NOBODY
 
-  constructor(files: ZoneFilesContext, path: string, settings: ZoneSettings) {
+  constructor(files: FileSourcesContext, path: string, settings: ZoneSettings) {
     this.#files = files
     this.path = path
     this.settings = settings
