@@ -16,6 +16,8 @@ const OTHER_TEXT = Buffer.from(Uint8Array.from(TEST_SECRET).reverse()).toString(
 /** Only who signs may transfer. */
 const SIGNED_ONLY: AccessOptions = { tsig: [KEY], transfer: { default: [{ keys: [KEY.name] }] } }
 const HOSTS = 4000
+/** RFC 1035 §4.1.1. */
+const SERVFAIL = 2
 
 const LARGE = [
   '$ORIGIN example.',
@@ -176,8 +178,10 @@ for (const [name, { program }] of Object.entries(SECONDARIES)) {
     const right = await serving(t, LARGE, SIGNED_ONLY)
     const peer = await startSecondary(t, name, right, TEST_SECRET_TEXT, [{ name: 'example.', path: '' }])
     const host = `host${HOSTS - 1}.example.`
-    const { answer } = readMessage(await peer.ask(queryOf(host, 'TXT')))
-    t.deepEqual(answer, [`${host} 3600 TXT "${'x'.repeat((HOSTS - 1) % 60)}"`])
+    // NSD's process that had no zone yet answers SERVFAIL beside its successor for a moment.
+    let said = readMessage(await peer.ask(queryOf(host, 'TXT')))
+    while (said.rcode === SERVFAIL) said = readMessage(await peer.ask(queryOf(host, 'TXT')))
+    t.deepEqual(said.answer, [`${host} 3600 TXT "${'x'.repeat((HOSTS - 1) % 60)}"`])
     t.is(right.counters().transfers.completed, 1)
 
     const wrong = await serving(t, LARGE, SIGNED_ONLY)
