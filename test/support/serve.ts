@@ -16,7 +16,7 @@ export const projectRoot: string = fileURLToPath(new URL('../../..', import.meta
 export const commandFile: string = join(projectRoot, 'dist', 'cli', 'main.js')
 
 /** Longer than anything takes on a busy machine; a test that waits so long has failed. */
-const WAIT_MILLISECONDS = 60_000
+export const WAIT_MILLISECONDS = 60_000
 
 /** What AVA's `t` offers for cleaning up. */
 export interface Scope {
@@ -176,7 +176,8 @@ export class ServeProcess {
     return lines.map(line => JSON.parse(line) as Record<string, unknown>)
   }
 
-  /** Resolves with what `look` gives as soon as output makes it give something. */
+  /** Resolves with what `look` gives as soon as output makes it give something; what the process wrote before that to its
+   *  other stream has been read by then. */
   until<T>(what: string, look: () => T | undefined): Promise<T> {
     return new Promise((resolve, reject) => {
       const fail = (why: string): void => {
@@ -191,7 +192,7 @@ export class ServeProcess {
         const found = look()
         if (found !== undefined) {
           done()
-          resolve(found)
+          void bothRead().then(() => resolve(found))
         } else if (this.#ended) fail('the server ended')
       }
       const timer = setTimeout(() => fail('did not happen'), WAIT_MILLISECONDS)
@@ -251,6 +252,11 @@ export class ServeProcess {
     if (!this.#ended) this.child.kill(signal)
     return this.exited
   }
+}
+
+/** Two pipes that can be read are read in any order; both are when the event loop has been through its next poll. */
+async function bothRead(): Promise<void> {
+  for (let turn = 0; turn < 2; turn++) await new Promise(resolve => setImmediate(resolve))
 }
 
 /** Starts `conclave serve --json --listen 127.0.0.1@0 WORDS…`; the test's end stops it. Resolves when it answers. */
