@@ -15,6 +15,7 @@ import type { GenerateSpec, KeyInfo, SignBatch, SignOutcome } from '../../signer
 import { nameToText } from '../../zones/index.ts'
 import { TestKeyStore, testKey } from '../signer/build-support.ts'
 import { type Message, queryOf, readMessage } from './message.ts'
+import { WAIT_MILLISECONDS } from './serve.ts'
 
 export const NOW = 1_800_000_000
 
@@ -116,11 +117,12 @@ export function serialOf(server: Nameserver, zone: string): number {
   return Number(answers(server, zone, 'SOA')[0]!.split(' ')[2])
 }
 
-/** Lets promises and setImmediate turns run until it is so. */
-export async function until(so: () => boolean, turns = 1_000_000): Promise<void> {
-  for (let turn = 0; turn < turns; turn++) {
-    if (so()) return
+/** Lets promises and setImmediate turns run until it is so. What is waited for may be another thread's, or the disk's: turns
+ *  of an idle event loop say nothing of how long that takes. */
+export async function until(so: () => boolean): Promise<void> {
+  const end = performance.now() + WAIT_MILLISECONDS
+  while (!so()) {
+    if (performance.now() > end) throw new Error('it did not come about')
     await new Promise(resolve => setImmediate(resolve))
   }
-  throw new Error('it did not come about')
 }

@@ -5,7 +5,7 @@ import { execFileSync } from 'node:child_process'
 import { copyFileSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { freePort, temporaryDirectory as serverDirectory, startServer } from './peers.ts'
-import { directoryOf, type Scope } from './serve.ts'
+import { directoryOf, type Scope, WAIT_MILLISECONDS } from './serve.ts'
 import { toolPath } from './tools.ts'
 
 export const OLD_ZONE = 'old.test.'
@@ -111,7 +111,8 @@ export async function startPolicyBind(t: Scope): Promise<OldServer> {
 
 /** named answers before it has signed everything: the zone is there when its last name has a signature. */
 async function untilSigned(server: Old, directory: string): Promise<string> {
-  for (let left = 200; left > 0; left--) {
+  const end = performance.now() + WAIT_MILLISECONDS
+  while (performance.now() < end) {
     const path = transferred(server.port, directory)
     const text = readFileSync(path, 'utf8')
     if (/^\*\.wild\.old\.test\.\s.*RRSIG\s+TXT/m.test(text)) return path

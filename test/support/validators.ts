@@ -3,14 +3,12 @@
  *  I1  Every process started here is ended by `stop`, by its own id.
  *  I2  Nothing asks beyond loopback: what has no stub zone is forwarded to the server under test, which refuses it. */
 
-import { type ChildProcess, execFile, spawn } from 'node:child_process'
-import { createSocket, type Socket } from 'node:dgram'
-import { once } from 'node:events'
+import { execFile } from 'node:child_process'
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type Message, queryOf, readMessage } from './message.ts'
-import { freePort } from './peers.ts'
+import { freePort, startServer } from './peers.ts'
 import { toolPath } from './tools.ts'
 
 /** What a validator made of an answer. */
@@ -103,7 +101,7 @@ export async function startUnbound(options: UnboundOptions): Promise<Resolver> {
   const file = join(directory, 'unbound.conf')
   const logFile = join(directory, 'log')
   writeFileSync(file, unboundConfig(options, port, directory, logFile))
-  const child = spawn(toolPath('unbound')!, ['-d', '-c', file], { stdio: 'ignore' })
+  const words = [toolPath('unbound')!, '-d', '-c', file]
   const log = (): string => {
     try {
       return readFileSync(logFile, 'utf8')
@@ -111,20 +109,16 @@ export async function startUnbound(options: UnboundOptions): Promise<Resolver> {
       return ''
     }
   }
-  const socket = createSocket('udp4')
-  const ask = (name: string, type: string | number): Promise<Message> => askOver(socket, port, name, type)
-  const stop = async (): Promise<void> => {
-    socket.close()
-    await end(child)
-    rmSync(directory, { recursive: true, force: true })
-  }
-  try {
-    await untilUp(child, log)
-    return { port, ask, log, stop }
-  } catch (error) {
-    const said = log()
-    await stop()
-    throw new Error(`unbound does not start: ${said}`, { cause: error })
+  // It answers for localhost by itself (RFC 6761 §6.3) as soon as it answers at all.
+  const own = [{ name: 'localhost.', path: '' }]
+  const { ask, stop } = await startServer('unbound', words, directory, port, own)
+  return {
+    port,
+    // With DO, AD wanted and recursion desired.
+    ask: async (name, type) =>
+      readMessage(await ask(queryOf(name, type, { udpOctets: 4096, dnssecOk: true }))),
+    log,
+    stop,
   }
 }
 
@@ -172,45 +166,6 @@ function unboundConfig(options: UnboundOptions, port: number, directory: string,
   }
   lines.push('forward-zone:', '  name: "."', `  forward-addr: 127.0.0.1@${zones[0]!.port}`)
   return `${lines.join('\n')}\n`
-}
-
-async function untilUp(child: ChildProcess, log: () => string): Promise<void> {
-  for (let left = 200; left > 0 && child.exitCode === null; left--) {
-    if (log().includes('start of service')) return
-    await new Promise(resolve => setTimeout(resolve, 25))
-  }
-  throw new Error('it has not started')
-}
-
-let nextId = 1
-
-/** With DO, AD wanted and recursion desired. */
-async function askOver(socket: Socket, port: number, name: string, type: string | number): Promise<Message> {
-  const id = nextId++ & 0xffff
-  const query = queryOf(name, type, { id, udpOctets: 4096, dnssecOk: true })
-  const answered = new Promise<Message>((resolve, reject) => {
-    const timer = setTimeout(() => done(() => reject(new Error(`${name} ${type}: no response`))), 15_000)
-    const listener = (octets: Buffer): void => {
-      if (octets.readUInt16BE(0) === id) done(() => resolve(readMessage(Uint8Array.from(octets))))
-    }
-    const done = (then: () => void): void => {
-      clearTimeout(timer)
-      socket.off('message', listener)
-      then()
-    }
-    socket.on('message', listener)
-  })
-  socket.send(query, port, '127.0.0.1')
-  return answered
-}
-
-async function end(child: ChildProcess): Promise<void> {
-  if (child.exitCode !== null || child.signalCode !== null) return
-  const ended = once(child, 'exit')
-  child.kill('SIGTERM')
-  const kill = setTimeout(() => child.kill('SIGKILL'), 5000)
-  await ended
-  clearTimeout(kill)
 }
 
 /** The port of a server that listens on one address. */
