@@ -123,9 +123,10 @@ test('a zone is served when its operators have approved, with the octets that th
   t.is((await second.control('status')).code, 0)
 
   // A roll of the local ZSK changes what the KSK signs: it waits, and edits go on.
+  const beforeRoll = second.log.length
   const rolled = await conclave(['keys', 'roll', ZONE, '--role', 'zsk', '--state', 'state'], world)
   t.is(rolled.code, 0, rolled.err)
-  await second.logged('operators have to approve; what was served goes on', { zone: ZONE })
+  await second.logged('operators have to approve; what was served goes on', { zone: ZONE }, beforeRoll)
   const step = world.pending()
   world.edit('new IN A 192.0.2.7')
   await second.logged('published', { zone: ZONE, reason: 'file changed' })

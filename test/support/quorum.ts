@@ -64,7 +64,8 @@ export class TestQuorum {
     { nodes = 5, threshold = 3, words = [], networks = new Map() }: QuorumOptions = {},
   ): Promise<TestQuorum> {
     const directory = join(temporaryDirectory(t), 'quorum')
-    const firstPort = await freePorts(nodes)
+    // One more is for a node that comes later.
+    const firstPort = await freePorts(nodes + 1)
     const size = ['--nodes', `${nodes}`, '--threshold', `${threshold}`, '--first-port', `${firstPort}`]
     const { code, err } = await conclave(['hsm', 'init', '--dir', directory, ...size, ...words])
     if (code !== 0) throw new Error(err)
