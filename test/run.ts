@@ -1,7 +1,7 @@
 /** `npm test`: looks for the judges the tests need, installs them where that was asked for, runs AVA, prints its counts.
  *  I1  Debian packages are installed only as root with CONCLAVE_INSTALL or CI set, and with daemon starts denied.
  *  I2  The last line, `tests: N passed, N failed`, is made from AVA's own counts; the exit code is AVA's. */
-import { spawn, spawnSync } from 'node:child_process'
+import { type SpawnSyncOptions, spawn, spawnSync } from 'node:child_process'
 import { chmodSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { tmpdir } from 'node:os'
@@ -43,17 +43,28 @@ function installJudges(missing: readonly string[]): void {
   // policy-rc.d: exit code 101 forbids maintainer scripts to start a daemon.
   writeFileSync(POLICY_FILE, '#!/bin/sh\nexit 101\n', { mode: 0o755 })
   try {
-    const environment = { ...process.env, DEBIAN_FRONTEND: 'noninteractive' }
-    for (const words of [['update'], ['install', '-y', '--no-install-recommends', ...missing]]) {
-      const ended = spawnSync('apt-get', ['-q', ...words], {
-        stdio: ['ignore', 'inherit', 'inherit'],
-        env: environment,
-      })
-      if (ended.status !== 0) throw new Error(`apt-get ${words[0]} failed`)
-    }
+    for (const words of [['update'], ['install', '-y', '--no-install-recommends', ...missing]]) apt(words)
   } finally {
     if (kept === undefined) rmSync(POLICY_FILE)
     else writeFileSync(POLICY_FILE, kept, { mode: 0o755 })
+  }
+}
+
+/** A machine that has just started may be at its own updates, and mirrors change under one's hands. */
+const APT_TRIES = 6
+const APT_PAUSE_MILLISECONDS = 20_000
+const APT_PATIENCE = ['-o', 'Acquire::Retries=3', '-o', 'DPkg::Lock::Timeout=300']
+
+/** @throws Error after several tries */
+function apt(words: readonly string[]): void {
+  const options: SpawnSyncOptions = {
+    stdio: ['ignore', 'inherit', 'inherit'],
+    env: { ...process.env, DEBIAN_FRONTEND: 'noninteractive' },
+  }
+  for (let tries = 1; ; tries++) {
+    if (spawnSync('apt-get', ['-q', ...APT_PATIENCE, ...words], options).status === 0) return
+    if (tries === APT_TRIES) throw new Error(`apt-get ${words[0]} failed`)
+    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, APT_PAUSE_MILLISECONDS)
   }
 }
 
