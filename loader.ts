@@ -11,6 +11,7 @@ import { readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:
 import { createRequire } from 'node:module'
 import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
+import { cachedDataVersionTag } from 'node:v8'
 import { Script } from 'node:vm'
 
 type Entries = Readonly<Record<string, () => unknown>>
@@ -18,6 +19,8 @@ type Wrapped = (exports: object, require: NodeJS.Require, moduleUrl: string) => 
 
 /** After this the functions of a start have been called; V8 forgets their code when memory is freed, which is later. */
 const KEEP_AFTER_MILLISECONDS = 1000
+/** While V8's flags are others than before (cli/inlining.ts): it would take what is made now with those only. */
+const KEEP_AGAIN_MILLISECONDS = 100
 const SEAL_OCTETS = 32
 
 const scripts = new Map<string, Entries>()
@@ -97,15 +100,20 @@ function readCode(file: string, seal: Seal): Buffer | undefined {
 
 /** A process that fails has called other functions than those that a start needs. */
 function keepLater(script: Script, file: string, seal: Seal): void {
+  const flags = cachedDataVersionTag()
   const keep = (): void => {
     clearTimeout(timer)
+    if (cachedDataVersionTag() !== flags) {
+      timer = setTimeout(keep, KEEP_AGAIN_MILLISECONDS).unref()
+      return
+    }
     process.off('exit', atExit)
     keepCode(script, file, seal)
   }
   const atExit = (exitCode: number): void => {
     if (exitCode === 0) keep()
   }
-  const timer = setTimeout(keep, KEEP_AFTER_MILLISECONDS).unref()
+  let timer = setTimeout(keep, KEEP_AFTER_MILLISECONDS).unref()
   process.on('exit', atExit)
 }
 

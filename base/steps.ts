@@ -12,11 +12,16 @@ export function atOnce<T>(steps: Steps<T>): T {
   }
 }
 
-/** Runs to the end, letting others have the event loop at every yield. */
-export async function inTurns<T>(steps: Steps<T>): Promise<T> {
+/** Runs to the end, letting others have the event loop at every yield; without one it has ended when this returns. */
+export function inTurns<T>(steps: Steps<T>): T | Promise<T> {
+  const { done, value } = steps.next()
+  return done === true ? value : goOn(steps)
+}
+
+async function goOn<T>(steps: Steps<T>): Promise<T> {
   for (;;) {
+    await new Promise(resolve => setImmediate(resolve))
     const { done, value } = steps.next()
     if (done === true) return value
-    await new Promise(resolve => setImmediate(resolve))
   }
 }

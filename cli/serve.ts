@@ -20,6 +20,7 @@ import {
 import { faultText } from '../zones/index.ts'
 import { freeMemoryAfterVersions } from './free-memory.ts'
 import { helpersGiveWay } from './give-way.ts'
+import { inliningLittle } from './inlining.ts'
 import { usage } from './options.ts'
 import { createOutput, type Output, progressBar } from './output.ts'
 import { type SourceWords, sourcesService } from './serve-sources.ts'
@@ -83,7 +84,7 @@ async function start(service: Service, output: Output): Promise<void> {
   const noteRefused = (event: RefusedEvent): void => void refused.push(event)
   server.on('key', noteKey).on('refused', noteRefused)
   freeMemoryAfterVersions(server)
-  await addSources(service, output)
+  await inliningLittle(server, () => addSources(service, output))
   server.off('key', noteKey).off('refused', noteRefused)
   for (const event of refused) tellRefused(event, output)
   const awaited = (zones: readonly ZoneStatus[]): boolean =>

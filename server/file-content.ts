@@ -22,18 +22,29 @@ export interface FileContent {
   readonly parts: readonly TextPart[] | undefined
 }
 
-/** Large octets are let go as they are read. */
-export async function contentOfFile(
+/** At once where there is little to read (I1). */
+export function contentOfFile(
   store: Store,
   read: StableRead,
   origin: Name | undefined,
-): Promise<FileContent> {
+): FileContent | Promise<FileContent> {
   const includes = new FileIncludes()
   const options = { file: read.path, origin, errorsOnly: true, read: includes.read }
-  if (read.octets.length < KEPT_OCTETS_MIN) {
-    const outcome = await inTurns(checkSteps(store, read.octets, options))
+  if (read.octets.length >= KEPT_OCTETS_MIN) return contentOfLarge(store, read, options, includes)
+  const checked = inTurns(checkSteps(store, read.octets, options))
+  const content = (outcome: ContentOutcome): FileContent => {
     return { outcome, includes: includes.all, parts: undefined }
   }
+  return checked instanceof Promise ? checked.then(content) : content(checked)
+}
+
+/** The octets are let go as they are read. */
+async function contentOfLarge(
+  store: Store,
+  read: StableRead,
+  options: Parameters<typeof checkSteps>[2],
+  includes: FileIncludes,
+): Promise<FileContent> {
   const { octets } = read
   const length = octets.length
   const landmarks = new Landmarks()

@@ -171,10 +171,11 @@ export class FileSource {
 
   /** Undefined: the content waits for a second reading. */
   async #read(read: StableRead): Promise<ZoneOutcome | undefined> {
-    const quick = await this.#readEdit(read)
+    const quick = this.#text === undefined ? undefined : await this.#readEdit(read, this.#text)
     if (quick !== undefined) return quick
     const { origin } = this
-    const { outcome, includes, parts } = await contentOfFile(this.#files.store, read, origin)
+    const found = contentOfFile(this.#files.store, read, origin)
+    const { outcome, includes, parts } = found instanceof Promise ? await found : found
     this.#files.watcher?.setDependencies(this.path, includes)
     if (outcome.kind === 'faults') {
       return this.#refuse(faultsRefusal(outcome.faults, this.#files.clock.now()))
@@ -190,12 +191,10 @@ export class FileSource {
   }
 
   /** Undefined: the text has to be read whole. */
-  async #readEdit(read: StableRead): Promise<ZoneOutcome | undefined> {
+  async #readEdit(read: StableRead, text: FileText): Promise<ZoneOutcome | undefined> {
     const { path, origin } = this
     const life = this.#life
-    const text = this.#text
-    if (text === undefined || life === undefined || this.#files.owner.knows(life.apex) !== path)
-      return undefined
+    if (life === undefined || this.#files.owner.knows(life.apex) !== path) return undefined
     const outcome = await text.publish(life, read, origin, 'file changed')
     if (outcome === undefined) return undefined
     this.#files.log.debug('a zone file was read where it differs', { file: path })
@@ -205,7 +204,7 @@ export class FileSource {
     return outcome
   }
 
-  async #publish(content: ZoneContent, digest: () => string): Promise<ZoneOutcome | undefined> {
+  #publish(content: ZoneContent, digest: () => string): Promise<ZoneOutcome> | undefined {
     let life: ZoneLife
     try {
       life = this.#lifeOf(content)

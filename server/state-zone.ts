@@ -195,14 +195,7 @@ export class LmdbZoneState implements ZoneState {
 
   /** Runs after what was asked for before, whether that succeeded or not (I2). */
   #inOrder(work: () => Promise<void>): Promise<void> {
-    const result = this.#last.then(work).catch((cause: unknown) => {
-      if (cause instanceof ConclaveError) throw cause
-      throw new ConclaveError('STATE_WRITE', `the state directory cannot be written: ${String(cause)}`, {
-        cause,
-        remedy:
-          'Check the free space and the permissions of the state directory; the old version stays served.',
-      })
-    })
+    const result = this.#last.then(work).catch(throwUnwritten)
     this.#last = result.then(nothing, nothing)
     return result
   }
@@ -230,16 +223,26 @@ export class LmdbZoneState implements ZoneState {
   }
 
   /** The record and what belongs to it, in one transaction; memory follows when it is durable. */
-  async #write(record: ZoneStateRecord, alongside?: () => void): Promise<void> {
+  #write(record: ZoneStateRecord, alongside?: () => void): Promise<void> {
     const { zones } = this.#databases
     const octets = encodeZoneRecord(record)
-    await this.#commit.run(() => {
+    const durable = this.#commit.run(() => {
       alongside?.()
       zones.put(recordKey(this.apexKey), octets)
     })
-    this.#record = record
-    this.isStored = true
+    return durable.then(() => {
+      this.#record = record
+      this.isStored = true
+    })
   }
+}
+
+function throwUnwritten(cause: unknown): never {
+  if (cause instanceof ConclaveError) throw cause
+  throw new ConclaveError('STATE_WRITE', `the state directory cannot be written: ${String(cause)}`, {
+    cause,
+    remedy: 'Check the free space and the permissions of the state directory; the old version stays served.',
+  })
 }
 
 function servedBy(publication: Publication): ServedVersion {

@@ -25,20 +25,25 @@ export interface SavedVersion {
   readonly now: number
 }
 
-/** @throws ConclaveError SERIAL_BACKWARDS, STATE_WRITE */
-export async function saveVersion(version: SavedVersion): Promise<void> {
-  const { zone, state, built, keys, signatures, now } = version
+/** Undefined: it is durable already.
+ *  @throws ConclaveError SERIAL_BACKWARDS, STATE_WRITE */
+export function saveVersion(version: SavedVersion): Promise<void> | undefined {
+  const { zone, state, built } = version
+  const { served } = state
+  checkSerial(zone, built.record.serial, served)
+  const sourceDigest = digestOf(built.contentHash)
+  if (!version.starts || served === undefined) return save(version, sourceDigest)
+  if (isKept(version, served, sourceDigest)) return undefined
+  return forgetStale(version).then(() => save(version, sourceDigest))
+}
+
+function save(version: SavedVersion, sourceDigest: Uint8Array): Promise<void> {
+  const { state, built, keys, signatures, now } = version
   const { served } = state
   const { record } = built
-  checkSerial(zone, record.serial, served)
-  const sourceDigest = digestOf(built.contentHash)
-  if (version.starts && served !== undefined) {
-    if (isKept(version, served, sourceDigest)) return
-    await forgetStale(version)
-  }
   const inception = built.signaturesMade > 0 ? version.inceptionUnix : 0
   const journalEntry = journalEntryOf(version, sourceDigest)
-  await state.publish({
+  return state.publish({
     serial: record.serial,
     sourceSerial: record.sourceSerial,
     sourceDigest,

@@ -118,12 +118,8 @@ export class ZoneLife {
   }
 
   /** Builds and publishes; call it in turn. The content's tree is discarded in any case. */
-  async publishContent(content: ZoneContent, reason: string): Promise<ZoneOutcome> {
-    try {
-      return await this.publishEdits({ kind: 'all', content }, reason)
-    } finally {
-      content.tree.discard()
-    }
+  publishContent(content: ZoneContent, reason: string): Promise<ZoneOutcome> {
+    return this.publishEdits({ kind: 'all', content }, reason)
   }
 
   /** The same for edits of what is served, and for signatures that are due. */
@@ -153,11 +149,12 @@ export class ZoneLife {
     })
   }
 
+  /** A version is made durable, then visible (I2); what is not needed in the end is discarded, whatever happens. */
   async #advance(edits: Edits, reason: string, step?: KeyStep): Promise<ZoneOutcome> {
     const { clock } = this.#environment
     const now = clock.now()
     this.#builds.begin()
-    let built: BuiltVersion
+    let built: BuiltVersion | undefined
     let keys: VersionKeys | undefined
     try {
       this.#checkOpen()
@@ -168,9 +165,14 @@ export class ZoneLife {
       if (result.kind === 'pending') await this.keys.versions.keepPending(result)
       if (result.kind !== 'built') return await this.#refuse(refusalOfResult(result, clock.now()), edits.kind)
       built = result
-      await this.#publish(built, keys, signatures, reason, now)
+      this.#checkOpen()
+      await this.#save(built, keys, signatures, reason, now)
+      await this.#environment.publications.run(() => this.#change(result))
     } catch (error) {
+      for (const draft of built?.drafts ?? []) draft.discard()
       return await this.#refuse(this.#refusalOf(error), edits.kind)
+    } finally {
+      if (edits.kind === 'all') edits.content.tree.discard()
     }
     this.#served(built, keys, now)
     const version = summaryOf(this.zone, built, reason)
@@ -224,24 +226,6 @@ export class ZoneLife {
     this.settings = { signing: { policy, stores, unsign: true } }
   }
 
-  /** Makes the version durable, then visible (I2). The drafts are discarded when either fails. */
-  async #publish(
-    built: BuiltVersion,
-    keys: VersionKeys | undefined,
-    signatures: SignatureLog,
-    reason: string,
-    now: number,
-  ): Promise<void> {
-    try {
-      this.#checkOpen()
-      await this.#save(built, keys, signatures, reason, now)
-      await this.#environment.publications.run(() => this.#change(built))
-    } catch (error) {
-      for (const draft of built.drafts) draft.discard()
-      throw error
-    }
-  }
-
   #change({ record, drafts, dropped }: BuiltVersion): Parameters<Store['commit']>[0] {
     this.#checkOpen()
     return { zones: [{ apexKey: this.apexKey, value: encodeZoneRecord(record) }], drafts, dropped }
@@ -253,7 +237,7 @@ export class ZoneLife {
     signatures: SignatureLog,
     reason: string,
     now: number,
-  ): Promise<void> {
+  ): Promise<void> | undefined {
     const shown = { serial: built.record.serial, zoneTtlSeconds: this.#ttlOf(built) }
     return saveVersion({
       zone: this.zone,

@@ -47,14 +47,15 @@ import { apexNode } from './zonemd.ts'
 
 /** Builds the next version of a zone; see BuildInput and BuildResult.
  *  @throws ConclaveError STORE_FULL, and whatever a key store throws for a bug */
-export async function buildVersion(input: BuildInput): Promise<BuildResult> {
-  try {
-    const content = adoptable(input)
-    return await (content === undefined ? buildAnew(input) : adoptVersion(input, content))
-  } catch (error) {
-    if (error instanceof BuildStop) return error.result
-    throw error
-  }
+export function buildVersion(input: BuildInput): Promise<BuildResult> {
+  const content = adoptable(input)
+  const building = content === undefined ? buildAnew(input) : adoptVersion(input, content)
+  return building.catch(stoppedResult)
+}
+
+function stoppedResult(error: unknown): BuildResult {
+  if (error instanceof BuildStop) return error.result
+  throw error
 }
 
 async function buildAnew(input: BuildInput): Promise<BuildResult> {

@@ -1,5 +1,5 @@
 /** The code that V8 keeps for the scripts of the bundle (loader.ts): it is used, and what is wrong with it is no fault. */
-import { readdirSync, readFileSync, truncateSync, writeFileSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync, truncateSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import test, { type ExecutionContext } from 'ava'
 import { load } from '../loader.ts'
@@ -73,6 +73,16 @@ test('I1: code of another text of the same length is not run', async t => {
   writeFileSync(place.script, SCRIPT.replace('* 2', '+ 4'))
   await place.says(t, false, '5,6,7')
   await place.says(t, true, '5,6,7')
+})
+
+test('code is not kept while V8 has other flags than at the start', async t => {
+  const place = new Place(t)
+  const flag = '--max-inlined-bytecode-size-cumulative=200'
+  const change = `const v8 = await import('node:v8'); v8.setFlagsFromString('${flag}')`
+  t.is((await place.start({}, [], change)).code, 0)
+  t.false(existsSync(place.code))
+  await place.says(t, false)
+  await place.says(t, true)
 })
 
 test('code that V8 made with other flags is made anew', async t => {
