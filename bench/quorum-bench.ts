@@ -4,7 +4,6 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { generateKeyPairSync } from 'node:crypto'
 import { once } from 'node:events'
 import { writeFileSync } from 'node:fs'
-import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
@@ -20,6 +19,7 @@ import {
 } from '../hsm/index.ts'
 import { ToBeSigned } from '../signer/index.ts'
 import { moveNode, type TestNetwork } from '../test/support/network.ts'
+import { freePorts } from '../test/support/ports.ts'
 import { nameFromText, TYPE } from '../zones/index.ts'
 import type { Workbench } from './workbench.ts'
 
@@ -69,7 +69,7 @@ export class BenchQuorum {
   ): Promise<T> {
     const directory = join(bench.directory, name)
     const init = { nodes: NODES, threshold: THRESHOLD, address: '127.0.0.1', zones: [] }
-    const firstPort = await freePort()
+    const firstPort = await freePorts(NODES)
     const { file, nodes } = await initQuorum({ ...init, directory, firstPort })
     for (const [node, { address }] of networks) {
       moveNode([file, join(directory, node, 'node.yaml')], firstPort + nodes.indexOf(node), address)
@@ -177,15 +177,6 @@ export class BenchQuorum {
     const { octets, offsets } = batch
     return Array.from({ length: count }, (_, at) => octets.slice(offsets[at], offsets[at + 1]))
   }
-}
-
-/** The first of five, below what systems take for outgoing connections; the others follow. */
-async function freePort(): Promise<number> {
-  const port = 20_000 + Math.floor(Math.random() * 9000)
-  const server = createServer().listen(port, '127.0.0.1')
-  await once(server, 'listening')
-  await new Promise(resolve => server.close(resolve))
-  return port
 }
 
 async function startNode(command: readonly string[], file: string): Promise<ChildProcess> {

@@ -5,7 +5,8 @@
  *  I2  The run ends by itself: every task looks at the same deadline, and each of its waits is bounded. */
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { freePort, type Peer, startServer, temporaryDirectory } from '../test/support/peers.ts'
+import { type Peer, startServer, temporaryDirectory } from '../test/support/peers.ts'
+import { freePort } from '../test/support/ports.ts'
 import { chart } from './plot.ts'
 import { OURS, type Result } from './report.ts'
 import { editFiles, queries, reloads, sample, transfers } from './soak-tasks.ts'

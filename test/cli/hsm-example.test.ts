@@ -2,8 +2,7 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import test from 'ava'
-import { freePort } from '../support/peers.ts'
-import { freePorts } from '../support/quorum.ts'
+import { freePort, freePorts } from '../support/ports.ts'
 import { commandFile, directoryOf, projectRoot, run, zoneText } from '../support/serve.ts'
 import { needs } from '../support/tools.ts'
 

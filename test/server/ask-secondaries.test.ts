@@ -11,7 +11,8 @@ import {
 import { type Name, nameFromText, rdataFromText, sameName, TYPE } from '../../zones/index.ts'
 import { answers, NOW } from '../support/embedding.ts'
 import { fakeServer, recordOf, responseTo } from '../support/fake-server.ts'
-import { freePort, startNsd } from '../support/peers.ts'
+import { startNsd } from '../support/peers.ts'
+import { freePort } from '../support/ports.ts'
 import { needs } from '../support/tools.ts'
 import { startUnbound } from '../support/validators.ts'
 

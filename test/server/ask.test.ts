@@ -9,7 +9,7 @@ import { CountingClock } from '../support/counting-clock.ts'
 import { NOW, until } from '../support/embedding.ts'
 import { type FakeServer, fakeServer, recordOf, responseTo } from '../support/fake-server.ts'
 import { readMessage } from '../support/message.ts'
-import { freePort } from '../support/peers.ts'
+import { freePort } from '../support/ports.ts'
 
 const QUESTION: Question = { name: nameFromText('zone.test.'), type: TYPE.A, recursionDesired: false }
 const RIGHT = [192, 0, 2, 1]

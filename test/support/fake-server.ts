@@ -3,7 +3,7 @@ import { createSocket } from 'node:dgram'
 import { once } from 'node:events'
 import { createServer, type Socket } from 'node:net'
 import type { ExecutionContext } from 'ava'
-import { freePort } from './peers.ts'
+import { freePort } from './ports.ts'
 
 export interface FakeQuery {
   readonly octets: Uint8Array

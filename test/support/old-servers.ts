@@ -4,7 +4,8 @@
 import { execFileSync } from 'node:child_process'
 import { copyFileSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { freePort, temporaryDirectory as serverDirectory, startServer } from './peers.ts'
+import { temporaryDirectory as serverDirectory, startServer } from './peers.ts'
+import { freePort } from './ports.ts'
 import { directoryOf, type Scope, WAIT_MILLISECONDS } from './serve.ts'
 import { toolPath } from './tools.ts'
 

@@ -3,15 +3,14 @@
  *  I1  Every process started here is ended by `stop`, by its own id. */
 
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
-import { randomInt } from 'node:crypto'
 import { createSocket, type Socket } from 'node:dgram'
 import { once } from 'node:events'
 import { mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
-import { createServer, type Server } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { queryOf } from './message.ts'
+import { freePort } from './ports.ts'
 
 export interface TextZone {
   /** With its final dot. */
@@ -205,38 +204,6 @@ export function temporaryDirectory(kind: string, zones: readonly ZoneFile[]): st
     else writeFileSync(path, zone.text)
   }
   return directory
-}
-
-/** Below those that Linux gives to clients (from 32768): none of the many sockets that ask takes it meanwhile. */
-const PORTS_FROM = 20_000
-const PORTS = 12_000
-const PORT_TRIES_MAX = 100
-
-/** A port of 127.0.0.1 that is free now, for TCP and UDP. */
-export async function freePort(): Promise<number> {
-  for (let tries = 0; tries < PORT_TRIES_MAX; tries++) {
-    const port = PORTS_FROM + randomInt(PORTS)
-    if ((await isFree(createServer().listen(port, '127.0.0.1'))) && (await isFreeForUdp(port))) return port
-  }
-  throw new Error('no port')
-}
-
-async function isFree(holder: Server | Socket): Promise<boolean> {
-  try {
-    await once(holder, 'listening')
-  } catch {
-    return false
-  }
-  holder.close()
-  await once(holder, 'close')
-  return true
-}
-
-function isFreeForUdp(port: number): Promise<boolean> {
-  const socket = createSocket('udp4')
-  const free = isFree(socket)
-  socket.bind(port, '127.0.0.1')
-  return free
 }
 
 /** Starts a server and waits until it answers for every zone. `directory` is removed when it stops. */

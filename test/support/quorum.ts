@@ -1,32 +1,10 @@
 /** Quorums of node processes, as their users have them: made by `conclave hsm init`, run by `conclave hsm node`.
  *  I1  Every node that a test starts is ended by its own id, stopped ones too. */
-import { createServer } from 'node:net'
 import { join } from 'node:path'
 import type { Lie } from './false-node.ts'
 import { moveNode, type TestNetwork } from './network.ts'
+import { freePorts } from './ports.ts'
 import { conclave, projectRoot, type Scope, ServeProcess, temporaryDirectory } from './serve.ts'
-
-/** Below what systems take for outgoing connections, so that a port stays free until its node has it. */
-const PORT_FIRST = 20_000
-const PORT_SPAN = 10_000
-
-function isFree(port: number): Promise<boolean> {
-  return new Promise(resolve => {
-    const server = createServer()
-    server.once('error', () => resolve(false))
-    server.listen(port, '127.0.0.1', () => server.close(() => resolve(true)))
-  })
-}
-
-/** The first of so many free ports in a row. */
-export async function freePorts(count: number): Promise<number> {
-  for (let tries = 0; tries < 100; tries++) {
-    const first = PORT_FIRST + Math.floor(Math.random() * (PORT_SPAN - count))
-    const free = await Promise.all(Array.from({ length: count }, (_, at) => isFree(first + at)))
-    if (free.every(one => one)) return first
-  }
-  throw new Error('there are no free ports')
-}
 
 export interface QuorumOptions {
   readonly nodes?: number

@@ -8,7 +8,8 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type Message, queryOf, readMessage } from './message.ts'
-import { freePort, startServer } from './peers.ts'
+import { startServer } from './peers.ts'
+import { freePort } from './ports.ts'
 import { toolPath } from './tools.ts'
 
 /** What a validator made of an answer. */
