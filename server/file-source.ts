@@ -148,8 +148,7 @@ export class FileSource {
 
   async #readAll(): Promise<void> {
     while (this.#newest !== undefined && !this.#files.closed && !this.#forgotten) {
-      const slots = 1 + Math.floor(this.#newest.octets.length / SLOT_OCTETS)
-      await this.#files.slots.run(slots, () => this.#readNewest())
+      await this.#readNewest(1 + Math.floor(this.#newest.octets.length / SLOT_OCTETS))
       if (this.#newest === undefined && !this.#files.closed && !this.#forgotten) await this.#text?.keep()
     }
     if (this.#forgotten) this.#text?.close()
@@ -157,15 +156,19 @@ export class FileSource {
     this.#reading = undefined
   }
 
-  async #readNewest(): Promise<void> {
-    const read = this.#newest
-    if (read === undefined || this.#files.closed || this.#forgotten) return
-    this.#newest = undefined
+  async #readNewest(units: number): Promise<void> {
+    const { slots } = this.#files
+    await slots.take(units)
     try {
+      const read = this.#newest
+      if (read === undefined || this.#files.closed || this.#forgotten) return
+      this.#newest = undefined
       const outcome = await this.#read(read)
       if (outcome !== undefined && this.#newest === undefined) this.#settle(outcome)
     } catch (error) {
       this.failed(error)
+    } finally {
+      slots.give(units)
     }
   }
 

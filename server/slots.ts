@@ -17,24 +17,30 @@ export class Slots {
     return new Promise(go => this.#roomWanted.push(go))
   }
 
-  /** Runs the work when there is room; work larger than all of it runs alone. */
+  /** Runs the work when there is room. */
   async run<T>(units: number, work: () => Promise<T>): Promise<T> {
-    const wanted = Math.min(units, this.#capacity)
-    await this.#take(wanted)
+    await this.take(units)
     try {
       return await work()
     } finally {
-      this.#used -= wanted
-      this.#admit()
+      this.give(units)
     }
   }
 
-  #take(units: number): Promise<void> | undefined {
-    if (this.#waiting.size === 0 && this.#used + units <= this.#capacity) {
-      this.#used += units
+  /** Resolves when there is room; undefined: there is. Work larger than all of it goes on alone. */
+  take(units: number): Promise<void> | undefined {
+    const wanted = Math.min(units, this.#capacity)
+    if (this.#waiting.size === 0 && this.#used + wanted <= this.#capacity) {
+      this.#used += wanted
       return undefined
     }
-    return new Promise(go => this.#waiting.add({ units, go }))
+    return new Promise(go => this.#waiting.add({ units: wanted, go }))
+  }
+
+  /** The work that took as many units has ended. */
+  give(units: number): void {
+    this.#used -= Math.min(units, this.#capacity)
+    this.#admit()
   }
 
   #admit(): void {

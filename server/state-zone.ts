@@ -132,26 +132,40 @@ export class LmdbZoneState implements ZoneState {
   }
 
   publish(publication: Publication): Promise<void> {
-    return this.#inOrder(async () => {
-      const { signatures, replaced, journalEntry, keys } = publication
-      const served = servedBy(publication)
-      this.#refuseEarlierSerial(served.serial)
-      for (const kind of replaced ?? []) {
-        await removeRange(this.#databases.signatures, zoneRange(this.#record.id, kind))
+    return this.#inOrder(() => {
+      const { signatures, replaced } = publication
+      this.#refuseEarlierSerial(publication.serial)
+      if (signatures === undefined && replaced === undefined) return this.#writeVersion(publication, [])
+      return this.#publishSigned(publication, signatures ?? [])
+    })
+  }
+
+  async #publishSigned(publication: Publication, signatures: Iterable<SignatureChange>): Promise<void> {
+    for (const kind of publication.replaced ?? []) {
+      await removeRange(this.#databases.signatures, zoneRange(this.#record.id, kind))
+    }
+    await this.#writeVersion(publication, await this.#putBlocks(signatures))
+  }
+
+  /** The last transaction, with the last blocks (I1). */
+  #writeVersion(publication: Publication, blocks: readonly SignatureChange[]): Promise<void> {
+    const { journalEntry, keys } = publication
+    const kept = this.#record
+    const plan = planJournal(kept.journal, journalEntry, this.#limits, sequence =>
+      this.#databases.journal.getBinary(journalKey(kept.id, sequence)),
+    )
+    const record = {
+      id: kept.id,
+      keys: keys ?? kept.keys,
+      served: servedBy(publication),
+      journal: plan.after,
+    }
+    return this.#write(record, () => {
+      for (const change of blocks) this.#putBlock(change)
+      for (const sequence of plan.removed) this.#databases.journal.remove(journalKey(kept.id, sequence))
+      if (plan.added !== undefined) {
+        this.#databases.journal.put(journalKey(kept.id, kept.journal.next), plan.added)
       }
-      const rest = signatures === undefined ? [] : await this.#putBlocks(signatures)
-      const kept = this.#record
-      const plan = planJournal(kept.journal, journalEntry, this.#limits, sequence =>
-        this.#databases.journal.getBinary(journalKey(kept.id, sequence)),
-      )
-      const known = keys ?? kept.keys
-      await this.#write({ id: kept.id, keys: known, served, journal: plan.after }, () => {
-        for (const change of rest) this.#putBlock(change)
-        for (const sequence of plan.removed) this.#databases.journal.remove(journalKey(kept.id, sequence))
-        if (plan.added !== undefined) {
-          this.#databases.journal.put(journalKey(kept.id, kept.journal.next), plan.added)
-        }
-      })
     })
   }
 

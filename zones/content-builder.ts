@@ -82,7 +82,7 @@ export class ContentBuilder {
   readonly #records: OwnerRecords
   readonly #waiting: WaitingOwners
   #apex: Name = rootName
-  #apexKey = keyOf(rootName)
+  #apexKey: Uint8Array = nothing
   readonly #rooms: Rooms
   /** The rooms are for others when this has ended. */
   #returns: boolean

@@ -47,14 +47,12 @@ export function lint(newCursor: () => TreeCursor, zone: LintedZone, options: Lin
 }
 
 /** The same in steps; meanwhile the tree must not change. */
-export function* lintSteps(
+export function lintSteps(
   newCursor: () => TreeCursor,
   zone: LintedZone,
   options: LintOptions,
 ): Steps<Fault[]> {
-  const faults = new FaultList()
-  yield* new ZoneLint(newCursor, zone, options, faults).walk()
-  return faults.all()
+  return new ZoneLint(newCursor, zone, options).walk()
 }
 
 const NAMES_A_STEP = 2048
@@ -63,7 +61,7 @@ class ZoneLint {
   readonly #cursor: TreeCursor
   readonly #zone: LintedZone
   readonly #options: LintOptions
-  readonly #faults: FaultList
+  readonly #faults = new FaultList()
   /** Undefined where only errors are wanted. */
   readonly #targets: TargetLint | undefined
   /** Key of the zone cut or DNAME below which the walk is; −1 when below none. */
@@ -75,15 +73,14 @@ class ZoneLint {
   #signed = false
   readonly #report: ReportType = (rule, type, what) => this.#fault(rule, type, what)
 
-  constructor(newCursor: () => TreeCursor, zone: LintedZone, options: LintOptions, faults: FaultList) {
+  constructor(newCursor: () => TreeCursor, zone: LintedZone, options: LintOptions) {
     this.#cursor = newCursor()
     this.#zone = zone
     this.#options = options
-    this.#faults = faults
     this.#targets = options.errorsOnly === true ? undefined : new TargetLint(newCursor(), zone, this.#report)
   }
 
-  *walk(): Steps<void> {
+  *walk(): Steps<Fault[]> {
     const cursor = this.#cursor
     let steps = 0
     let more = cursor.seekFirst(this.#zone.namesRoot)
@@ -102,6 +99,7 @@ class ZoneLint {
       const what = 'NSEC, NSEC3 or NSEC3PARAM and no RRSIG; expected none of them in an unsigned zone'
       this.#faults.add(faultOf('dnssec-in-unsigned', what, this.#denialAt))
     }
+    return this.#faults.all()
   }
 
   #apex(bits: number): void {

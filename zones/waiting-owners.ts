@@ -56,6 +56,8 @@ export class WaitingOwners {
   #start = 0
   #end = 0
   #pairs: Uint32Array = noPairs
+  /** For a few, as small zones have. */
+  readonly #fewPairs = new Uint32Array(2 * INSERTION_MAX)
   readonly #fullOctets: number
 
   /** Is `full` with so many octets. */
@@ -121,7 +123,7 @@ export class WaitingOwners {
 
   /** I1. From here on owners have ranks, from 0 to `count`, and none may be added. */
   *sort(): Steps<void> {
-    this.#pairs = new Uint32Array(2 * this.count)
+    this.#pairs = this.count <= INSERTION_MAX ? this.#fewPairs : new Uint32Array(2 * this.count)
     this.#ends.push(this.#end)
     let index = 0
     for (let chunk = 0; chunk < this.#chunks.length; chunk++) {

@@ -6,7 +6,7 @@
 import { KEY_OCTETS_MAX } from '../name.ts'
 import { u32 } from '../node.ts'
 import { payloadOctets } from './assembly.ts'
-import { TreeCursor } from './cursor.ts'
+import type { TreeCursor } from './cursor.ts'
 import { TreeEdit } from './edit.ts'
 import {
   HEADER_OCTETS,
@@ -253,10 +253,11 @@ export class TreeDraft {
     return true
   }
 
-  /** A cursor for this draft: `cursor.find(draft.root, …)`. Bad after any write until it is sought again. */
+  /** The cursor for passes over this draft, one at a time, while it is open: `cursor.find(draft.root, …)`. Bad after any
+   *  write until it is sought again. */
   cursor(): TreeCursor {
     this.#check()
-    return new TreeCursor(this.#space.memory)
+    return this.edit.pass
   }
 
   /** Gives back all that the draft alone uses. */

@@ -22,11 +22,13 @@ const nothing = new Uint8Array(0)
 
 function newRoom({ memory }: Space): EditRoom {
   const separator = scratchOctets(KEY_OCTETS_MAX)
-  return { path: new TreeCursor(memory), bound: scratchOctets(KEY_OCTETS_MAX), separator }
+  const bound = scratchOctets(KEY_OCTETS_MAX)
+  return { path: new TreeCursor(memory), pass: new TreeCursor(memory), bound, separator }
 }
 
 export class TreeGrowth extends DraftPages {
   readonly path: TreeCursor
+  readonly pass: TreeCursor
   readonly #room: EditRoom
   /** Room for one. */
   protected readonly separator: Uint8Array
@@ -46,6 +48,7 @@ export class TreeGrowth extends DraftPages {
     super(space, stamp, root)
     this.#room = space.rooms.pop() ?? newRoom(space)
     this.path = this.#room.path
+    this.pass = this.#room.pass
     this.#bound = this.#room.bound
     this.separator = this.#room.separator
   }

@@ -14,6 +14,8 @@ import { baseOf, pageUnits } from './page.ts'
 /** What a draft's edits work with, and then those of another draft. */
 export interface EditRoom {
   readonly path: TreeCursor
+  /** For passes over the draft. */
+  readonly pass: TreeCursor
   /** Keys. */
   readonly bound: Uint8Array
   readonly separator: Uint8Array
