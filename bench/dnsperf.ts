@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Peer } from '../test/support/peers.ts'
 import { toolPath } from '../test/support/tools.ts'
-import { cpuSeconds } from './measure.ts'
+import { cpuSeconds, waitedSeconds } from './measure.ts'
 
 export interface QueryLoad {
   readonly queriesPath: string
@@ -32,11 +32,16 @@ export interface LoadFigures {
   readonly perSecond: number
   /** Of the whole process tree of the server. */
   readonly cpuSeconds: number
+  /** Share of the time in which dnsperf was ready and had no processor, the sum of its sending and its receiving thread:
+   *  latencies have a part of it in them. */
+  readonly senderWaited: number
   /** Milliseconds, ascending; empty unless asked for. */
   readonly latencies: readonly number[]
 }
 
 const TIMEOUT_SECONDS = 1
+/** Of the time, after which it is looked how long dnsperf has waited: a process that has ended does not tell. */
+const LOOK_AFTER = 0.9
 
 /** Queries with DO set, one process of dnsperf with one sending thread. */
 export async function queryLoad(server: Peer, load: QueryLoad): Promise<LoadFigures> {
@@ -55,7 +60,7 @@ export async function queryLoad(server: Peer, load: QueryLoad): Promise<LoadFigu
   if (load.perSecond !== undefined) words.push('-Q', String(load.perSecond))
   if (load.latencies === true) words.push('-v')
   const before = cpuSeconds(server.pid)
-  const stdout = await run(words, (load.seconds + 20) * 1000)
+  const { stdout, waited } = await run(words, load.seconds)
   const spent = cpuSeconds(server.pid) - before
   const figure = (label: string): number => Number(new RegExp(`${label}:\\s+([\\d.]+)`).exec(stdout)?.[1])
   return {
@@ -64,20 +69,31 @@ export async function queryLoad(server: Peer, load: QueryLoad): Promise<LoadFigu
     failed: failedAnswers(stdout),
     perSecond: figure('Queries per second'),
     cpuSeconds: spent,
+    senderWaited: waited / (load.seconds * LOOK_AFTER),
     latencies: latenciesOf(stdout),
   }
 }
 
-/** What dnsperf says; through a file, so that nobody takes processor time from it by reading along. */
-async function run(words: readonly string[], timeout: number): Promise<string> {
+/** What dnsperf says, and the seconds that it waited; through a file, so that nobody takes processor time from it by reading
+ *  along. */
+async function run(
+  words: readonly string[],
+  seconds: number,
+): Promise<{ readonly stdout: string; readonly waited: number }> {
   const directory = mkdtempSync(join(tmpdir(), 'conclave-dnsperf-'))
   const path = join(directory, 'output')
   const output = openSync(path, 'w')
   try {
-    const child = spawn(toolPath('dnsperf')!, words, { stdio: ['ignore', output, 'inherit'], timeout })
+    const child = spawn(toolPath('dnsperf')!, words, {
+      stdio: ['ignore', output, 'inherit'],
+      timeout: (seconds + 20) * 1000,
+    })
+    let waited = 0
+    const look = setTimeout(() => (waited = waitedSeconds(child.pid!)), seconds * LOOK_AFTER * 1000)
     const [code] = (await once(child, 'exit')) as [number | null]
+    clearTimeout(look)
     if (code !== 0) throw new Error(`dnsperf ended with ${code ?? 'a signal'}`)
-    return readFileSync(path, 'latin1')
+    return { stdout: readFileSync(path, 'latin1'), waited }
   } finally {
     closeSync(output)
     rmSync(directory, { recursive: true })

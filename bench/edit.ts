@@ -159,6 +159,7 @@ export async function untilAnswered(
   name: string,
   address: string,
   signed = true,
+  everyMilliseconds: number = POLL_MILLISECONDS,
 ): Promise<void> {
   const query = queryOf(name, 'A', { udpOctets: 1232, dnssecOk: true })
   const deadline = performance.now() + ANSWER_SECONDS_MAX * 1000
@@ -166,7 +167,7 @@ export async function untilAnswered(
     const { answer } = readMessage(await server.ask(query))
     const hasSignature = answer.some(line => / RRSIG /.test(line))
     if (answer.some(line => line.endsWith(` A ${address}`)) && (hasSignature || !signed)) return
-    await settle(POLL_MILLISECONDS / 1000)
+    await settle(everyMilliseconds / 1000)
   }
   throw new Error(`${server.name} does not answer ${address}`)
 }

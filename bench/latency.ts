@@ -4,7 +4,10 @@
  *  latency, as it does while it is measured; NSD, which does not sign, serves the zone as it is.
  *  I1  Changes follow one another without a pause, and the last one is waited for, so none reaches into the next quiet time.
  *  I2  Quiet is just before and just after: how long answers take changes from minute to minute with what else the
- *      machine does. For the same reason contenders take turns, and what other programs took meanwhile is told. */
+ *      machine does. For the same reason contenders take turns, and what other programs took meanwhile is told.
+ *  I3  Whoever changes the file and looks for the change shares the processors with the same priority as sender and server:
+ *      it looks seldom, else it had an eighth of a processor, most of it where changes are fast.
+ *  I4  A latency has in it what the sender itself waits for a processor; that is told beside it. */
 import { renameSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileOf, type Peer, startKnot, startNsd } from '../test/support/peers.ts'
@@ -18,6 +21,8 @@ import { type BenchZone, benchZone } from './zones.ts'
 /** Of the ratio of p99 to that of the same server when nothing happens. */
 const GOAL = 1.5
 const CLIENTS = 10
+/** I3. */
+const POLL_MILLISECONDS = 20
 /** In place of what the server can do, where no time is spent on finding out. */
 const SHORT_PER_SECOND = 2000
 const CAPACITY_SECONDS = 1
@@ -82,6 +87,8 @@ class Scene {
   readonly #busy = new Values()
   readonly #ratio = new Values()
   readonly #lost = new Values()
+  readonly #senderQuiet = new Values()
+  readonly #senderBusy = new Values()
 
   constructor(name: string, change: Change, signs: boolean) {
     this.#name = name
@@ -95,6 +102,9 @@ class Scene {
     this.#quiet.add(contender, idle)
     this.#busy.add(contender, working)
     this.#ratio.add(contender, working / idle)
+    // I4.
+    this.#senderQuiet.add(contender, meanWaited(quiet))
+    this.#senderBusy.add(contender, meanWaited([busy]))
     this.#lost.add(
       contender,
       [...quiet, busy].reduce((sum, { lost }) => sum + lost, 0),
@@ -107,6 +117,12 @@ class Scene {
       { quantity: `${name}: p99 before and after, quiet`, unit: 'ms', values: this.#quiet.all },
       { quantity: `${name}: p99`, unit: 'ms', values: this.#busy.all },
       { quantity: `${name}: p99, times that of quiet (goal ${GOAL})`, unit: '', values: this.#ratio.all },
+      {
+        quantity: `${name}: sender's waits for a processor, quiet`,
+        unit: '%',
+        values: this.#senderQuiet.all,
+      },
+      { quantity: `${name}: sender's waits for a processor`, unit: '%', values: this.#senderBusy.all },
       { quantity: `${name}: queries lost`, unit: '', values: this.#lost.all },
     ]
   }
@@ -183,7 +199,7 @@ async function round(
     const changing = whileRunning(running, () => {
       const number = ++subject.changes
       writeChange(contender, server, zone, scene.change(zone, number))
-      return untilAnswered(server, NAME, addressOf(number), contender.signs)
+      return untilAnswered(server, NAME, addressOf(number), contender.signs, POLL_MILLISECONDS)
     })
     const [busy] = await Promise.all([running, changing])
     const after = await quiet()
@@ -211,6 +227,11 @@ function writeChange({ reload }: Answering, server: Peer, { apex }: BenchZone, t
   writeFileSync(`${path}.new`, text)
   renameSync(`${path}.new`, path)
   reload(server)
+}
+
+/** Percent of these loads' time. */
+function meanWaited(loads: readonly LoadFigures[]): number {
+  return (100 * loads.reduce((sum, { senderWaited }) => sum + senderWaited, 0)) / loads.length
 }
 
 /** Of all answers of these loads. */

@@ -43,6 +43,23 @@ export function cpuSeconds(pid: number): number {
   return ticks / TICKS_PER_SECOND
 }
 
+/** Seconds so far in which threads of a process were ready to run and had no processor (schedstat). */
+export function waitedSeconds(pid: number): number {
+  let nanoseconds = 0
+  for (const thread of processThreads(pid)) {
+    nanoseconds += Number(processFile(pid, `task/${thread}/schedstat`)?.split(' ')[1] ?? 0)
+  }
+  return nanoseconds / 1e9
+}
+
+function processThreads(pid: number): string[] {
+  try {
+    return readdirSync(`/proc/${pid}/task`)
+  } catch {
+    return []
+  }
+}
+
 /** Begins to watch the processors: what is returned gives the share of them, 0 to 1, that programs had since which this
  *  process has not started. */
 export function othersShare(): () => number {
