@@ -3,15 +3,9 @@
  *  Symbols come from the running program itself, which has libc linked in: no library names to guess (glibc, musl). */
 
 import { createRequire } from 'node:module'
-import { promisify } from 'node:util'
-
-interface KoffiFunction {
-  (...args: unknown[]): unknown
-  async(...args: unknown[]): void
-}
 
 interface Koffi {
-  load(path: string | null): { func(prototype: string): KoffiFunction }
+  load(path: string | null): { func(prototype: string): (...args: unknown[]) => unknown }
   errno(): number
   address(array: Uint8Array | Int32Array): bigint
 }
@@ -19,8 +13,6 @@ interface Koffi {
 export interface Libc {
   /** A C function by its prototype: `int flock(int, int)`. */
   function(prototype: string): (...args: unknown[]) => number
-  /** The same on one of libuv's threads; what is at addresses given to it must stay there meanwhile. */
-  functionElsewhere(prototype: string): (...args: number[]) => Promise<number>
   /** errno of this thread's last call. */
   errno(): number
   /** Where the octets are; exact, as user space has 47 bits of addresses. Keeps nothing alive: the caller holds them. */
@@ -41,10 +33,6 @@ function load(): Libc | undefined {
     const library = koffi.load(null)
     return {
       function: prototype => library.func(prototype) as (...args: unknown[]) => number,
-      functionElsewhere: prototype => {
-        const { async: call } = library.func(prototype)
-        return promisify(call) as (...args: number[]) => Promise<number>
-      },
       errno: () => koffi.errno(),
       addressOf: array => Number(koffi.address(array)),
     }

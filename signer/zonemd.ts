@@ -5,8 +5,10 @@
  *    NSEC3 tree   ──┘
  *
  *  I1  Owners in canonical order (RFC 8976 §3.3.1), those of hashes among them; zone-digester.ts has the RRs of each.
- *  I2  Others get a turn with every part that is hashed (zone-hash.ts). */
+ *  I2  Others have the event loop now and then (base/turns.ts). */
 
+import { createHash } from 'node:crypto'
+import { Turns } from '../base/index.ts'
 import {
   canonicalName,
   type Name,
@@ -21,13 +23,12 @@ import { HASH_OCTETS, writeBase32Hex } from './nsec3.ts'
 import { rrsetOfType } from './previous.ts'
 import { APEX_KEY } from './ranges.ts'
 import { ZoneDigester } from './zone-digester.ts'
-import { type ZoneHashName, zoneHash } from './zone-hash.ts'
 
 /** RFC 8976 §5.2 and §5.3. */
 export const ZONEMD_SCHEME_SIMPLE = 1
 export const ZONEMD_SHA384 = 1
 export const ZONEMD_SHA512 = 2
-const HASHES: Readonly<Record<number, { name: ZoneHashName; octets: number }>> = {
+const HASHES: Readonly<Record<number, { name: 'sha384' | 'sha512'; octets: number }>> = {
   [ZONEMD_SHA384]: { name: 'sha384', octets: 48 },
   [ZONEMD_SHA512]: { name: 'sha512', octets: 64 },
 }
@@ -58,12 +59,12 @@ export async function zoneDigest(
   algorithm: number,
   signal?: AbortSignal,
 ): Promise<Uint8Array> {
-  const digester = new ZoneDigester(zoneHash(HASHES[algorithm]!.name), canonicalName(apex))
+  const digester = new ZoneDigester(createHash(HASHES[algorithm]!.name), canonicalName(apex))
   try {
     await digestTrees(digester, store, roots, signal)
-    return await digester.end()
+    return digester.end()
   } finally {
-    await digester.close()
+    digester.close()
   }
 }
 
@@ -77,6 +78,8 @@ async function digestTrees(
   const names = store.readTree(digester.namesRoom)
   const hashes = store.readTree(digester.hashesRoom)
   const hashedKey = new Uint8Array(33)
+  const turns = new Turns(1)
+  let parts = 0
   let placed = names.seekFirst(namesRoot)
   let hashPlaced = hashes.seekFirst(nsec3Root)
   if (hashPlaced) loadHashedKey(hashes, hashedKey)
@@ -89,10 +92,10 @@ async function digestTrees(
       hashPlaced = hashes.next()
       if (hashPlaced) loadHashedKey(hashes, hashedKey)
     }
-    if (digester.full) {
-      signal?.throwIfAborted()
-      await digester.handOver()
-    }
+    if (digester.parts === parts) continue
+    parts = digester.parts
+    signal?.throwIfAborted()
+    if (turns.due()) await turns.take()
   }
 }
 

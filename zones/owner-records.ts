@@ -19,7 +19,7 @@ import {
   u16,
   u32,
 } from './node.ts'
-import { compareCanonicalRdata, hasLoweredNames } from './rdata-canonical.ts'
+import { compareCanonicalRdata, hasCapital, hasLoweredNames } from './rdata-canonical.ts'
 import type { RuleCode } from './rules.ts'
 import { CLASS, TYPE, typeToText } from './types.ts'
 
@@ -352,12 +352,4 @@ function copyOctets(from: Uint8Array, start: number, end: number, to: Uint8Array
 function putU16(out: Uint8Array, at: number, value: number): void {
   out[at] = value >>> 8
   out[at + 1] = value
-}
-
-function hasCapital(octets: Uint8Array, start: number, end: number): boolean {
-  for (let at = start; at < end; at++) {
-    const octet = octets[at]!
-    if (octet >= 0x41 && octet <= 0x5a) return true
-  }
-  return false
 }

@@ -109,8 +109,10 @@ export function namesOf(type: number, rdata: Uint8Array): Name[] {
 
 /** Whether the canonical form of that type's RDATA can differ from the RDATA. */
 export function hasLoweredNames(type: number): boolean {
-  return plans[rowOfType[type]!]?.lowered === true || type === TYPE.A6
+  return loweredRows[rowOfType[type]!] === 1 || type === TYPE.A6
 }
+
+const loweredRows: Uint8Array = Uint8Array.from(plans, plan => (plan?.lowered === true ? 1 : 0))
 
 /** Canonical form; the same object when nothing changes. */
 export function canonicalRdata(type: number, rdata: Uint8Array): Uint8Array {
@@ -126,8 +128,17 @@ export function canonicalRdata(type: number, rdata: Uint8Array): Uint8Array {
 
 /** Turns the RDATA octets[start..end) into its canonical form where it lies. */
 export function canonicalizeInPlace(type: number, octets: Uint8Array, start: number, end: number): void {
-  if (!locateLowered(type, octets, start, end)) return
+  // Most is so already, and a loop that only reads is four times as fast.
+  if (!hasCapital(octets, start, end) || !locateLowered(type, octets, start, end)) return
   for (let at = loweredStart; at < loweredEnd; at++) octets[at] = lowerCase[octets[at]!]!
+}
+
+export function hasCapital(octets: Uint8Array, start: number, end: number): boolean {
+  for (let at = start; at < end; at++) {
+    const octet = octets[at]!
+    if (octet >= 0x41 && octet <= 0x5a) return true
+  }
+  return false
 }
 
 /** Canonical order of RDATA of one type: negative, zero (canonically the same record) or positive.
