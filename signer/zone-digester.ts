@@ -19,7 +19,6 @@ import {
   hasLoweredNames,
   LEAF_OCTETS,
   type LeafRoom,
-  nameLengthAt,
   nextRRsetAt,
   RECORD_HEADER_OCTETS,
   RRSET_HEADER_OCTETS,
@@ -176,13 +175,20 @@ export class ZoneDigester {
     for (let at = start; at < end; ) {
       const rdata = at + RECORD_HEADER_OCTETS
       at = rdata + u16(octets, rdata - 2)
-      const signer = rdata + RRSIG_FIXED_OCTETS
-      const right =
-        type === TYPE.RRSIG
-          ? this.#isLower(signer, signer + nameLengthAt(octets, signer, at))
-          : this.#isLower(rdata, at)
+      const right = type === TYPE.RRSIG ? this.#isApex(rdata + RRSIG_FIXED_OCTETS) : this.#isLower(rdata, at)
       if (!right) canonicalizeInPlace(type, octets, rdata, at)
     }
+  }
+
+  /** Whether the name there is the apex in lower case, as signers are: four octets at a time. */
+  #isApex(at: number): boolean {
+    const view = this.#view
+    const last = this.#apexOctets - 4
+    if (last < 0) return false
+    for (let octet = 0; octet < last; octet += 4) {
+      if (view.getInt32(at + octet) !== view.getInt32(APEX_AT + octet)) return false
+    }
+    return view.getInt32(at + last) === view.getInt32(APEX_AT + last)
   }
 
   /** Whether there are no capitals for sure, as in nearly all names: four octets at a time. */
