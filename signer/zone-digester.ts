@@ -10,7 +10,7 @@
  *  I2  RRs of an owner go by type, where all RRSIGs are of type 46 whatever they cover; of a type by canonical RDATA, as they
  *      are stored (zones/node.ts I1).
  *  I3  A part is hashed by whom it is composed, while the processor still has it in its cache: on another thread that takes
- *      less time, but half as much CPU time again. */
+ *      less time, but more CPU time. */
 
 import { giveBackPages } from '../base/index.ts'
 import {
