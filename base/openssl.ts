@@ -64,21 +64,11 @@ interface Calls {
   readonly clearErrors: Call
 }
 
-/** What reaches the OpenSSL of the running program. */
-export function opensslLibrary(): Libc | undefined {
+function load(): Openssl | undefined {
   const library = libc()
   if (library === undefined || getFips() !== 0) return undefined
   try {
-    return library.function('unsigned int OpenSSL_version_num()')() < VERSION_MIN ? undefined : library
-  } catch {
-    return undefined
-  }
-}
-
-function load(): Openssl | undefined {
-  const library = opensslLibrary()
-  if (library === undefined) return undefined
-  try {
+    if (library.function('unsigned int OpenSSL_version_num()')() < VERSION_MIN) return undefined
     const calls = callsOf(library)
     return {
       privateKey: scalar => openKey(calls, calls.setPrivate, scalar),
