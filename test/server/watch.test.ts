@@ -104,6 +104,16 @@ async function watching(t: ExecutionContext, name = 'a.zone'): Promise<Bench> {
   return made
 }
 
+/** The same by a clock by hand. */
+async function watchingBy(t: ExecutionContext, clock: ManualClock): Promise<Bench> {
+  const made = await bench(t, clock)
+  await made.write('a.zone', 'one')
+  made.watcher.addFile(made.path('a.zone'))
+  await pump(clock, () => made.events.length > 0)
+  await made.stable(t, 'a.zone', 'one')
+  return made
+}
+
 async function run(command: string, ...args: string[]): Promise<void> {
   const [code] = await once(spawn(command, args, { stdio: 'ignore' }), 'close')
   if (code !== 0) throw new Error(`${command} ended with ${code}`)
@@ -130,11 +140,7 @@ test('a rename over the file, again and again', async t => {
 test('the way of vim: the old file is moved away, a new one is written in its place', async t => {
   // No time passes between the two, however long the disk takes: else the file is gone.
   const clock = new ManualClock(0)
-  const made = await bench(t, clock)
-  await made.write('a.zone', 'one')
-  made.watcher.addFile(made.path('a.zone'))
-  await pump(clock, () => made.events.length > 0)
-  await made.stable(t, 'a.zone', 'one')
+  const made = await watchingBy(t, clock)
   for (const text of ['two', 'three']) {
     await fs.rename(made.path('a.zone'), made.path('a.zone~'))
     await made.write('a.zone', text)
@@ -171,11 +177,7 @@ test('touched, or written with the same octets: no change', async t => {
 
 test('I1: a file half-written by a process that keeps it open does not go live', async t => {
   const clock = new ManualClock(0)
-  const made = await bench(t, clock)
-  await made.write('a.zone', 'one')
-  made.watcher.addFile(made.path('a.zone'))
-  await pump(clock, () => made.events.length > 0)
-  await made.stable(t, 'a.zone', 'one')
+  const made = await watchingBy(t, clock)
   const descriptor = openSync(made.path('a.zone'), 'w')
   const reader = openSync(made.path('a.zone'), 'r')
   const leases = writersOf(reader, made.path('a.zone')) !== 'unknown'
@@ -201,11 +203,7 @@ async function pump(clock: ManualClock, holds: () => boolean): Promise<void> {
 
 test('slow parts, each by its own opening, are one change', async t => {
   const clock = new ManualClock(0)
-  const made = await bench(t, clock)
-  await made.write('a.zone', 'one')
-  made.watcher.addFile(made.path('a.zone'))
-  await pump(clock, () => made.events.length > 0)
-  made.events.length = 0
+  const made = await watchingBy(t, clock)
   await made.write('a.zone', '')
   for (let part = 0; part < 20; part++) {
     await fs.appendFile(made.path('a.zone'), `${part};`)
