@@ -3,6 +3,7 @@ import { spawnSync } from 'node:child_process'
 import { readdirSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import test from 'ava'
+import { WAIT_MILLISECONDS } from './support/serve.ts'
 
 const sources = fileURLToPath(new URL('../../examples', import.meta.url))
 const examples = readdirSync(sources).filter(name => name.endsWith('.ts'))
@@ -15,7 +16,7 @@ for (const name of examples) {
   test(`examples/${name}`, t => {
     const path = fileURLToPath(new URL(`../examples/${name.replace('.ts', '.js')}`, import.meta.url))
     const { status, signal, stderr } = spawnSync(process.execPath, [path], {
-      timeout: 60_000,
+      timeout: WAIT_MILLISECONDS,
       encoding: 'utf8',
     })
     t.deepEqual({ status, signal, stderr }, { status: 0, signal: null, stderr: '' })

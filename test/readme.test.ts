@@ -1,6 +1,6 @@
 /** README's commands are run as they stand, so far as a test can. What differs is said beside each: ports are free ones
  *  instead of 5300 and 5301, `npx conclave` is the file from which bundle.ts makes the one that package.json's `bin` names,
- *  `npm start` is the words of that script after its build, and `npm test` runs one file, since running all of them would run this one again. A command
+ *  dig is given more time, `npm start` is the words of that script after its build, and `npm test` runs one file, since running all of them would run this one again. A command
  *  that is not listed here fails the test. */
 import { cpSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -18,7 +18,7 @@ import {
   temporaryDirectory,
   zoneText,
 } from './support/serve.ts'
-import { needs, toolPath } from './support/tools.ts'
+import { needs, PATIENT, toolPath } from './support/tools.ts'
 
 interface Package {
   readonly bin: { readonly conclave: string }
@@ -46,7 +46,8 @@ function startExamples(t: ExecutionContext): Promise<ServeProcess> {
 }
 
 function dig(server: ServeProcess, command: string): Promise<Ran> {
-  return run(toolPath('dig')!, command.replace(' -p 5300 ', ` -p ${server.port} `).split(' ').slice(1))
+  const words = command.replace(' -p 5300 ', ` -p ${server.port} `).split(' ').slice(1)
+  return run(toolPath('dig')!, [PATIENT, ...words])
 }
 
 const NPM = ['npm install && npm start', 'npm install && CONCLAVE_INSTALL=1 npm test']

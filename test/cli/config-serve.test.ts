@@ -15,7 +15,7 @@ import {
   WAIT_MILLISECONDS,
   zoneText,
 } from '../support/serve.ts'
-import { needs, toolPath } from '../support/tools.ts'
+import { needs, PATIENT, toolPath } from '../support/tools.ts'
 
 const REFUSED = 5
 
@@ -123,7 +123,7 @@ zones:
 `
   const { server, directory } = await served(t, text, ZONES)
   const transfer = async (zone: string, key: boolean): Promise<boolean> => {
-    const words = ['@127.0.0.1', '-p', String(server.port), zone, 'AXFR']
+    const words = ['@127.0.0.1', '-p', String(server.port), PATIENT, zone, 'AXFR']
     const signed = key ? ['-y', 'hmac-sha256:k.example:c2VjcmV0LXNlY3JldC1zZWNyZXQ='] : []
     return /XFR size/.test((await run(toolPath('dig')!, [...words, ...signed])).out)
   }

@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import test from 'ava'
 import { directoryOf, run, serveWords, zoneText } from '../support/serve.ts'
 import { needsSoftHsm, softToken } from '../support/softhsm.ts'
-import { toolPath } from '../support/tools.ts'
+import { PATIENT, toolPath } from '../support/tools.ts'
 
 test('a KSK on a token and a ZSK in a file; a token that is away stops its own zones only', async t => {
   if (!needsSoftHsm(t)) return
@@ -79,7 +79,17 @@ zones:
     first.log.filter(line => line.msg === 'key made'),
     [],
   )
-  const words = [`@127.0.0.1`, '-p', String(first.port), '+noall', '+answer', '+onesoa', 'a.example', 'AXFR']
+  const words = [
+    `@127.0.0.1`,
+    '-p',
+    String(first.port),
+    PATIENT,
+    '+noall',
+    '+answer',
+    '+onesoa',
+    'a.example',
+    'AXFR',
+  ]
   const signed = (await run(toolPath('dig')!, words)).out
   t.regex(signed, /RRSIG\sSOA/)
 

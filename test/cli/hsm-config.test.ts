@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import test, { type ExecutionContext } from 'ava'
 import { TestQuorum } from '../support/quorum.ts'
 import { conclave, directoryOf, run, type ServeProcess, serveWords, zoneText } from '../support/serve.ts'
-import { needs, toolPath } from '../support/tools.ts'
+import { needs, PATIENT, toolPath } from '../support/tools.ts'
 
 const ZONES = ['a', 'b', 'c'].map(label => `${label}.example.`)
 
@@ -59,7 +59,7 @@ class World {
 
 /** What dig prints of an answer's status, and how many signatures there are. */
 async function dig(server: ServeProcess, name: string): Promise<string> {
-  const words = ['@127.0.0.1', '-p', `${server.port}`, name, 'SOA', '+dnssec', '+tcp']
+  const words = ['@127.0.0.1', '-p', `${server.port}`, PATIENT, name, 'SOA', '+dnssec', '+tcp']
   const { out } = await run(toolPath('dig')!, words)
   return `${/status: (\w+)/.exec(out)?.[1]} ${out.match(/\sRRSIG\s/g)?.length ?? 0}`
 }

@@ -6,7 +6,7 @@ import { freePort, freePorts } from '../support/ports.ts'
 import { commandFile, directoryOf, projectRoot, run, zoneText } from '../support/serve.ts'
 import { needs } from '../support/tools.ts'
 
-const SECONDS_MAX = 180
+const SECONDS_MAX = 900
 
 test('examples/quorum.sh ends with a signed answer', async t => {
   if (!needs(t, 'dig')) return

@@ -70,7 +70,7 @@ async function status(): Promise<{
   return { code, ...(JSON.parse(out) as { nodes: ShownNode[]; keys: ShownKey[]; faults: string[] }) }
 }
 
-const RSA_SECONDS_MAX = 400
+const RSA_SECONDS_MAX = 1500
 
 /** Signs a zone file with the quorum, and shows it to the judges of whole zones. */
 async function signAndJudge(t: ExecutionContext, origin: string, csk: boolean): Promise<void> {

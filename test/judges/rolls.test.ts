@@ -90,7 +90,7 @@ const QUICK = {
 const PARENT_QUICK = { resolver: [], dsTtlSeconds: 1, propagationSeconds: 1 }
 
 /** Much longer than any roll takes on a busy machine. */
-const LIMIT_MILLISECONDS = 90_000
+const LIMIT_MILLISECONDS = 300_000
 const LOOK_MILLISECONDS = 50
 
 async function until(what: string, so: () => boolean): Promise<void> {

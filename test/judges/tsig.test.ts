@@ -9,7 +9,7 @@ import { queryOf, readMessage } from '../support/message.ts'
 import { type Peer, startServer, temporaryDirectory } from '../support/peers.ts'
 import { freePort } from '../support/ports.ts'
 import { run } from '../support/serve.ts'
-import { needs } from '../support/tools.ts'
+import { needs, PATIENT } from '../support/tools.ts'
 import { TEST_KEY, TEST_SECRET, TEST_SECRET_TEXT } from '../support/tsig.ts'
 
 const KEY = tsigKey(TEST_KEY.name, TEST_KEY.algorithm, TEST_SECRET_TEXT)
@@ -33,7 +33,7 @@ test('dig and kdig verify answers and transfers, and say what is wrong with a wr
   const listeners = await serving(t, LARGE, SIGNED_ONLY)
   const server = ['@127.0.0.1', '-p', String(portOf(listeners))]
   const ask = async (tool: string, secret: string, ...words: string[]): Promise<string> => {
-    const once = tool === 'dig' ? ['+tries=1', '+time=5'] : ['+retry=0', '+time=5']
+    const once = [PATIENT, tool === 'dig' ? '+tries=1' : '+retry=0']
     const key = `hmac-sha256:${TEST_KEY.name}:${secret}`
     const { out, err } = await run(tool, [...server, '-y', key, ...once, ...words])
     return `${out}${err}`
@@ -56,7 +56,7 @@ test('dig and kdig verify answers and transfers, and say what is wrong with a wr
   }
   // dig sends a MAC of 16 octets under the name hmac-sha256.
   const truncated = `hmac-sha256-128:${TEST_KEY.name}:${TEST_SECRET_TEXT}`
-  t.regex((await run('dig', [...server, '-y', truncated, 'example'])).out, /BADTRUNC/)
+  t.regex((await run('dig', [...server, PATIENT, '-y', truncated, 'example'])).out, /BADTRUNC/)
 })
 
 interface Secondary {

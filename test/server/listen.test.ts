@@ -7,6 +7,9 @@ import { ConclaveError } from '../../base/index.ts'
 import { addressOctets, isWildcard, parseListenAddress, prefixMatcher } from '../../server/address.ts'
 import { listenFailure } from '../../server/listen-errors.ts'
 import { loadSyscalls } from '../../server/syscalls.ts'
+import { freePort } from '../support/ports.ts'
+import { WAIT_MILLISECONDS } from '../support/serve.ts'
+import { needsIpv6 } from '../support/tools.ts'
 import { datagrams, exchange, framed, listening, portOf, question, STUB, StreamClient } from './listening.ts'
 
 const MODES = loadSyscalls() === null ? (['dgram'] as const) : (['batch', 'dgram'] as const)
@@ -62,9 +65,9 @@ test('a bind that fails says why and what to do', t => {
 
 for (const udp of MODES) {
   test(`${udp}: a port that another program has is an error that names it, and nothing stays open`, async t => {
-    const tcp = createServer().listen({ port: 0, host: '127.0.0.1' })
+    const tcpPort = await freePort()
+    const tcp = createServer().listen({ port: tcpPort, host: '127.0.0.1' })
     await once(tcp, 'listening')
-    const tcpPort = (tcp.address() as { port: number }).port
     await t.throwsAsync(listening(t, { udp, addresses: ['127.0.0.1@0', `127.0.0.1@${tcpPort}`] }), {
       code: 'LISTEN_IN_USE',
       message: /\(TCP\)/,
@@ -72,9 +75,9 @@ for (const udp of MODES) {
     await new Promise(resolve => tcp.close(resolve))
 
     const taken = createSocket('udp4')
-    taken.bind(0, '127.0.0.1')
+    const port = await freePort()
+    taken.bind(port, '127.0.0.1')
     await once(taken, 'listening')
-    const { port } = taken.address()
     const addresses = [`127.0.0.1@${port}`]
     await t.throwsAsync(listening(t, { udp, addresses, workers: 2 }), {
       code: 'LISTEN_IN_USE',
@@ -86,8 +89,8 @@ for (const udp of MODES) {
   })
 
   test(`${udp}: a second server of ours cannot join a port, closed ones give it back`, async t => {
-    const first = await listening(t, { udp, workers: 2 })
-    const addresses = [`127.0.0.1@${portOf(first)}`]
+    const addresses = [`127.0.0.1@${await freePort()}`]
+    const first = await listening(t, { udp, addresses, workers: 2 })
     await t.throwsAsync(listening(t, { udp, addresses, workers: 2 }), { code: 'LISTEN_IN_USE' })
     await first.close({ drainSeconds: 0 })
     const second = await listening(t, { udp, addresses })
@@ -98,6 +101,7 @@ for (const udp of MODES) {
   })
 
   test(`${udp}: several servers in one process; after close the process ends by itself`, t => {
+    if (!needsIpv6(t)) return
     const program = `
       const { openListeners, Store, silentLogger, systemClock } = await import(process.argv[1])
       const open = async () => {
@@ -112,7 +116,7 @@ for (const udp of MODES) {
     const face = new URL('./listening-face.js', import.meta.url).href
     const ended = spawnSync(process.execPath, ['--input-type=module', '--eval', program, face], {
       encoding: 'utf8',
-      timeout: 30_000,
+      timeout: WAIT_MILLISECONDS,
     })
     t.is(ended.status, 0, ended.stderr)
     t.is(ended.stderr, '')
@@ -136,7 +140,7 @@ test('process.exit() ends a process whose UDP threads wait', async t => {
 })
 
 test('close lets a connection finish and takes no new ones', async t => {
-  const listeners = await listening(t)
+  const listeners = await listening(t, { addresses: [`127.0.0.1@${await freePort()}`] })
   const client = await StreamClient.open(t, portOf(listeners))
   client.socket.write(framed(...Array.from({ length: 50 }, (_, id) => question(id, 'big.example.'))))
   await client.received(1)

@@ -28,6 +28,7 @@ import {
   testServer,
 } from '../support/embedding.ts'
 import { queryOf, readMessage } from '../support/message.ts'
+import { WAIT_MILLISECONDS } from '../support/serve.ts'
 
 const a = (name: string, last = 1): RecordText => ({ name, type: 'A', data: `192.0.2.${last}` })
 const ZONE = `$TTL 3600
@@ -81,7 +82,7 @@ test('a program that makes, uses and closes a server ends by itself; so does one
   ] as const) {
     const argv = ['--input-type=module', '-e', script, drain]
     const { status, stdout, stderr, signal } = spawnSync(process.execPath, argv, {
-      timeout: 60_000,
+      timeout: WAIT_MILLISECONDS,
       encoding: 'utf8',
     })
     t.deepEqual(

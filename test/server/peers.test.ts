@@ -132,13 +132,13 @@ const programs = ['nsd', 'knotd', 'dnssec-signzone', 'dnssec-keygen'].filter(pro
 const peersTest = programs.length === 0 || process.env['CI'] !== undefined ? test.serial : test.skip
 
 peersTest('RFC 1034 §4.3.2: NSD and Knot answer the same', async t => {
-  t.timeout(120_000)
   const zones = zoneFiles()
   const asker = askerOf(await storeOf(...zones.map(zone => zone.text)), UDP_OCTETS)
   const used = new Set<Difference>()
   const peers: Peer[] = []
   try {
-    peers.push(await startNsd(zones), await startKnot(zones))
+    peers.push(await startNsd(zones))
+    peers.push(await startKnot(zones))
     let compared = 0
     for (const zone of zones) {
       const questions = questionsOf(parseRecords(zone.text), zone.name, QUESTIONS_A_ZONE, SEED)

@@ -1,6 +1,7 @@
 import { spawnSync } from 'node:child_process'
 import test from 'ava'
 import { dropPrivileges } from '../../server/index.ts'
+import { WAIT_MILLISECONDS } from '../support/serve.ts'
 
 const face = new URL('./listening-face.js', import.meta.url).href
 
@@ -25,7 +26,7 @@ test('privileges go for all threads at once, for good, and the server goes on', 
   `
   const ended = spawnSync(process.execPath, ['--input-type=module', '--eval', program, face], {
     encoding: 'utf8',
-    timeout: 30_000,
+    timeout: WAIT_MILLISECONDS,
   })
   t.is(ended.status, 0, ended.stderr)
   const found = JSON.parse(ended.stdout) as { words: string[]; threads: number; back: string }

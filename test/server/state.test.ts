@@ -280,7 +280,6 @@ test('the default directory lies beside the file, or in the directory', async t 
 const KILLS = 20
 
 test(`SIGKILL at ${KILLS} points: the serial never goes back and what is read is whole`, async t => {
-  t.timeout(120_000)
   const path = await directory(t)
   let state: State
   let highest = 0

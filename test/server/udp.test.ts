@@ -2,6 +2,7 @@ import test from 'ava'
 import fc from 'fast-check'
 import { ManualClock } from '../../base/index.ts'
 import { loadSyscalls } from '../../server/syscalls.ts'
+import { needsIpv6 } from '../support/tools.ts'
 import { storeOf } from '../support/zone.ts'
 import { datagrams, exchange, KeptLog, listening, portOf, question } from './listening.ts'
 
@@ -9,6 +10,7 @@ const MODES = loadSyscalls() === null ? (['dgram'] as const) : (['batch', 'dgram
 
 for (const udp of MODES) {
   test(`${udp}: answers over IPv4 and IPv6 come from the port that was asked`, async t => {
+    if (!needsIpv6(t)) return
     const listeners = await listening(t, { udp, addresses: ['127.0.0.1@0', '::1@0'] })
     t.is(listeners.udp, udp)
     const [v4, v6] = listeners.addresses
@@ -70,6 +72,7 @@ for (const udp of MODES) {
 
 test('batch: on a wildcard address an answer leaves from the address that was asked', async t => {
   if (loadSyscalls() === null) return t.pass()
+  if (!needsIpv6(t)) return
   const listeners = await listening(t, { udp: 'batch', addresses: ['0.0.0.0@0', '::@0'], workers: 2 })
   const socket = await datagrams(t)
   for (const address of ['127.0.0.2', '127.0.0.1', '127.9.9.9']) {

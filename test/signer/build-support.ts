@@ -11,10 +11,12 @@ import {
   type Capabilities,
   CryptoPool,
   defaultSigningPolicy,
+  dnskeyRdata,
   type GenerateSpec,
   type KeyInfo,
   type KeyRole,
   type KeyStore,
+  keyTagOf,
   type PreviousVersion,
   type SignBatch,
   type SigningKey,
@@ -47,14 +49,23 @@ export const pool: CryptoPool = new CryptoPool({ threads: 1 })
 
 /** Key pairs cost much (RSA) and are not what is tested: one for each algorithm and place. */
 const pairs = new Map<string, LocalKey>()
+/** Tags of all of them in any role, revoked too: no two share one, as in a key store (signer/local-keys.ts I2). */
+const tags = new Set<number>()
+const FLAGS = [0x100, 0x101, 0x180, 0x181]
 
 export function testKey(zone: Name, algorithm: number, role: KeyRole, index = 0): LocalKey {
   const id = `${algorithm} ${index}`
-  const known = pairs.get(id)
   const facts = { zone, algorithm: algorithmOf(algorithm), role, createdUnix: 0, where: `test key ${id}` }
-  const key = localKey(facts, known?.loaded.key ?? makePair(algorithm))
-  pairs.set(id, key)
-  return key
+  const known = pairs.get(id)
+  if (known !== undefined) return localKey(facts, known.loaded.key)
+  for (;;) {
+    const key = localKey(facts, makePair(algorithm))
+    const mine = FLAGS.map(flags => keyTagOf(dnskeyRdata({ ...key.info, flags })))
+    if (mine.some(tag => tags.has(tag))) continue
+    for (const tag of mine) tags.add(tag)
+    pairs.set(id, key)
+    return key
+  }
 }
 
 function makePair(algorithm: number): LocalKey['loaded']['key'] {

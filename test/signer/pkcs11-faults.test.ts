@@ -61,15 +61,20 @@ async function signsAgain(t: ExecutionContext, { store, key, batch }: Subject): 
 
 test('kill -9 of the child while batches are under way: each message is signed or unavailable, and it goes on', async t => {
   if (!needsSoftHsm(t)) return
-  const subject = await opened(t)
-  const { store, key } = subject
+  const clock = new ManualClock(1_700_000_000)
+  const subject = await opened(t, { clock })
+  const { store, key, faults } = subject
   const before = store.pid!
+  // The child never comes to the end of all, however late it is killed.
+  faults('C_SignInit hang 1000', 'C_SignAsync hang 1000')
   const batches = Array.from({ length: 12 }, () => batchFor(key, 256).batch(key.id))
   const signing = batches.map(batch => store.sign(batch, FOREVER))
   // The first has come back, so that the others are under way.
   assertSigned(t, key, batches[0]!, await signing[0]!)
   process.kill(before, 'SIGKILL')
   const outcomes = await Promise.all(signing)
+  faults()
+  clock.advance(60)
   const last = outcomes.at(-1)!
   t.deepEqual(kinds(last), new Set(['unavailable PKCS11_CRASHED']))
   for (const [index, batch] of batches.entries()) {
@@ -113,7 +118,7 @@ for (const [fault, algorithm, stepSeconds] of [
   test(`${call} hangs: the process is killed after its time, and the server does not wait meanwhile`, async t => {
     if (!needsSoftHsm(t)) return
     const clock = new ManualClock(1_700_000_000)
-    const { store, faults } = await opened(t, { clock, callSecondsMax: 3 })
+    const { store, faults } = await opened(t, { clock, callSecondsMax: 10 })
     const key = await store.generate({ zone: nameFromText('other.example.'), algorithm, role: 'csk' })
     const batch = batchFor(key, 40).batch(key.id)
     assertSigned(t, key, batch, await store.sign(batch, FOREVER))

@@ -7,7 +7,7 @@ import { join } from 'node:path'
 import { temporaryDirectory as serverDirectory, startServer } from './peers.ts'
 import { freePort } from './ports.ts'
 import { directoryOf, type Scope, WAIT_MILLISECONDS } from './serve.ts'
-import { toolPath } from './tools.ts'
+import { PATIENT, toolPath } from './tools.ts'
 
 export const OLD_ZONE = 'old.test.'
 
@@ -49,7 +49,7 @@ function run(program: string, words: readonly string[], cwd: string): string {
 /** The zone by AXFR, as whoever takes it over would get it. */
 function transferred(port: number, directory: string): string {
   const path = join(directory, 'old.test.signed')
-  const words = ['@127.0.0.1', '-p', `${port}`, OLD_ZONE, 'AXFR', '+noall', '+answer', '+onesoa']
+  const words = ['@127.0.0.1', '-p', `${port}`, PATIENT, OLD_ZONE, 'AXFR', '+noall', '+answer', '+onesoa']
   writeFileSync(path, run('dig', words, directory))
   return path
 }

@@ -273,6 +273,9 @@ async function end(child: ChildProcess): Promise<void> {
   clearTimeout(kill)
 }
 
+/** Two minutes; an answer that comes later than two seconds is asked for again. */
+const TRIES_MAX = 60
+
 /** Questions over one socket, told apart by their ids. */
 class UdpAsker {
   readonly #socket: Socket
@@ -288,7 +291,7 @@ class UdpAsker {
     )
   }
 
-  async ask(query: Uint8Array, tries = 4, milliseconds = 2000): Promise<Uint8Array> {
+  async ask(query: Uint8Array, tries = TRIES_MAX, milliseconds = 2000): Promise<Uint8Array> {
     for (let left = tries; left > 0; left--) {
       const response = await this.#askOnce(query, milliseconds)
       if (response !== undefined) return response

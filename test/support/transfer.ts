@@ -4,18 +4,14 @@ import { connect } from 'node:net'
 import { buildVersion, type CryptoPool, verifyZone } from '../../signer/index.ts'
 import { checkZone, type Fault, faultText, nameFromText, Store } from '../../zones/index.ts'
 import { queryOf, readMessage } from './message.ts'
-
-/** Longer than any transfer of a small zone on a busy machine. */
-const TRANSFER_MILLISECONDS = 60_000
+import { WAIT_MILLISECONDS } from './serve.ts'
 
 /** Every record as `owner ttl type rdata`, the SOA once, in front.
  *  @throws Error for a response that is none, or ends early */
 export async function transfer(address: string, zone: string): Promise<string[]> {
   const at = address.lastIndexOf('@')
   const socket = connect(Number(address.slice(at + 1)), address.slice(0, at))
-  socket.setTimeout(TRANSFER_MILLISECONDS, () =>
-    socket.destroy(new Error(`${zone}: the transfer stands still`)),
-  )
+  socket.setTimeout(WAIT_MILLISECONDS, () => socket.destroy(new Error(`${zone}: the transfer stands still`)))
   try {
     await once(socket, 'connect')
     const query = queryOf(zone, 'AXFR')

@@ -10,7 +10,8 @@ import { join } from 'node:path'
 import { type Message, queryOf, readMessage } from './message.ts'
 import { startServer } from './peers.ts'
 import { freePort } from './ports.ts'
-import { toolPath } from './tools.ts'
+import { WAIT_MILLISECONDS } from './serve.ts'
+import { PATIENT, toolPath } from './tools.ts'
 
 /** What a validator made of an answer. */
 export type Verdict = 'secure' | 'insecure' | 'bogus'
@@ -65,11 +66,12 @@ function delvVerdict(text: string): Verdict {
 
 /** Standard output and error of a program, whatever its exit code. */
 export function outputOf(program: string, words: readonly string[]): Promise<string> {
+  const patience = program.endsWith('dig') ? [PATIENT] : []
   return new Promise(resolve => {
     execFile(
       toolPath(program)!,
-      words,
-      { encoding: 'utf8', timeout: 30_000, maxBuffer: 64 * 1024 * 1024 },
+      [...patience, ...words],
+      { encoding: 'utf8', timeout: WAIT_MILLISECONDS, maxBuffer: 64 * 1024 * 1024 },
       (_error, stdout, stderr) => resolve(stdout + stderr),
     )
   })

@@ -3,6 +3,7 @@
 
 import { execFileSync } from 'node:child_process'
 import { TYPE, type TypeMnemonic } from '../../zones/index.ts'
+import { WAIT_MILLISECONDS } from './serve.ts'
 import { toolPath } from './tools.ts'
 
 export type ProgramFamily = 'nsd' | 'knot' | 'bind' | 'ldns'
@@ -85,14 +86,12 @@ export function readableByLdns(text: string): string {
   return text.replaceAll(/^\s+NSAP-PTR\s.*\n/gm, '')
 }
 
-const JUDGE_MILLISECONDS = 20_000
-
 /** What the judge has against a zone; empty when it accepts it. */
 export function judgement(judge: ZoneJudge, zone: JudgedZone): string {
   try {
     execFileSync(toolPath(judge.program)!, judge.words(zone), {
       stdio: ['ignore', 'pipe', 'pipe'],
-      timeout: JUDGE_MILLISECONDS,
+      timeout: WAIT_MILLISECONDS,
     })
     return ''
   } catch (error) {
