@@ -16,7 +16,6 @@ import { giveBackPages } from '../base/index.ts'
 import {
   canonicalizeInPlace,
   firstRRsetAt,
-  hasLoweredNames,
   LEAF_OCTETS,
   type LeafRoom,
   nextRRsetAt,
@@ -28,8 +27,16 @@ import {
   writeLabelsOfKey,
 } from '../zones/index.ts'
 import { HASHED_LABEL_OCTETS, writeBase32Hex } from './nsec3.ts'
-import { OVERRUN_OCTETS, type OwnerMemory, ownerMemory } from './owner-memory.ts'
-import { RRSIG_FIXED_OCTETS } from './rrsig.ts'
+import {
+  ABOVE,
+  APEX_AT,
+  BELOW,
+  LOOK,
+  OVERRUN_OCTETS,
+  type OwnerMemory,
+  ownerMemory,
+  SIGNATURES,
+} from './owner-memory.ts'
 
 /** What is hashed at once. */
 const PART_OCTETS = 1 << 17
@@ -38,8 +45,6 @@ const PART_OCTETS = 1 << 17
 const RUN_OCTETS_MAX = 3 << 19
 /** V8 copies shared memory in words only to where they begin as well. */
 const WORD_OCTETS = 8
-/** The owner's labels end where the apex is, which all owners have. */
-const APEX_AT = 512
 const NAMES_AT = 1 << 12
 const HASHES_AT = NAMES_AT + LEAF_OCTETS
 /** An RRset of a node that is not in its leaf. */
@@ -64,11 +69,8 @@ export class ZoneDigester {
   readonly #memory: OwnerMemory
   readonly #lent: boolean
   readonly #octets: Uint8Array
-  readonly #view: DataView
   /** The end of the part. */
   #at = PART_AT
-  #owner = APEX_AT
-  #ownerOctets = 0
 
   /** `own`: memory of DIGESTER_OCTETS; without, some is lent. */
   constructor(hash: ZoneHash, canonicalApex: Uint8Array, own?: OwnerMemory) {
@@ -77,7 +79,6 @@ export class ZoneDigester {
     this.#hash = hash
     this.#apexOctets = canonicalApex.length
     memory.octets.set(canonicalApex, APEX_AT)
-    this.#view = new DataView(memory.octets.buffer)
     this.#memory = memory
     this.#octets = memory.octets
     this.namesRoom = { octets: memory.octets, at: NAMES_AT }
@@ -117,86 +118,31 @@ export class ZoneDigester {
 
   /** I2: RRsets of types below 46, then every RRset's signatures, which ascend with the type they cover, then the rest. */
   #records({ bytes, valueStart, valueEnd }: TreeCursor, labels: number): void {
-    this.#owner = APEX_AT - labels
-    this.#ownerOctets = labels + this.#apexOctets
     const first = firstRRsetAt(bytes, valueStart)
-    if (bytes === this.#octets && labels > 0) {
-      const behind = this.#lower(first, valueEnd)
-      this.#run(first, behind, DATA)
-      this.#run(first, valueEnd, SIGNATURES)
-      this.#run(behind, valueEnd, DATA)
-    } else {
-      this.#each(bytes, first, valueEnd, type => type < TYPE.RRSIG, DATA)
-      this.#each(bytes, first, valueEnd, () => true, SIGNATURES)
-      this.#each(bytes, first, valueEnd, type => type > TYPE.RRSIG, DATA)
-    }
+    if (bytes === this.#octets && labels > 0) this.#own(labels, first, valueEnd, BELOW | SIGNATURES | ABOVE)
+    else for (const wanted of [BELOW, SIGNATURES, ABOVE]) this.#each(bytes, labels, first, valueEnd, wanted)
   }
 
   /** Of a node that is not in its leaf, or is the apex, RRsets one after the other. */
-  #each(bytes: Uint8Array, first: number, end: number, among: (type: number) => boolean, what: 0 | 1): void {
+  #each(bytes: Uint8Array, labels: number, first: number, end: number, wanted: number): void {
     for (let at = first; at < end; ) {
-      const type = u16(bytes, at)
       const next = nextRRsetAt(bytes, at)
-      if (among(type) && (this.#owner !== APEX_AT || type !== TYPE.ZONEMD)) {
+      if (labels > 0 || u16(bytes, at) !== TYPE.ZONEMD) {
         const copy = RRSET_AT + (at % WORD_OCTETS)
         this.#octets.set(bytes.subarray(at, next), copy)
-        this.#lower(copy, copy + next - at)
-        this.#run(copy, copy + next - at, what)
+        this.#own(labels, copy, copy + next - at, wanted)
       }
       at = next
     }
   }
 
-  /** What RRsets in our memory are made of: their records, or their signatures. */
-  #run(start: number, end: number, what: 0 | 1): void {
-    if (start === end) return
+  /** What is wanted of RRsets in our memory. */
+  #own(labels: number, start: number, end: number, wanted: number): void {
     if (this.#at > PART_AT + PART_OCTETS) this.#update()
-    this.#at = this.#memory.own(this.#at, this.#owner, this.#ownerOctets, start, end, what)
-  }
-
-  /** Turns RRsets in our memory, with their signatures, into canonical form; returns where those of types above 46 begin. */
-  #lower(start: number, end: number): number {
-    const octets = this.#octets
-    let behind = start
-    for (let at = start; at < end; ) {
-      const type = u16(octets, at)
-      const data = at + RRSET_HEADER_OCTETS
-      const signatures = data + u16(octets, at + 6)
-      at = signatures + u16(octets, at + 8)
-      if (type < TYPE.RRSIG) behind = at
-      if (hasLoweredNames(type)) this.#lowerRecords(type, data, signatures)
-      this.#lowerRecords(TYPE.RRSIG, signatures, at)
-    }
-    return behind
-  }
-
-  #lowerRecords(type: number, start: number, end: number): void {
-    const octets = this.#octets
-    for (let at = start; at < end; ) {
-      const rdata = at + RECORD_HEADER_OCTETS
-      at = rdata + u16(octets, rdata - 2)
-      const right = type === TYPE.RRSIG ? this.#isApex(rdata + RRSIG_FIXED_OCTETS) : this.#isLower(rdata, at)
-      if (!right) canonicalizeInPlace(type, octets, rdata, at)
-    }
-  }
-
-  /** Whether the name there is the apex in lower case, as signers are: four octets at a time. */
-  #isApex(at: number): boolean {
-    const view = this.#view
-    const last = this.#apexOctets - 4
-    if (last < 0) return false
-    for (let octet = 0; octet < last; octet += 4) {
-      if (view.getInt32(at + octet) !== view.getInt32(APEX_AT + octet)) return false
-    }
-    return view.getInt32(at + last) === view.getInt32(APEX_AT + last)
-  }
-
-  /** Whether there are no capitals for sure, as in nearly all names: four octets at a time. */
-  #isLower(start: number, end: number): boolean {
-    const last = end - 4
-    if (last < start) return false
-    for (let at = start; at < last; at += 4) if (mayHaveCapital(this.#view.getInt32(at))) return false
-    return !mayHaveCapital(this.#view.getInt32(last))
+    const { own } = this.#memory
+    const at = own(this.#at, labels, this.#apexOctets, start, end, wanted | LOOK)
+    if (at === 0) canonicalizeRRsets(this.#octets, start, end)
+    this.#at = at || own(this.#at, labels, this.#apexOctets, start, end, wanted)
   }
 
   #update(): void {
@@ -206,13 +152,23 @@ export class ZoneDigester {
   }
 }
 
-/** Of an RRset. */
-const DATA = 0
-const SIGNATURES = 1
+/** Turns RRsets with their signatures into canonical form. */
+function canonicalizeRRsets(octets: Uint8Array, start: number, end: number): void {
+  for (let at = start; at < end; ) {
+    const data = at + RRSET_HEADER_OCTETS
+    const signatures = data + u16(octets, at + 6)
+    canonicalizeRecords(u16(octets, at), octets, data, signatures)
+    at = nextRRsetAt(octets, at)
+    canonicalizeRecords(TYPE.RRSIG, octets, signatures, at)
+  }
+}
 
-/** Whether one of four octets is in 0x40 … 0x5f, or in 0xc0 … 0xdf. */
-function mayHaveCapital(word: number): boolean {
-  return ((word >>> 1) & ~word & 0x2020_2020) !== 0
+function canonicalizeRecords(type: number, octets: Uint8Array, start: number, end: number): void {
+  for (let at = start; at < end; ) {
+    const rdata = at + RECORD_HEADER_OCTETS
+    at = rdata + u16(octets, rdata - 2)
+    canonicalizeInPlace(type, octets, rdata, at)
+  }
 }
 
 /** What a digest uses is kept for the next one, without its pages; those that are made at the same time have their own. */
