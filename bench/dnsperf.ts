@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Peer } from '../test/support/peers.ts'
 import { toolPath } from '../test/support/tools.ts'
-import { cpuSeconds, waitedSeconds } from './measure.ts'
+import { cpuSeconds, waitedSeconds, watchProcessors } from './measure.ts'
 
 export interface QueryLoad {
   readonly queriesPath: string
@@ -35,6 +35,8 @@ export interface LoadFigures {
   /** Share of the time in which dnsperf was ready and had no processor, the sum of its sending and its receiving thread:
    *  latencies have a part of it in them. */
   readonly senderWaited: number
+  /** Share of the processors that the machine's host gave to others: latencies have that in them, too. */
+  readonly hostTook: number
   /** Milliseconds, ascending; empty unless asked for. */
   readonly latencies: readonly number[]
 }
@@ -60,8 +62,10 @@ export async function queryLoad(server: Peer, load: QueryLoad): Promise<LoadFigu
   if (load.perSecond !== undefined) words.push('-Q', String(load.perSecond))
   if (load.latencies === true) words.push('-v')
   const before = cpuSeconds(server.pid)
+  const disturbance = watchProcessors()
   const { stdout, waited } = await run(words, load.seconds)
   const spent = cpuSeconds(server.pid) - before
+  const { host } = disturbance()
   const figure = (label: string): number => Number(new RegExp(`${label}:\\s+([\\d.]+)`).exec(stdout)?.[1])
   return {
     completed: figure('Queries completed'),
@@ -70,6 +74,7 @@ export async function queryLoad(server: Peer, load: QueryLoad): Promise<LoadFigu
     perSecond: figure('Queries per second'),
     cpuSeconds: spent,
     senderWaited: waited / (load.seconds * LOOK_AFTER),
+    hostTook: host,
     latencies: latenciesOf(stdout),
   }
 }

@@ -7,13 +7,14 @@
  *      machine does. For the same reason contenders take turns, and what other programs took meanwhile is told.
  *  I3  Whoever changes the file and looks for the change shares the processors with the same priority as sender and server:
  *      it looks seldom, else it had an eighth of a processor, most of it where changes are fast.
- *  I4  A latency has in it what the sender itself waits for a processor; that is told beside it. */
+ *  I4  A latency has in it what the sender itself waits for a processor, and what the host of a virtual machine gives to
+ *      others of both; that is told beside it. */
 import { renameSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileOf, type Peer, startKnot, startNsd } from '../test/support/peers.ts'
 import { type LoadFigures, queryLoad } from './dnsperf.ts'
 import { asFile, reloadKnot, untilAnswered } from './edit.ts'
-import { othersShare } from './measure.ts'
+import { watchProcessors } from './measure.ts'
 import { OURS, type Result } from './report.ts'
 import { isThere, settle, startOurs, unsignedFile, Values, type Workbench } from './workbench.ts'
 import { type BenchZone, benchZone } from './zones.ts'
@@ -89,6 +90,8 @@ class Scene {
   readonly #lost = new Values()
   readonly #senderQuiet = new Values()
   readonly #senderBusy = new Values()
+  readonly #hostQuiet = new Values()
+  readonly #hostBusy = new Values()
 
   constructor(name: string, change: Change, signs: boolean) {
     this.#name = name
@@ -103,8 +106,10 @@ class Scene {
     this.#busy.add(contender, working)
     this.#ratio.add(contender, working / idle)
     // I4.
-    this.#senderQuiet.add(contender, meanWaited(quiet))
-    this.#senderBusy.add(contender, meanWaited([busy]))
+    this.#senderQuiet.add(contender, meanPercent(quiet, 'senderWaited'))
+    this.#senderBusy.add(contender, meanPercent([busy], 'senderWaited'))
+    this.#hostQuiet.add(contender, meanPercent(quiet, 'hostTook'))
+    this.#hostBusy.add(contender, meanPercent([busy], 'hostTook'))
     this.#lost.add(
       contender,
       [...quiet, busy].reduce((sum, { lost }) => sum + lost, 0),
@@ -123,6 +128,16 @@ class Scene {
         values: this.#senderQuiet.all,
       },
       { quantity: `${name}: sender's waits for a processor`, unit: '%', values: this.#senderBusy.all },
+      {
+        quantity: `${name}: processors taken by the machine's host, quiet`,
+        unit: '%',
+        values: this.#hostQuiet.all,
+      },
+      {
+        quantity: `${name}: processors taken by the machine's host`,
+        unit: '%',
+        values: this.#hostBusy.all,
+      },
       { quantity: `${name}: queries lost`, unit: '', values: this.#lost.all },
     ]
   }
@@ -151,9 +166,9 @@ export async function benchLatency(bench: Workbench): Promise<Result[]> {
     }
     for (let run = 0; run < bench.runs; run++) {
       for (const subject of subjects) {
-        const share = othersShare()
+        const disturbance = watchProcessors()
         await round(bench, subject, zone, scenes)
-        others.add(subject.contender.name, 100 * share())
+        others.add(subject.contender.name, 100 * disturbance().others)
       }
     }
   } finally {
@@ -229,9 +244,9 @@ function writeChange({ reload }: Answering, server: Peer, { apex }: BenchZone, t
   reload(server)
 }
 
-/** Percent of these loads' time. */
-function meanWaited(loads: readonly LoadFigures[]): number {
-  return (100 * loads.reduce((sum, { senderWaited }) => sum + senderWaited, 0)) / loads.length
+/** Percent, of these loads' time. */
+function meanPercent(loads: readonly LoadFigures[], share: 'senderWaited' | 'hostTook'): number {
+  return (100 * loads.reduce((sum, load) => sum + load[share], 0)) / loads.length
 }
 
 /** Of all answers of these loads. */

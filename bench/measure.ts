@@ -60,26 +60,33 @@ function processThreads(pid: number): string[] {
   }
 }
 
-/** Begins to watch the processors: what is returned gives the share of them, 0 to 1, that programs had since which this
- *  process has not started. */
-export function othersShare(): () => number {
+/** Shares of the processors' time, 0 to 1, that this process and what it started had no part in. */
+export interface Disturbance {
+  /** Had by programs that it has not started. */
+  readonly others: number
+  /** Had by others of the machine that this virtual one shares its processors with, while a program here wanted it. */
+  readonly host: number
+}
+
+/** Begins to watch the processors: what is returned tells the disturbance since. */
+export function watchProcessors(): () => Disturbance {
   const [before, oursBefore] = [processorSeconds(), cpuSeconds(process.pid)]
   return () => {
     const [after, ours] = [processorSeconds(), cpuSeconds(process.pid) - oursBefore]
-    const share = (after.busy - before.busy - ours) / (after.all - before.all)
-    return Math.max(0, share)
+    const all = after.all - before.all
+    const others = (after.busy - before.busy - ours) / all
+    return { others: Math.max(0, others), host: (after.stolen - before.stolen) / all }
   }
 }
 
-/** Of all processors since the machine's start. */
-function processorSeconds(): { busy: number; all: number } {
-  let [busy, all] = [0, 0]
-  for (const { times } of cpus()) {
-    const working = times.user + times.nice + times.sys + times.irq
-    busy += working / 1000
-    all += (working + times.idle) / 1000
-  }
-  return { busy, all }
+/** Of all processors since the machine's start: user, nice, system, idle, iowait, irq, softirq, steal (proc_stat(5)). */
+function processorSeconds(): { busy: number; stolen: number; all: number } {
+  const line = readFileSync('/proc/stat', 'latin1').split('\n', 1)[0]!
+  const ticks = line.split(/ +/).slice(1, 9).map(Number)
+  const all = ticks.reduce((sum, count) => sum + count, 0)
+  const [idle, waiting, stolen] = [ticks[3]!, ticks[4]!, ticks[7]!]
+  const seconds = (count: number): number => count / TICKS_PER_SECOND
+  return { busy: seconds(all - idle - waiting - stolen), stolen: seconds(stolen), all: seconds(all) }
 }
 
 /** Memory of a process tree in octets: the proportional share of pages that several processes share. Of these, `Pss_Anon`
