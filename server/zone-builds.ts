@@ -99,7 +99,11 @@ export class ZoneBuilds {
     return { strange, signedElsewhere, avoidTags: foreignTags(foreign), greatestTtl }
   }
 
-  build(edits: Edits, keys: VersionKeys | undefined, signatures: SignatureLog): Promise<BuildResult> {
+  build(
+    edits: Edits,
+    keys: VersionKeys | undefined,
+    signatures: SignatureLog,
+  ): BuildResult | Promise<BuildResult> {
     const now = this.#environment.clock.now()
     if (keys === undefined) return this.#buildOnce(edits, undefined, signatures, now)
     return this.#buildSigned(edits, keys, signatures, now)
@@ -137,7 +141,7 @@ export class ZoneBuilds {
     signatures: SignatureLog,
     now: number,
     more: Partial<SigningSettings> = {},
-  ): Promise<BuildResult> {
+  ): BuildResult | Promise<BuildResult> {
     const { store, pool, signal } = this.#environment
     const { signing, serialPolicy } = this.#zone.settings
     const { state } = this.#zone

@@ -12,6 +12,8 @@ import {
   pageUnits,
   removeCell,
   restLength,
+  shrinkLeaf,
+  takenOctets,
 } from './page.ts'
 
 /** A page with fewer octets in use is joined with a neighbour, if both then fill at most JOIN_OCTETS_MAX. */
@@ -129,16 +131,13 @@ export class TreeEdit extends TreeGrowth {
     const words = this.words(ref)
     const base = baseOf(ref)
     if (pageKind(words, base) !== LEAF) return
-    const { assembly, allocator } = this.space
-    assembly.begin(LEAF)
-    assembly.take(words, this.octets(ref), base, 0, pageCount(words, base))
-    const prefixLength = assembly.prefixOf(0, assembly.count)
+    const { allocator } = this.space
     const units = pageUnits(words, base)
-    const needed = Math.ceil(assembly.sizeOf(0, assembly.count, prefixLength) / UNIT_OCTETS)
+    const needed = Math.ceil(takenOctets(words, base) / UNIT_OCTETS)
     this.packed = true
     if (needed >= units) return
     if (!stays) this.root = this.makePage(needed)
-    this.writePage(this.root, needed, 0, assembly.count, prefixLength)
+    shrinkLeaf(words, base, this.words(this.root), baseOf(this.root), needed)
     if (stays) allocator.free(ref + needed, units - needed)
     else allocator.free(ref, units)
     this.forgetPath()

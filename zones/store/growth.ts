@@ -122,7 +122,7 @@ export class TreeGrowth extends DraftPages {
   /** Writes what a run has for its leaf: the tree is all there afterwards. A leaf that is full needs no more than `units`. */
   settleRun(units: number = PAGE_UNITS): void {
     const { run, allocator } = this.space
-    if (!run.end(this) || run.count < 2) return
+    if (!run.end(this) || run.count === 0) return
     run.write(this.words(this.#runPage), baseOf(this.#runPage), units)
     if (units < PAGE_UNITS) allocator.free(this.#runPage + units, PAGE_UNITS - units)
     this.#runSlot = run.count - 1
@@ -138,7 +138,7 @@ export class TreeGrowth extends DraftPages {
     this.#finger = false
   }
 
-  /** An empty leaf as root, a whole page until `pack`; the caller puts a cell into it or calls `uproot`. */
+  /** An empty leaf as root, a whole page until `pack`, with a run; the caller puts a cell into it or calls `uproot`. */
   plant(): void {
     const ref = this.makePage(PAGE_UNITS)
     const base = baseOf(ref)
@@ -147,10 +147,19 @@ export class TreeGrowth extends DraftPages {
     words[base + 1] = PAGE_OCTETS
     words[base + 2] = words[base + 2]! & ~0xffff
     this.root = ref
+    this.#lastLeaf = true
+    this.#beginRun(ref)
+  }
+
+  /** Keys that follow go into that leaf, which is empty, while they ascend. */
+  #beginRun(leaf: number): void {
+    this.#runPage = leaf
     this.#finger = false
+    this.space.run.begin(this)
   }
 
   uproot(): void {
+    this.space.run.end(this)
     this.space.allocator.free(this.root, PAGE_UNITS)
     this.root = 0
     this.#finger = false
@@ -303,15 +312,10 @@ export class TreeGrowth extends DraftPages {
     assembly.addLeafCell(key, keyStart, keyEnd, payload, payloadStart, payloadEnd, field)
     this.reserve(path.depth)
     const right = this.makePage(PAGE_UNITS)
-    const common = assembly.common(0, 1)
-    this.#keepSeparator(1, common + 1)
-    this.writePage(right, PAGE_UNITS, 1, 2, common)
-    this.#runPage = right
-    this.#runSlot = 0
+    this.#keepSeparator(1, assembly.common(0, 1) + 1)
     this.#insertSeparator(path.depth - 1, path.pages[path.depth]!, right, true)
-    this.#finger = false
     this.release()
-    run.begin(this)
+    this.#beginRun(right)
     run.add(key, keyStart, keyEnd, payload, payloadStart, payloadEnd, field)
   }
 

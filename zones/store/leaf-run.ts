@@ -11,7 +11,6 @@ import {
   LEAF,
   LEAF_SLOT_OCTETS,
   PAGE_OCTETS,
-  PAGE_UNITS,
   UNIT_OCTETS,
   UNIT_WORDS_SHIFT,
 } from './layout.ts'
@@ -68,6 +67,7 @@ export class LeafRun {
   /** Whether the key is greater than all there are. */
   isBehind(key: Uint8Array, start: number, end: number): boolean {
     const body = this.body
+    if (this.count === 0) return true
     const last = this.lastStart
     const lastOctets = this.lastEnd - last
     const shorter = Math.min(end - start, lastOctets)
@@ -136,10 +136,12 @@ export class LeafRun {
   write(words: Int32Array, base: number, units: number): void {
     const { count } = this
     const page = this.#page
-    const prefix = this.#prefix
+    // One key alone gives none: more will come.
+    const prefix = count === 1 ? 0 : this.#prefix
     let heap = units * UNIT_OCTETS - prefix
     copyOctets(this.#bodyView, 0, this.#pageView, heap, prefix)
-    for (let cell = 0, slot = HEADER_WORDS; cell < count; cell++, slot += 2) {
+    let slot = HEADER_WORDS
+    for (let cell = 0; cell < count; cell++, slot += 2) {
       const keyAt = this.#at[cell]! + prefix
       const keyEnd = this.#keyEnd[cell]!
       // The rest of the key and the payload are next to each other here, too.
@@ -154,7 +156,8 @@ export class LeafRun {
     page[1] = heap | (prefix << 16)
     page[2] = words[base + 2]! & ~0xffff
     page[3] = words[base + 3]!
-    words.set(units === PAGE_UNITS ? page : page.subarray(0, units << UNIT_WORDS_SHIFT), base)
+    words.set(page.subarray(0, slot), base)
+    words.set(page.subarray(heap >>> 2, units << UNIT_WORDS_SHIFT), base + (heap >>> 2))
   }
 }
 

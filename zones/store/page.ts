@@ -37,12 +37,17 @@ export function prefixAt(words: Int32Array, base: number): number {
   return (base << 2) + pageUnits(words, base) * UNIT_OCTETS - prefixLengthOf(words, base)
 }
 
-/** Octets that are in use: what the page would fill if it had no gaps. */
-export function liveOctets(words: Int32Array, base: number): number {
+/** Octets that are taken, gaps between cells included. */
+export function takenOctets(words: Int32Array, base: number): number {
   const w0 = words[base]!
   const slotOctets = ((w0 >>> 16) & 0xff) === LEAF ? LEAF_SLOT_OCTETS : BRANCH_SLOT_OCTETS
   const heap = (w0 >>> 24) * UNIT_OCTETS - (words[base + 1]! & 0xffff)
-  return HEADER_OCTETS + (w0 & 0xffff) * slotOctets + heap - (words[base + 2]! & 0xffff)
+  return HEADER_OCTETS + (w0 & 0xffff) * slotOctets + heap
+}
+
+/** Octets that are in use: what the page would fill if it had no gaps. */
+export function liveOctets(words: Int32Array, base: number): number {
+  return takenOctets(words, base) - (words[base + 2]! & 0xffff)
 }
 
 export function cellOffset(word: number): number {
@@ -278,6 +283,32 @@ export function insertCell(
   words[base] = w0 + 1
   words[base + 1] = (w1 & ~0xffff) | offset
   return true
+}
+
+/** Makes a leaf of so many units, fewer than it has and enough for what is in it, gaps included: in its place, or in that of
+ *  another page, which keeps its stamp. */
+export function shrinkLeaf(
+  words: Int32Array,
+  base: number,
+  toWords: Int32Array,
+  toBase: number,
+  units: number,
+): void {
+  const w0 = words[base]!
+  const w1 = words[base + 1]!
+  const end = (w0 >>> 24) << UNIT_WORDS_SHIFT
+  const shift = end - (units << UNIT_WORDS_SHIFT)
+  for (let word = (w1 & 0xffff) >>> 2; word < end; word++)
+    toWords[toBase + word - shift] = words[base + word]!
+  const slotsEnd = HEADER_WORDS + 2 * (w0 & 0xffff)
+  for (let at = HEADER_WORDS; at < slotsEnd; at += 2) {
+    const word = words[base + at + 1]!
+    toWords[toBase + at] = words[base + at]!
+    toWords[toBase + at + 1] = (word & ~0xfff) | ((word - (shift << 2)) & 0xfff)
+  }
+  toWords[toBase] = (w0 & 0xffffff) | (units << 24)
+  toWords[toBase + 1] = w1 - (shift << 2)
+  toWords[toBase + 2] = (toWords[toBase + 2]! & ~0xffff) | (words[base + 2]! & 0xffff)
 }
 
 /** Takes a slot and its cell out. */

@@ -271,3 +271,27 @@ test('a small tree that is packed takes what it needs, goes on being written, an
   store.commit({ zones: [], drafts: [], dropped: [draft.root] })
   t.is(used(), 0)
 })
+
+test('a leaf with gaps is packed as it is: no cell is lost, the empty one neither', t => {
+  const store = new Store({ octetsMax: 64 << 20 })
+  const draft = store.newTree()
+  const map = new SortedMap()
+  const put = (key: string, value: string): void => {
+    draft.put(octets(key), octets(value))
+    map.set(octets(key), octets(value))
+  }
+  // Its cell, of no octets, begins where the page ends.
+  put('', '')
+  for (const key of ['a', 'common prefix', 'common prefix and more', 'z']) put(key, `value of ${key}`)
+  draft.pack()
+  compareAll(t, draft, store.readTree(leafRoom()), map)
+  t.true(draft.delete(octets('a')))
+  map.delete(octets('a'))
+  put('common prefix', 'short')
+  for (let more = 0; more < 20; more++) put(`b${more}`, 'of twenty'.repeat(more))
+  draft.pack()
+  compareAll(t, draft, store.readTree(leafRoom()), map)
+  t.is(checkTree(store.handle, draft.root).octets, store.stats().octetsUsed)
+  draft.discard()
+  t.is(store.stats().octetsUsed, 0)
+})
