@@ -99,11 +99,7 @@ export class ZoneBuilds {
     return { strange, signedElsewhere, avoidTags: foreignTags(foreign), greatestTtl }
   }
 
-  build(
-    edits: Edits,
-    keys: VersionKeys | undefined,
-    signatures: SignatureLog,
-  ): BuildResult | Promise<BuildResult> {
+  build(edits: Edits, keys: VersionKeys | undefined, signatures: SignatureLog): Promise<BuildResult> {
     const now = this.#environment.clock.now()
     if (keys === undefined) return this.#buildOnce(edits, undefined, signatures, now)
     return this.#buildSigned(edits, keys, signatures, now)
@@ -141,7 +137,7 @@ export class ZoneBuilds {
     signatures: SignatureLog,
     now: number,
     more: Partial<SigningSettings> = {},
-  ): BuildResult | Promise<BuildResult> {
+  ): Promise<BuildResult> {
     const { store, pool, signal } = this.#environment
     const { signing, serialPolicy } = this.#zone.settings
     const { state } = this.#zone

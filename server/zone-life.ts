@@ -160,8 +160,7 @@ export class ZoneLife {
       this.#checkOpen()
       if (this.#needsKeys(edits)) keys = await this.#versionKeys(edits, step)
       const signatures = new SignatureLog()
-      const building = this.#builds.build(edits, keys, signatures)
-      const result = building instanceof Promise ? await building : building
+      const result = await this.#builds.build(edits, keys, signatures)
       if (result.kind === 'unchanged') return this.#unchanged(result.firstExpirationUnix)
       if (result.kind === 'pending') await this.keys.versions.keepPending(result)
       if (result.kind !== 'built') return await this.#refuse(refusalOfResult(result, clock.now()), edits.kind)

@@ -40,36 +40,24 @@ export function adoptable({ edits, previous, signing }: BuildInput): ZoneContent
   return findRRset(apex, 0, TYPE.NSEC3PARAM) < 0 ? edits.content : undefined
 }
 
-/** At once where the tree is small and there is nothing to verify.
- *  @throws BuildStop ZONEMD_MISMATCH; ConclaveError STORE_FULL */
-export function adoptVersion(input: BuildInput, content: ZoneContent): BuiltVersion | Promise<BuiltVersion> {
-  if (!hasDigest(content.tree.get(APEX_KEY)!)) return adopt(input, content)
-  return checkInputDigest(input).then(() => adopt(input, content))
-}
-
-function adopt(input: BuildInput, content: ZoneContent): BuiltVersion | Promise<BuiltVersion> {
+/** @throws BuildStop ZONEMD_MISMATCH; ConclaveError STORE_FULL */
+export async function adoptVersion(input: BuildInput, content: ZoneContent): Promise<BuiltVersion> {
+  if (hasDigest(content.tree.get(APEX_KEY)!)) await checkInputDigest(input)
+  const { tree, soaSerial, records } = content
   const hash = new ContentHash()
-  const adopting = adoptTree(content.tree, (key, keyOctets, octets, start) => {
+  const adopting = adoptTree(tree, (key, keyOctets, octets, start) => {
     if (keyOctets > 0) hash.addWhole(key, keyOctets, octets, start)
     else hash.add(RULES, APEX_KEY, octets.subarray(start))
   })
-  if (adopting === undefined) return versionOf(input, content, hash)
-  return adopting.then(() => versionOf(input, content, hash))
-}
-
-function versionOf(
-  input: BuildInput,
-  content: ZoneContent,
-  hash: ContentHash,
-): BuiltVersion | Promise<BuiltVersion> {
-  const { tree, soaSerial, records } = content
+  if (adopting !== undefined) await adopting
   tree.pack()
   const contentHash = hash.toString()
   const apex = tree.get(APEX_KEY)!
   const serial = serialOf(input, content, apex, contentHash)
   if (serial !== soaSerial) putSerial(apex, serial)
   const signed = content.presigned && isSignedContent(apex)
-  const version: BuiltVersion = {
+  const firstExpirationUnix = signed ? await firstExpiration(input, content) : undefined
+  return {
     kind: 'built',
     names: tree,
     drafts: [tree],
@@ -89,14 +77,12 @@ function versionOf(
     contentHash,
     signaturesMade: 0,
     signaturesReused: 0,
-    firstExpirationUnix: undefined,
+    firstExpirationUnix,
     ttlGreatest: greatestTtl(apex),
     expirationOf: 'zone',
     warnings: [],
     pending: [],
   }
-  if (!signed) return version
-  return firstExpiration(input, content).then(firstExpirationUnix => ({ ...version, firstExpirationUnix }))
 }
 
 function serialOf(

@@ -45,16 +45,12 @@ import { SigningPlan } from './signing-plan.ts'
 import { BuildStop, CHUNK_NODES, SignedWriter, type WriterContext } from './writer.ts'
 import { apexNode } from './zonemd.ts'
 
-/** Builds the next version of a zone, at once where it is small and served as it is; see BuildInput and BuildResult.
+/** Builds the next version of a zone; see BuildInput and BuildResult.
  *  @throws ConclaveError STORE_FULL, and whatever a key store throws for a bug */
-export function buildVersion(input: BuildInput): BuildResult | Promise<BuildResult> {
+export function buildVersion(input: BuildInput): Promise<BuildResult> {
   const content = adoptable(input)
-  try {
-    const building = content === undefined ? buildAnew(input) : adoptVersion(input, content)
-    return building instanceof Promise ? building.catch(stoppedResult) : building
-  } catch (error) {
-    return stoppedResult(error)
-  }
+  const building = content === undefined ? buildAnew(input) : adoptVersion(input, content)
+  return building.catch(stoppedResult)
 }
 
 function stoppedResult(error: unknown): BuildResult {
