@@ -147,7 +147,8 @@ async function openStores(
   }
 }
 
-/** A token, named key files, a directory of BIND pairs, or a directory of ours. */
+/** A token, named key files, or a directory: of BIND pairs, or of ours. Where it holds both, those of the zone count: a pair of
+ *  another zone must not hide a key of ours. */
 async function openKeys(
   path: string,
   words: SignWords,
@@ -160,8 +161,13 @@ async function openKeys(
     return ExplicitKeyStore.open(apex, explicitKeys(words), { pool })
   }
   const directory = words.keys ?? keysDirectoryBeside(path)
-  const open = hasBindPairs(directory) ? BindKeyStore : FileKeyStore
-  return open.open(directory, { pool })
+  const options = { pool, log: warnings(output) }
+  const ours = await FileKeyStore.open(directory, options)
+  if (!hasBindPairs(directory)) return ours
+  const pairs = await BindKeyStore.open(directory, options)
+  const hidden = (await pairs.keysOf(apex)).length === 0 && (await ours.keysOf(apex)).length > 0
+  await (hidden ? pairs : ours).close()
+  return hidden ? ours : pairs
 }
 
 /** One file given alone, or the same one twice, is a CSK. */

@@ -1,5 +1,6 @@
 /** `conclave sign`, `digest` and `verify`: files in, files out, whole or not at all. Others judge what was written. */
 import {
+  chmodSync,
   existsSync,
   lstatSync,
   mkdirSync,
@@ -227,6 +228,29 @@ test.serial('keys: a PEM file each, BIND pairs, or a directory of ours', async t
   // No directory was made beside the zone file: none of this needed it.
   t.false(existsSync(file('.conclave')))
 })
+
+test.serial(
+  'keys: a pair of another zone beside a key of ours does not hide it, and who may read it is told',
+  async t => {
+    const { file, sign } = bench(t)
+    const make = (zone: string, directory: string): Promise<Ran> =>
+      inProcess(['keys', 'generate', zone, '--keys', file(directory)])
+    t.is((await make('sign.example', 'own')).code, 0)
+    t.is((await make('other.example', 'other')).code, 0)
+    t.is((await inProcess(['keys', 'export', 'other.example', file('own'), '--keys', file('other')])).code, 0)
+    const before = readdirSync(file('own')).sort()
+    t.true(before.some(name => name.endsWith('.private')))
+    const pem = before.find(name => name.endsWith('.pem'))!
+    chmodSync(join(file('own'), pem), 0o644)
+    const { code, err } = await sign('-o', '%/out.zone', '--keys', '%/own')
+    t.is(code, 0, err)
+    t.notRegex(err, /key made/)
+    t.regex(err, /^warning: /)
+  t.true(err.includes(pem), err)
+    t.deepEqual(readdirSync(file('own')).sort(), before)
+    t.is((await inProcess(['verify', file('out.zone')])).code, 0)
+  },
+)
 
 test.serial(
   'a KSK that was made before its ZSK: with --split-keys a ZSK of its algorithm is made, once',
