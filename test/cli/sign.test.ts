@@ -246,7 +246,7 @@ test.serial(
     t.is(code, 0, err)
     t.notRegex(err, /key made/)
     t.regex(err, /^warning: /)
-  t.true(err.includes(pem), err)
+    t.true(err.includes(pem), err)
     t.deepEqual(readdirSync(file('own')).sort(), before)
     t.is((await inProcess(['verify', file('out.zone')])).code, 0)
   },
