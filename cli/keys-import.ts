@@ -26,6 +26,7 @@ import {
 import { type Name, nameToText, rdataFromText, sameName, TYPE } from '../zones/index.ts'
 import { usage, zoneName } from './options.ts'
 import { type Output, table } from './output.ts'
+import { warnings } from './token.ts'
 import { readZone } from './zone-input.ts'
 
 export interface ImportWords {
@@ -58,6 +59,7 @@ export async function importKeys(
   const signed = words.signed === undefined ? undefined : await readSigned(name, words.signed, output)
   const imported = await readKeysOf(name, paths, {
     pool,
+    log: warnings(output),
     ...(words.role === undefined ? {} : { role: words.role }),
     ...(signed === undefined ? {} : { zone: signed }),
     ...(words.list === undefined ? {} : { listed: knotListing(readFileSync(words.list, 'utf8')) }),

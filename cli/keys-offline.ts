@@ -8,9 +8,9 @@ import { ConclaveError, writeFileWhole } from '../base/index.ts'
 import {
   defaultSigningPolicy,
   endOf,
-  type FileKeyStore,
   type KeyBundles,
   type KeyInfo,
+  type KeyStore,
   type KsrKind,
   keyBundlesText,
   keySigningRequest,
@@ -23,6 +23,7 @@ import {
   signKeyRequest,
 } from '../signer/index.ts'
 import { type Name, nameToText, sameName } from '../zones/index.ts'
+import type { KeyDirectory } from './key-directory.ts'
 import { dsRecord } from './keys-import.ts'
 import { algorithmNumber, durationSeconds, timeUnix, usage, zoneName } from './options.ts'
 import { type Output, writeStandardOutput } from './output.ts'
@@ -42,7 +43,7 @@ export interface RequestWords {
 export async function requestKeys(
   zone: string,
   words: RequestWords,
-  store: FileKeyStore,
+  keys: KeyDirectory,
   output: Output,
 ): Promise<void> {
   const name = zoneName(zone)
@@ -57,6 +58,7 @@ export async function requestKeys(
     propagationSeconds: durationSeconds(words.propagation),
     safetySeconds: defaultSigningPolicy.publishSafetySeconds,
   }
+  const store = await keys.storeOf(name)
   const zsks = await zsksOf(store, name)
   const algorithm = algorithmNumber(words.algorithm)
   for (const timing of missingZsks(zsks, plan, fromUnix, untilUnix)) {
@@ -75,13 +77,18 @@ export interface ResponseWords {
 }
 
 /** Signs a request with the KSKs of the directory; the response goes to standard output. */
-export async function signRequest(file: string, words: ResponseWords, store: FileKeyStore): Promise<void> {
+export async function signRequest(
+  file: string,
+  words: ResponseWords,
+  directory: KeyDirectory,
+): Promise<void> {
   const request = readBundles(file, 'KeySigningRequest')
   const validitySeconds = durationSeconds(words.validity)
   const refreshSeconds = durationSeconds(words.refresh)
   if (refreshSeconds >= validitySeconds) {
     throw usage(`--refresh ${words.refresh}`, 'It must be less than the --validity of the signatures.')
   }
+  const store = await directory.storeOf(request.zone)
   const all = await keysOfZone(store, request.zone)
   const now = Date.now() / 1000
   const { inceptionOffsetSeconds } = defaultSigningPolicy
@@ -95,14 +102,14 @@ export async function signRequest(file: string, words: ResponseWords, store: Fil
 export async function importResponse(
   file: string,
   words: { readonly keys: string; readonly ds?: readonly string[] },
-  store: FileKeyStore,
+  keys: KeyDirectory,
   output: Output,
 ): Promise<void> {
   const response = readBundles(file, 'SignedKeyResponse')
   const { zone } = response
   const now = Date.now() / 1000
   const ds = words.ds?.map(dsRecord)
-  checkResponse(response, file, zone, await zsksOf(store, zone), now, ds)
+  checkResponse(response, file, zone, await zsksOf(await keys.storeOf(zone), zone), now, ds)
   const path = responseFile(words.keys, zone)
   await writeFileWhole(path, keyBundlesText(response, now), { mode: 0o644 })
   const sections = response.bundles.length
@@ -155,7 +162,7 @@ export function responseFile(directory: string, zone: Name): string {
   return join(directory, responseFileName(zone))
 }
 
-async function zsksOf(store: FileKeyStore, zone: Name): Promise<KeyInfo[]> {
+async function zsksOf(store: KeyStore, zone: Name): Promise<KeyInfo[]> {
   return (await keysOfZone(store, zone)).filter(({ role }) => role === 'zsk')
 }
 

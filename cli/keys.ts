@@ -15,7 +15,6 @@ import {
   dnskeyRdata,
   dsRdata,
   dsText,
-  FileKeyStore,
   type KeyInfo,
   type KeyRole,
   type KeyStore,
@@ -25,6 +24,7 @@ import {
   writePem,
 } from '../signer/index.ts'
 import { type Name, nameToText } from '../zones/index.ts'
+import { type KeyDirectory, openKeyDirectory } from './key-directory.ts'
 import { type ImportWords, importKeys } from './keys-import.ts'
 import {
   importResponse,
@@ -44,6 +44,11 @@ interface DirectoryWords {
 interface StoreWords extends DirectoryWords {
   readonly pkcs11?: string
   readonly hsm?: string
+}
+
+interface KeyPlace {
+  list(): Promise<KeyInfo[]>
+  storeOf(zone: Name): Promise<KeyStore>
 }
 
 const DEFAULT_DIRECTORY = join('.conclave', 'keys')
@@ -120,7 +125,7 @@ function offlineCommands(command: (name: string) => Command): void {
     .option('--propagation <duration>', 'until the slowest secondary has a version', `${propagationSeconds}`)
     .option('-o, --output <file>', 'where to write; default: standard output')
     .action((zone: string, words: RequestWords & DirectoryWords, self: Command) =>
-      withKeys(words, self, (store, output) => requestKeys(zone, words, store, output)),
+      withKeys(words, self, (keys, output) => requestKeys(zone, words, keys, output)),
     )
   command('sign-ksr')
     .description('sign a key signing request with the KSK of the directory, where that is')
@@ -129,14 +134,14 @@ function offlineCommands(command: (name: string) => Command): void {
     .option('--refresh <duration>', 'new signatures follow so long before the old ones end', '7d')
     .option('-o, --output <file>', 'where to write; default: standard output')
     .action((file: string, words: ResponseWords & DirectoryWords, self: Command) =>
-      withKeys(words, self, store => signRequest(file, words, store)),
+      withKeys(words, self, keys => signRequest(file, words, keys)),
     )
   command('import-skr')
     .description('verify a signed key response, and keep it beside the ZSKs')
     .argument('<file>')
     .option('--ds <rdata>', 'DS record of the parent, as `TAG ALGORITHM DIGEST-TYPE DIGEST`', repeated)
     .action((file: string, words: DirectoryWords & { readonly ds?: readonly string[] }, self: Command) =>
-      withKeys(words, self, (store, output) => importResponse(file, words, store, output)),
+      withKeys(words, self, (keys, output) => importResponse(file, words, keys, output)),
     )
 }
 
@@ -148,22 +153,22 @@ function repeated(text: string, before: readonly string[] = []): readonly string
 async function withKeys(
   words: DirectoryWords,
   command: Command,
-  work: (store: FileKeyStore, output: Output, pool: CryptoPool) => Promise<void>,
+  work: (keys: KeyDirectory, output: Output, pool: CryptoPool) => Promise<void>,
 ): Promise<void> {
   const output = createOutput(command.optsWithGlobals()['json'] === true)
   const pool = new CryptoPool()
   try {
-    await work(await FileKeyStore.open(words.keys, { pool }), output, pool)
+    await work(await openKeyDirectory(words.keys, pool, warnings(output)), output, pool)
   } finally {
     await pool.close()
   }
 }
 
-/** The same with a token or a quorum, where one is named. */
+/** The same with a token or a quorum, where one is named: that has the keys of all zones. */
 async function withStore(
   words: StoreWords,
   command: Command,
-  work: (store: KeyStore, output: Output) => Promise<void>,
+  work: (keys: KeyPlace, output: Output) => Promise<void>,
 ): Promise<void> {
   const { pkcs11, hsm } = words
   if (pkcs11 !== undefined && hsm !== undefined) throw usage('--pkcs11 beside --hsm', 'Give one of them.')
@@ -176,7 +181,7 @@ async function withStore(
         : undefined
   if (store === undefined) return withKeys(words, command, work)
   try {
-    await work(store, output)
+    await work({ list: () => store.list(), storeOf: () => Promise.resolve(store) }, output)
   } finally {
     await store.close()
   }
@@ -215,8 +220,12 @@ async function zoneKeys(store: KeyStore, zone: Name): Promise<KeyInfo[]> {
 }
 
 function listKeys(zone: string | undefined, words: StoreWords, command: Command): Promise<void> {
-  return withStore(words, command, async (store, output) => {
-    tellKeys(zone === undefined ? await store.list() : await keysOfZone(store, zoneName(zone)), output)
+  const name = zone === undefined ? undefined : zoneName(zone)
+  return withStore(words, command, async (keys, output) => {
+    tellKeys(
+      name === undefined ? await keys.list() : await keysOfZone(await keys.storeOf(name), name),
+      output,
+    )
   })
 }
 
@@ -231,19 +240,31 @@ function generateKey(zone: string, words: GenerateWords, command: Command): Prom
   if (!Number.isInteger(bits)) throw usage(`--bits ${words.bits}`, 'Give a number such as 2048.')
   const { algorithm = words.hsm === undefined ? 'ecdsap256sha256' : 'ed25519' } = words
   const spec = { zone: zoneName(zone), algorithm: algorithmNumber(algorithm), role: words.role, bits }
-  return withStore(words, command, async (store, output) => tellKeys([await store.generate(spec)], output))
+  return withStore(words, command, async (keys, output) => {
+    tellKeys([await (await keys.storeOf(spec.zone)).generate(spec)], output)
+  })
 }
 
 function printDs(zone: string, words: StoreWords & { digest: string }, command: Command): Promise<void> {
   const name = zoneName(zone)
   const digest = words.digest === 'sha384' ? DIGEST_SHA384 : DIGEST_SHA256
-  return withStore(words, command, async (store, output) => {
-    for (const key of await zoneKeys(store, name)) {
-      if (key.role === 'zsk') continue
+  return withStore(words, command, async (keys, output) => {
+    for (const key of keysWithDs(await zoneKeys(await keys.storeOf(name), name), name)) {
       const text = dsText(name, dsRdata(name, dnskeyRdata(key), digest))
       if (output.json) output.value({ ...keyFields(key), ds: text })
       else output.line(text)
     }
+  })
+}
+
+/** A ZSK has no DS: the parent must point at the key that signs the DNSKEY RRset for good. */
+function keysWithDs(keys: readonly KeyInfo[], zone: Name): KeyInfo[] {
+  const some = keys.filter(({ role }) => role !== 'zsk')
+  if (some.length > 0) return some
+  throw new ConclaveError('KEYS_NONE', 'the zone has a ZSK here, but no KSK or CSK', {
+    place: { zone: nameToText(zone) },
+    remedy:
+      'Ask where its KSK is kept, or make one with `conclave keys generate --role ksk` and sign the zone anew.',
   })
 }
 
@@ -253,8 +274,8 @@ function importAndTell(
   words: ImportWords,
   command: Command,
 ): Promise<void> {
-  return withKeys(words, command, async (store, output, pool) => {
-    tellKeys(await importKeys(zone, paths, words, { store, output, pool }), output)
+  return withKeys(words, command, async ({ ours }, output, pool) => {
+    tellKeys(await importKeys(zone, paths, words, { store: ours, output, pool }), output)
   })
 }
 
@@ -264,8 +285,9 @@ interface ExportWords extends DirectoryWords {
 
 function exportKeys(zone: string, directory: string, words: ExportWords, command: Command): Promise<void> {
   const name = zoneName(zone)
-  return withKeys(words, command, async (store, output) => {
+  return withKeys(words, command, async (directoryOfKeys, output) => {
     const written: KeyInfo[] = []
+    const store = await directoryOfKeys.storeOf(name)
     const keys = await zoneKeys(store, name)
     mkdirSync(directory, { recursive: true, mode: 0o700 })
     // Keys of a server lie in its state directory.

@@ -1,12 +1,10 @@
 /** `conclave sign` and `conclave digest`: zone file in, signed or digested zone file out, whole or not at all. */
 
-import { readdirSync } from 'node:fs'
 import { availableParallelism } from 'node:os'
 import type { Command } from 'commander'
 import { writeFileWhole } from '../base/index.ts'
 import {
   addZonemd,
-  BindKeyStore,
   type BuiltVersion,
   buildVersion,
   CryptoPool,
@@ -17,7 +15,6 @@ import {
   dsText,
   type ExplicitKey,
   ExplicitKeyStore,
-  FileKeyStore,
   type FirstKeysFace,
   type ForeignKeys,
   firstKeys,
@@ -44,6 +41,7 @@ import {
   type ZoneStores,
 } from '../signer/index.ts'
 import { type Name, type PrintedZone, printZone, type Store } from '../zones/index.ts'
+import { openKeyDirectory } from './key-directory.ts'
 import { checkResponse, readBundles } from './keys-offline.ts'
 import { type SigningWords, signingPolicy, timeUnix, typeSet, usage } from './options.ts'
 import { createOutput, type Output, progressBar, writeStandardOutput } from './output.ts'
@@ -147,8 +145,7 @@ async function openStores(
   }
 }
 
-/** A token, named key files, or a directory: of BIND pairs, or of ours. Where it holds both, those of the zone count: a pair of
- *  another zone must not hide a key of ours. */
+/** A token, named key files, or a directory. */
 async function openKeys(
   path: string,
   words: SignWords,
@@ -158,16 +155,10 @@ async function openKeys(
 ): Promise<KeyStore> {
   if (words.pkcs11 !== undefined) return openToken(words.pkcs11, output)
   if (words.ksk !== undefined || words.zsk !== undefined) {
-    return ExplicitKeyStore.open(apex, explicitKeys(words), { pool })
+    return ExplicitKeyStore.open(apex, explicitKeys(words), { pool, log: warnings(output) })
   }
   const directory = words.keys ?? keysDirectoryBeside(path)
-  const options = { pool, log: warnings(output) }
-  const ours = await FileKeyStore.open(directory, options)
-  if (!hasBindPairs(directory)) return ours
-  const pairs = await BindKeyStore.open(directory, options)
-  const hidden = (await pairs.keysOf(apex)).length === 0 && (await ours.keysOf(apex)).length > 0
-  await (hidden ? pairs : ours).close()
-  return hidden ? ours : pairs
+  return (await openKeyDirectory(directory, pool, warnings(output))).storeOf(apex)
 }
 
 /** One file given alone, or the same one twice, is a CSK. */
@@ -178,15 +169,6 @@ function explicitKeys(words: SignWords): ExplicitKey[] {
     { path: ksk, role: 'ksk' },
     { path: zsk, role: 'zsk' },
   ]
-}
-
-function hasBindPairs(directory: string): boolean {
-  try {
-    return readdirSync(directory).some(name => /^K.+\.private$/.test(name))
-  } catch {
-    // A directory that is not there yet gets keys of ours.
-    return false
-  }
 }
 
 async function settingsOf(

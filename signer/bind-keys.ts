@@ -2,7 +2,8 @@
  *  `Field: base64` lines (its format v1.3; v1.2 is read too), .state, where there is one, the role.
  *  I1  A pair is one key; the .private is written first, so a .key has its .private.
  *  I2  The role: the .state file's KSK and ZSK lines; else a comment of ours in the .key; else ZSK without the SEP flag;
- *      with it KSK, or CSK when the zone has no ZSK of that algorithm, since then nothing else signs its data. */
+ *      with it KSK, or CSK when the zone has no ZSK of that algorithm, since then nothing else signs its data.
+ *  I3  A zone that has only pairs of algorithms that we do not sign with is not one without keys (keystore I5). */
 
 import type { KeyObject } from 'node:crypto'
 import { promises as fs } from 'node:fs'
@@ -16,12 +17,12 @@ import {
   systemClock,
   writeFileWhole,
 } from '../base/index.ts'
-import { type Name, nameFromText, nameToText, rootName } from '../zones/index.ts'
+import { type Name, nameFromText, nameToText, rootName, sameName } from '../zones/index.ts'
 import { type Algorithm, algorithmOf, isSupported } from './algorithms.ts'
 import { type Dnskey, dnskeyRdata, FLAG_SEP, FLAG_ZONE_KEY, flagsOfRole } from './dnskey.ts'
 import { keyFileNames, readSecretFile } from './file-keys.ts'
 import { bindTiming, bindTimingLines, type KeyTiming, timeOf } from './key-timing.ts'
-import type { GenerateSpec, KeyRole } from './keystore.ts'
+import type { GenerateSpec, KeyInfo, KeyRole } from './keystore.ts'
 import {
   fileNameOf,
   isPublicKeyOf,
@@ -55,6 +56,7 @@ const RSA_FIELDS = [
 ] as const
 const OTHER_FIELDS = ['PrivateKey'] as const
 const PAIR = /^(K.+\+\d{3}\+\d{5})\.(key|private)$/
+const PRIVATE_HALF = /^K.+\+\d{3}\+\d{5}\.private$/
 const REMEDY = 'Restore the pair from a backup, or move both files out of the directory.'
 
 /** A pair that was read, before its role is known. */
@@ -72,6 +74,7 @@ export class BindKeyStore extends LocalKeyStore {
   readonly #directory: string
   readonly #clock: Clock
   readonly #log: Logger
+  readonly #leftOut: { readonly zone: Name; readonly algorithm: number; readonly file: string }[] = []
 
   private constructor(directory: string, options: BindKeyOptions) {
     super(options.pool)
@@ -98,6 +101,18 @@ export class BindKeyStore extends LocalKeyStore {
     return store
   }
 
+  /** @throws ConclaveError KEY_UNREADABLE (I3) */
+  override async keysOf(zone: Name): Promise<KeyInfo[]> {
+    const keys = await super.keysOf(zone)
+    const left = this.#leftOut.find(key => sameName(key.zone, zone))
+    if (keys.length > 0 || left === undefined) return keys
+    throw keyUnreadable(
+      { file: left.file, zone: nameToText(zone) },
+      `algorithm ${left.algorithm} is not supported, and the zone has no other key here`,
+      'Name keys of another algorithm, or add one to these with `conclave keys generate`.',
+    )
+  }
+
   async #readPair(base: string, names: readonly string[]): Promise<Pair | undefined> {
     const [keyPath, privatePath] = [
       join(this.#directory, `${base}.key`),
@@ -112,6 +127,7 @@ export class BindKeyStore extends LocalKeyStore {
     const { zone, dnskey } = parseKeyFile(keyFile, keyPath)
     if (!isSupported(dnskey.algorithm)) {
       this.#log.warn('a key of an algorithm that is not supported is left out', { file: keyPath })
+      this.#leftOut.push({ zone, algorithm: dnskey.algorithm, file: keyPath })
       return undefined
     }
     const fields = privateFields(await readSecretFile(privatePath, this.#log))
@@ -149,6 +165,12 @@ export class BindKeyStore extends LocalKeyStore {
     }
     await syncDirectory(this.#directory)
   }
+}
+
+/** Whether a directory holds pairs; one that is not there does not.
+ *  @throws ConclaveError KEY_UNREADABLE */
+export async function hasBindPairs(directory: string): Promise<boolean> {
+  return (await keyFileNames(directory)).some(name => PRIVATE_HALF.test(name))
 }
 
 function statedRole(state: string): KeyRole | undefined {

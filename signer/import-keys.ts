@@ -9,7 +9,7 @@ import { basename, dirname, join } from 'node:path'
 import { ConclaveError, type Logger, silentLogger } from '../base/index.ts'
 import { compareOctets, type Name, nameToText } from '../zones/index.ts'
 import { type Algorithm, algorithmOf, isSupported } from './algorithms.ts'
-import { BindKeyStore } from './bind-keys.ts'
+import { BindKeyStore, hasBindPairs } from './bind-keys.ts'
 import { dnskeyRdata, FLAG_REVOKE, FLAG_SEP, flagsOfRole } from './dnskey.ts'
 import { type ExplicitKey, ExplicitKeyStore } from './explicit-keys.ts'
 import { keyFileNames, privateKeyOfPem, readSecretFile } from './file-keys.ts'
@@ -73,10 +73,8 @@ async function readPath(zone: Name, path: string, options: ImportOptions): Promi
       ? readPem(zone, [path], options)
       : readPairs(zone, dirname(path), options, [base])
   }
-  const names = await keyFileNames(path)
-  const pairs = names.some(name => /^K.+\.private$/.test(name))
-  if (pairs) return readPairs(zone, path, options)
-  const pems = names.filter(name => name.endsWith('.pem')).sort()
+  if (await hasBindPairs(path)) return readPairs(zone, path, options)
+  const pems = (await keyFileNames(path)).filter(name => name.endsWith('.pem')).sort()
   return readPem(
     zone,
     pems.map(name => join(path, name)),
@@ -108,7 +106,7 @@ async function readPem(
   const files: (ExplicitKey & { readonly listed: ListedKey | undefined })[] = []
   for (const path of paths) {
     const listed = options.listed?.find(({ id }) => id === basename(path, '.pem'))
-    const known = (await knownFromZone(path, options, log)) ?? roleOfListed(listed)
+    const known = (await knownFromZone(path, options)) ?? roleOfListed(listed)
     if (known === undefined && some) continue
     files.push({ path, role: options.role ?? 'csk', listed, ...known })
   }
@@ -130,10 +128,10 @@ function roleOfListed(listed: ListedKey | undefined): { readonly role: KeyRole }
 async function knownFromZone(
   path: string,
   { zone }: ImportOptions,
-  log: Logger,
 ): Promise<{ readonly role: KeyRole; readonly algorithm: number } | undefined> {
   if (zone === undefined) return undefined
-  const key = privateKeyOfPem(await readSecretFile(path, log), path)
+  // Warnings follow when it is read to be used.
+  const key = privateKeyOfPem(await readSecretFile(path, silentLogger), path)
   const dnskey = zone.dnskeys.find(rdata => {
     return isSupported(rdata[3]!) && isPublicKeyOf(algorithmOf(rdata[3]!), rdata.subarray(4), key)
   })

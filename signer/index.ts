@@ -1,7 +1,7 @@
 /** The public face of signer/: keys, signatures, signed versions of zones. */
 export * from './algorithms.ts'
 export { withSerial } from './apex.ts'
-export { type BindKeyOptions, BindKeyStore, writeBindPair } from './bind-keys.ts'
+export { type BindKeyOptions, BindKeyStore, hasBindPairs, writeBindPair } from './bind-keys.ts'
 export { buildVersion } from './build.ts'
 export * from './build-types.ts'
 export { hasContent, isSignersType } from './content.ts'
