@@ -30,12 +30,12 @@ export function usage(what: string, remedy: string): ConclaveError {
 }
 
 /** Reads a word that a room below judges: what it refuses is wrong usage here. */
-export function wordOf<T>(read: () => T): T {
+export function wordOf<T>(read: () => T, remedy = 'See --help.'): T {
   try {
     return read()
   } catch (cause) {
     if (!(cause instanceof ConclaveError)) throw cause
-    throw usage(cause.message, cause.remedy ?? '')
+    throw usage(cause.message, cause.remedy ?? remedy)
   }
 }
 
@@ -78,7 +78,10 @@ export function algorithmNumber(text: string): number {
 
 /** A name given on the command line is absolute, with or without its last dot. */
 export function zoneName(text: string): Name {
-  return wordOf(() => nameFromText(text.endsWith('.') ? text : `${text}.`))
+  return wordOf(
+    () => nameFromText(text.endsWith('.') ? text : `${text}.`),
+    'Give a name such as example.com.',
+  )
 }
 
 /** YYYYMMDDHHmmSS, Unix seconds, or +DURATION after `now`. */

@@ -25,9 +25,9 @@ export function openToken(uri: string, output: Output): Promise<Pkcs11KeyStore> 
 export function warnings(output: Output): Logger {
   return {
     ...silentLogger,
-    warn: (message, { node, why, file, what } = {}) => {
+    warn: (message, { node, why, file, what, remedy } = {}) => {
       const words = [message, node, why ?? file ?? what].filter(word => word !== undefined)
-      output.note(`warning: ${words.join(': ')}`)
+      output.note(`warning: ${words.join(': ')}${remedy === undefined ? '' : ` (${remedy})`}`)
     },
   }
 }

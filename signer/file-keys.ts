@@ -230,16 +230,16 @@ export async function keyFileNames(directory: string): Promise<string[]> {
   }
 }
 
-/** Octets of a file that may hold a private key: the caller wipes them. Warns when others may read it.
+/** Octets of a file that may hold a private key, or a secret of another kind: the caller wipes them. Warns when others may read it.
  *  @throws ConclaveError KEY_UNREADABLE */
-export async function readSecretFile(path: string, log: Logger): Promise<Buffer> {
+export async function readSecretFile(path: string, log: Logger, kind = 'a private key'): Promise<Buffer> {
   try {
     const file = await fs.open(path)
     try {
       const { mode, size } = await file.stat()
       if (size > KEY_FILE_OCTETS_MAX) throw new Error(`${size} octets are no key file`)
       if ((mode & OTHERS) !== 0 && process.platform !== 'win32') {
-        log.warn('a private key can be read by others', { file: path, remedy: `chmod 600 ${path}` })
+        log.warn(`${kind} can be read by others`, { file: path, remedy: `chmod 600 ${path}` })
       }
       return await file.readFile()
     } finally {
@@ -257,7 +257,7 @@ const READ_REMEDY = 'Let the user that runs the server read it, or restore it fr
  *  @throws ConclaveError KEY_UNREADABLE */
 export function privateKeyOfPem(octets: Buffer, path: string): KeyObject {
   try {
-    if (octets.includes('BEGIN ENCRYPTED PRIVATE KEY')) throw new Error('it is encrypted with a passphrase')
+    if (isEncrypted(octets)) throw new Error('it is encrypted with a passphrase')
     const pkcs8 = pkcs8Of(octets)
     if (pkcs8 === undefined) return createPrivateKey({ key: octets, format: 'pem' })
     try {
@@ -277,6 +277,11 @@ export function privateKeyOfPem(octets: Buffer, path: string): KeyObject {
 
 const BEGIN = '-----BEGIN PRIVATE KEY-----'
 const END = '-----END PRIVATE KEY-----'
+
+/** As PKCS #8, or in the older form of a header (RFC 1421 §4.6.1.1). */
+function isEncrypted(octets: Buffer): boolean {
+  return octets.includes('BEGIN ENCRYPTED PRIVATE KEY') || octets.includes('Proc-Type: 4,ENCRYPTED')
+}
 
 /** What a PEM block of PKCS #8 holds; undefined when there is none. */
 function pkcs8Of(octets: Buffer): Secret | undefined {

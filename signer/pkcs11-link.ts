@@ -187,8 +187,15 @@ export class Link {
       const words = octets === undefined ? { sessions } : { sessions, pin: octets }
       const answer = await this.#ask({ kind: 'login', ...words }, () => {})
       octets?.fill(0)
-      return answer.kind === 'loggedIn' ? undefined : asFault(answer)
+      return answer.kind === 'loggedIn' ? undefined : this.#named(asFault(answer))
     })
+  }
+
+  /** A fault of the PIN, with the token and where the PIN came from. */
+  #named(fault: Fault): Fault {
+    if (!isOfThePin(fault.code)) return fault
+    const source = this.#pin?.source === undefined ? '' : `, PIN from ${this.#pin.source}`
+    return { ...fault, what: `token ${JSON.stringify(this.#facts!.label)}${source}: ${fault.what}` }
   }
 
   #spawn(): Life {

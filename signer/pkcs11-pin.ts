@@ -15,7 +15,7 @@ const CARRIAGE_RETURN = 0x0d
 export async function pinFromFile(path: string, log: Logger): Promise<Secret> {
   let octets: Buffer
   try {
-    octets = await readSecretFile(path, log)
+    octets = await readSecretFile(path, log, 'the file with the PIN')
   } catch (cause) {
     const what = `the file with the PIN cannot be read: ${path}`
     throw new ConclaveError('PKCS11_PIN_NEEDED', what, {
@@ -36,8 +36,8 @@ function pinOf(octets: Uint8Array, path: string): Secret {
   let end = feed < 0 ? octets.length : feed
   if (end > 0 && octets[end - 1] === CARRIAGE_RETURN) end--
   // A copy: the slice of a Buffer is a view.
-  if (end > 0) return new Secret(new Uint8Array(octets.subarray(0, end)))
-  throw new ConclaveError('PKCS11_PIN_NEEDED', 'the file with the PIN is empty', {
+  if (end > 0) return new Secret(new Uint8Array(octets.subarray(0, end)), path)
+  throw new ConclaveError('PKCS11_PIN_NEEDED', `the file with the PIN is empty: ${path}`, {
     place: { file: path },
     remedy: 'Write the PIN as its first line.',
   })
@@ -46,5 +46,7 @@ function pinOf(octets: Uint8Array, path: string): Secret {
 /** The value of a variable; undefined when it is not set. */
 export function pinFromEnvironment(environment: NodeJS.ProcessEnv, variable: string): Secret | undefined {
   const value = environment[variable]
-  return value === undefined || value === '' ? undefined : new Secret(new Uint8Array(Buffer.from(value)))
+  return value === undefined || value === ''
+    ? undefined
+    : new Secret(new Uint8Array(Buffer.from(value)), variable)
 }

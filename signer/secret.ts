@@ -6,10 +6,13 @@ import { inspect } from 'node:util'
 
 export class Secret {
   readonly #octets: Uint8Array
+  /** Where it was read, for messages. */
+  readonly source: string | undefined
 
   /** Owns the octets from now on. */
-  constructor(octets: Uint8Array) {
+  constructor(octets: Uint8Array, source?: string) {
     this.#octets = octets
+    this.source = source
   }
 
   get length(): number {

@@ -173,6 +173,12 @@ test.serial('import: pairs of another zone are refused, nothing is taken', async
   t.is((await keys('list', '--json')).out, '')
 })
 
+test.serial('a name that is none is wrong usage, with what to write', async t => {
+  const { code, err } = await bench(t).keys('generate', 'bad..name')
+  t.is(code, 2)
+  t.regex(err, /an empty label; expected a label between dots\. Give a name such as example\.com\. \[USAGE\]/)
+})
+
 test.serial('no private octets are printed by any of it', async t => {
   const { file, keys } = bench(t)
   const said: string[] = []

@@ -1,5 +1,5 @@
 /** `--pkcs11 URI`: keys on a SoftHSM token are made, listed and sign; validators of others accept the zone. */
-import { readFileSync } from 'node:fs'
+import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import test from 'ava'
 import { conclave, directoryOf, type Ran, run, zoneText } from '../support/serve.ts'
@@ -105,7 +105,19 @@ test('the PIN comes from CONCLAVE_PIN where the URI does not say; without a term
   const wrong = await list({ CONCLAVE_PIN: 'secretly-wrong' })
   t.is(wrong.code, 1)
   t.regex(wrong.err, /\[PKCS11_PIN_WRONG\]/)
+  t.regex(wrong.err, /token "dnssec", PIN from CONCLAVE_PIN: /)
   t.false(wrong.err.includes('secretly-wrong'))
+  const path = join(cwd, 'pin')
+  writeFileSync(path, 'also-wrong\n', { mode: 0o644 })
+  const { code, err } = await conclave(
+    ['keys', 'list', '--pkcs11', `${withoutPin(token)}&pin-source=file:${path}`],
+    { cwd, environment: token.environment },
+  )
+  t.is(code, 1)
+  t.true(err.includes(`the file with the PIN can be read by others: ${path} (chmod 600 ${path})`), err)
+  t.notRegex(err, /private key/)
+  t.true(err.includes(`token "dnssec", PIN from ${path}: `), err)
+  t.false(err.includes('also-wrong'))
 })
 
 test('wrong usage: a PIN in the URI, a token beside files', async t => {

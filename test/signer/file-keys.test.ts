@@ -134,6 +134,15 @@ const SPOILT: readonly [what: string, spoil: (text: string) => string, message: 
     text => text.replaceAll('PRIVATE KEY', 'ENCRYPTED PRIVATE KEY'),
     /encrypted with a passphrase/,
   ],
+  [
+    'encrypted as openssl ec -aes128 does it',
+    text =>
+      text.replace(
+        /BEGIN (PRIVATE KEY-----)/,
+        'BEGIN EC $1\nProc-Type: 4,ENCRYPTED\nDEK-Info: AES-128-CBC,00\n',
+      ),
+    /encrypted with a passphrase/,
+  ],
 ]
 
 for (const [what, spoil, message] of SPOILT) {
