@@ -120,7 +120,7 @@ const policyKeys = {
   'purge-after': optional(
     duration('never'),
     '90d',
-    'a private key is destroyed so long after nothing of it is in any cache',
+    'a private key is destroyed so long after nothing of it is in any cache; not in the first day after a start',
   ),
   parent: optional(parent, '', 'what is known of the parent, and how it is known that it has changed the DS'),
   cds: optional(

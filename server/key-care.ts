@@ -8,6 +8,7 @@
 import type { Clock, Logger } from '../base/index.ts'
 import type { Questions } from '../signer/index.ts'
 import type { Store } from '../zones/index.ts'
+import { DESTROY_HOLD_SECONDS } from './key-desk.ts'
 import { type Asking, askParent, askServers, canAsk, type Seen, serversOfZone } from './key-questions.ts'
 import { Slots } from './slots.ts'
 import type { ZoneLife } from './zone-life.ts'
@@ -31,8 +32,7 @@ const ASK_SECONDS = 30
 const ASK_SECONDS_MAX = 3600
 /** Zones whose parents and servers are asked at a time. */
 const ASKING_MAX = 16
-/** How long the clock is not trusted: after a start or a jump with what cannot be undone, after a jump with anything. */
-const DESTROY_HOLD_SECONDS = 86_400
+/** How long after a jump the clock is not trusted with anything. */
 const STEPS_HOLD_SECONDS = 3600
 /** A clock that was corrected by less, as time servers do, is no jump. */
 const JUMP_SECONDS = 3600

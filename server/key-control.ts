@@ -8,6 +8,7 @@ import { type Clock, ConclaveError, systemClock } from '../base/index.ts'
 import { applyEvent, type KeyInfo, type KeyTiming, type Plan, timingOf } from '../signer/index.ts'
 import { keyOf, type Name, nameFromText, nameOfKey, nameToText, rootName } from '../zones/index.ts'
 import {
+  DESTROY_HOLD_SECONDS,
   type KeyOrder,
   type KeyReport,
   type KeySituation,
@@ -153,6 +154,8 @@ function situationIn(state: State, zone: Name, now: number): KeySituation | unde
     held: new Set(infos.filter(info => isThere(info, state.keysDirectory)).map(({ id }) => id)),
     zoneTtlSeconds: newest?.zoneTtlSeconds ?? 0,
     serial: served?.serial ?? newest?.serial ?? 0,
+    // As if a server were started now.
+    destroyFromUnix: now + DESTROY_HOLD_SECONDS,
   }
   return { zone, timeline, policy, infos, unused: [], facts, now }
 }

@@ -18,6 +18,7 @@ import {
   type RollFacts,
   type RollStatus,
   type SigningPolicy,
+  timeText,
   wantedDs,
   type ZoneTimeline,
 } from '../signer/index.ts'
@@ -36,6 +37,8 @@ export interface KeySituation {
   readonly said?: string
   /** The KSK is offline: what is shown when stands in a signed key response, and the next of it is waited for. */
   readonly offline?: Extract<RollAction, { kind: 'wait' }>
+  /** The clock jumped: until then no step is taken. */
+  readonly stepsFromUnix?: number
   /** Its keys are of another kind than the policy has for zones without keys. */
   readonly keepsKeys?: boolean
 }
@@ -65,6 +68,8 @@ export interface OrderEffect {
 }
 
 const DAY_SECONDS = 86_400
+/** How long no key is destroyed after a start or a jump of the clock. */
+export const DESTROY_HOLD_SECONDS: number = DAY_SECONDS
 /** How far ahead is looked at what follows from an order. */
 const AHEAD_SECONDS: number = 90 * DAY_SECONDS
 /** A server has other things to do: a plan takes about a millisecond a step. */
@@ -72,15 +77,20 @@ const PLAN_STEPS_SERVED = 3000
 const ORDER_STEPS_SERVED = 200
 
 export function keyReport(situation: KeySituation): KeyReport {
-  const { zone, timeline, policy, infos, unused, facts, now, said, offline, keepsKeys } = situation
+  const { zone, timeline, policy, infos, unused, facts, now, said, offline, stepsFromUnix } = situation
   const wanted = infos.filter(({ id }) => wantedDs(timeline).includes(id))
   const status = explain(timeline, policy, facts, now)
-  const told = offline === undefined ? status.sentences : [`${offline.reason}.`]
+  const told = [
+    ...(stepsFromUnix === undefined
+      ? []
+      : [`The clock jumped: no step is taken before ${timeText(stepsFromUnix)}.`]),
+    ...(offline === undefined ? status.sentences : [`${offline.reason}.`]),
+  ]
   return {
     zone: nameToText(zone),
     ...status,
     ...(offline === undefined ? {} : { action: offline }),
-    sentences: keepsKeys === true ? [...told, keptSentence(policy)] : told,
+    sentences: situation.keepsKeys === true ? [...told, keptSentence(policy)] : told,
     dsRecords: wanted.map(info => dsText(zone, dsRdata(zone, dnskeyRdata(info)))),
     unused: unused.map(info => ({ id: info.id, name: nameOf(info), where: info.where })),
     ...(said === undefined ? {} : { said }),

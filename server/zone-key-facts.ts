@@ -119,6 +119,7 @@ export class ZoneKeyFacts {
       serial: record?.serial ?? served?.serial ?? 0,
       ...(served === undefined ? {} : { clockSeenUnix: served.newestInceptionUnix }),
       ...(this.known.fault === undefined ? {} : { cannotGenerate: this.known.fault }),
+      destroyFromUnix: this.#environment.trust().destroyFromUnix,
     }
   }
 
@@ -137,7 +138,11 @@ export class ZoneKeyFacts {
     const offline = this.offlineWait
     const given = this.#zone.settings.signing!.policy
     const keepsKeys = policy.algorithm !== given.algorithm || policy.splitKeys !== given.splitKeys
-    const situation = { zone: this.#zone.apex, timeline, policy, infos, unused, facts: this.rollFacts(), now }
+    const { stepsFromUnix } = this.#environment.trust()
+    const situation = {
+      ...{ zone: this.#zone.apex, timeline, policy, infos, unused, facts: this.rollFacts(), now },
+      ...(now < stepsFromUnix ? { stepsFromUnix } : {}),
+    }
     return offline === undefined ? { ...situation, keepsKeys } : { ...situation, offline }
   }
 }

@@ -70,7 +70,7 @@ export class ZoneKeys {
     const now = this.#environment.clock.now()
     const { policy, timeline } = this.facts
     if (policy === undefined || timeline === undefined || this.#zone.record === undefined) return undefined
-    const { destroyFromUnix, stepsFromUnix } = this.#environment.trust()
+    const { stepsFromUnix } = this.#environment.trust()
     try {
       await this.look()
       if (now < stepsFromUnix) return stepsFromUnix
@@ -79,11 +79,11 @@ export class ZoneKeys {
       await this.#followWish()
       for (let steps = 0; steps < STEPS_MAX; steps++) {
         await this.#steps.noteShown()
-        const action = this.#next(destroyFromUnix)
+        const action = this.#next()
         if (action.kind === 'wait') {
           this.#waiting = action
           this.#failures = 0
-          return this.#lookAgain(action.untilUnix, destroyFromUnix)
+          return this.#lookAgain(action.untilUnix)
         }
         if (!(await this.#steps.do(action))) break
       }
@@ -113,23 +113,15 @@ export class ZoneKeys {
     return this.waiting?.untilUnix
   }
 
-  /** I3. */
-  #next(destroyFromUnix: number): RollAction {
-    const now = this.#environment.clock.now()
+  #next(): RollAction {
     const { policy, timeline } = this.facts
-    const cautious = now < destroyFromUnix ? { ...policy!, purgeSeconds: null } : policy!
-    return nextAction(timeline!, cautious, this.facts.rollFacts(), now)
+    return nextAction(timeline!, policy!, this.facts.rollFacts(), this.#environment.clock.now())
   }
 
-  #lookAgain(untilUnix: number | undefined, destroyFromUnix: number): number | undefined {
-    const now = this.#environment.clock.now()
+  #lookAgain(untilUnix: number | undefined): number | undefined {
     const isMissing = this.facts.known.missing.length > 0
-    const times = [
-      untilUnix ?? Infinity,
-      now < destroyFromUnix ? destroyFromUnix : Infinity,
-      isMissing ? now + RETRY_SECONDS_MAX : Infinity,
-    ]
-    const first = Math.min(...times)
+    const again = isMissing ? this.#environment.clock.now() + RETRY_SECONDS_MAX : Infinity
+    const first = Math.min(untilUnix ?? Infinity, again)
     return Number.isFinite(first) ? first : undefined
   }
 

@@ -6,7 +6,7 @@ import type { KeyRole } from './keystore.ts'
 import type { SigningPolicy } from './policy.ts'
 import { decide } from './roll.ts'
 import { settle } from './roll-events.ts'
-import { incumbents, lifetimeEnd, nameOfKey, successorUnix } from './roll-target.ts'
+import { destroyUnix, incumbents, lifetimeEnd, nameOfKey, successorUnix } from './roll-target.ts'
 import type { RollAction, RollFacts } from './roll-types.ts'
 import { confirmedDs, isDsPending, shownKeys, wantedDs } from './roll-views.ts'
 import type { Blocked } from './roll-waiting.ts'
@@ -97,7 +97,7 @@ function keyStatus(
   const { id, role, algorithm, keyTag, createdUnix, goal, reason, goalUnix, records } = key
   const held = facts.held.has(id)
   const lifetimeEndUnix = lifetimeEnd(key, policy)
-  const next = nextSteps(key, timeline, policy, blocked)
+  const next = nextSteps(key, timeline, policy, facts, blocked)
   return {
     ...{ id, name: nameOfKey(key), role, algorithm, mnemonic: algorithmOf(algorithm).mnemonic, keyTag },
     ...{ createdUnix, goal, reason, goalUnix, held, records, next },
@@ -139,12 +139,13 @@ function nextSteps(
   key: KeyLife,
   timeline: ZoneTimeline,
   policy: SigningPolicy,
+  facts: RollFacts,
   blocked: readonly Blocked[],
 ): NextStep[] {
   const waiting = blocked
     .filter(({ keys, end }) => end !== 'stays' && keys.includes(key.id))
     .map(block => blockedStep(block, policy))
-  return [...waiting, ...parentStep(key, timeline, policy), ...lifeSteps(key, timeline, policy)]
+  return [...waiting, ...parentStep(key, timeline, policy), ...lifeSteps(key, timeline, policy, facts)]
 }
 
 function blockedStep({ what, why, end, untilUnix }: Blocked, policy: SigningPolicy): NextStep {
@@ -167,10 +168,19 @@ function parentStep({ id }: KeyLife, timeline: ZoneTimeline, policy: SigningPoli
   return [{ ...step, waitsFor: 'time', atUnix: timeline.dsWanted!.sinceUnix + confirmation.afterSeconds }]
 }
 
-function lifeSteps(key: KeyLife, timeline: ZoneTimeline, policy: SigningPolicy): NextStep[] {
-  if (key.goneUnix !== undefined && policy.purgeSeconds !== null) {
-    const atUnix = key.goneUnix + policy.purgeSeconds
-    return [{ what: 'it is destroyed', why: 'nothing of it is in any cache', waitsFor: 'time', atUnix }]
+const HELD = '; for a day after a start, or a jump of the clock, no key is destroyed'
+
+function lifeSteps(
+  key: KeyLife,
+  timeline: ZoneTimeline,
+  policy: SigningPolicy,
+  facts: RollFacts,
+): NextStep[] {
+  const atUnix = destroyUnix(key, policy, facts)
+  if (atUnix !== undefined) {
+    const held = atUnix === facts.destroyFromUnix
+    const why = `nothing of it is in any cache${held ? HELD : ''}`
+    return [{ what: 'it is destroyed', why, waitsFor: 'time', atUnix }]
   }
   const one = incumbents(timeline).find(({ key: { id } }) => id === key.id)
   const end = lifetimeEnd(key, policy)

@@ -148,6 +148,16 @@ export function lifetimeEnd(
   return key.activeUnix + seconds - Math.floor(seconds * LIFETIME_SPREAD * fractionOf(key.id))
 }
 
+/** From when a key may be destroyed; nothing while something of it may be in a cache, or when that is never done. */
+export function destroyUnix(
+  { goneUnix }: Pick<KeyLife, 'goneUnix'>,
+  { purgeSeconds }: Pick<SigningPolicy, 'purgeSeconds'>,
+  { destroyFromUnix = 0 }: Pick<RollFacts, 'destroyFromUnix'>,
+): number | undefined {
+  if (goneUnix === undefined || purgeSeconds === null) return undefined
+  return Math.max(goneUnix + purgeSeconds, destroyFromUnix)
+}
+
 /** Zones that began together do not roll together: a lifetime is shorter by up to so much, by the key's id. */
 const LIFETIME_SPREAD = 1 / 10
 

@@ -24,6 +24,8 @@ export interface RollFacts {
   readonly clockSeenUnix?: number
   /** Why no key can be generated for now (the store is away, or an approval is pending): what else can go on does. */
   readonly cannotGenerate?: string
+  /** Until then no key is destroyed, since what the clock says is not trusted with what cannot be undone. */
+  readonly destroyFromUnix?: number
 }
 
 /** Keys of an epoch that is to come. */

@@ -4,6 +4,7 @@
 import type { SigningPolicy } from './policy.ts'
 import {
   cannotGenerate,
+  destroyUnix,
   incumbents,
   isDsAsWanted,
   keysInUse,
@@ -41,20 +42,19 @@ export function waitAction(situation: Situation, blocked: readonly Blocked[]): R
 }
 
 /** I1. */
-function firstTime({ timeline, policy, now }: Situation, blocked: readonly Blocked[]): number | undefined {
+function firstTime(
+  { timeline, policy, facts, now }: Situation,
+  blocked: readonly Blocked[],
+): number | undefined {
   const times = [
     ...blocked.map(({ untilUnix }) => untilUnix),
     ...incumbents(timeline).map(one => successorUnix(timeline, one, policy)),
     ...incumbents(timeline).map(({ key }) => lifetimeEnd(key, policy)),
-    ...timeline.keys.map(({ goneUnix }) => purgeUnix(goneUnix, policy)),
+    ...timeline.keys.map(key => destroyUnix(key, policy, facts)),
     confirmedByTimeUnix(timeline, policy),
     ...viewEnds(timeline, policy, now),
   ].filter(time => time !== undefined && Number.isFinite(time) && time > now)
   return times.length === 0 ? undefined : Math.min(...(times as number[]))
-}
-
-function purgeUnix(goneUnix: number | undefined, { purgeSeconds }: SigningPolicy): number | undefined {
-  return goneUnix === undefined || purgeSeconds === null ? undefined : goneUnix + purgeSeconds
 }
 
 /** Views that end may let a key be gone, though no step waits for that. */

@@ -11,7 +11,7 @@ import type { SigningPolicy } from './policy.ts'
 import { settle } from './roll-events.ts'
 import { type Move, movesFrom } from './roll-moves.ts'
 import { greatestDanger } from './roll-safety.ts'
-import { keyNeed, targetOf } from './roll-target.ts'
+import { destroyUnix, keyNeed, targetOf } from './roll-target.ts'
 import type { ApexKeys, RecordMove, RollAction, RollFacts } from './roll-types.ts'
 import {
   type Ending,
@@ -234,10 +234,8 @@ function recordMoves(situation: Situation, apex: ApexKeys): RecordMove[] {
   )
 }
 
-function nextDestroyed({ timeline, policy, now }: Situation): RollAction | undefined {
-  const { purgeSeconds } = policy
-  if (purgeSeconds === null) return undefined
-  const key = timeline.keys.find(({ goneUnix }) => goneUnix !== undefined && goneUnix + purgeSeconds <= now)
+function nextDestroyed({ timeline, policy, facts, now }: Situation): RollAction | undefined {
+  const key = timeline.keys.find(one => (destroyUnix(one, policy, facts) ?? Number.POSITIVE_INFINITY) <= now)
   if (key === undefined) return undefined
   const reason = `nothing of it is in any cache since ${timeText(key.goneUnix!)}`
   return { kind: 'destroy', key: key.id, reason }

@@ -172,10 +172,30 @@ test('a clock that jumps ahead and is set right again within the hour: no key is
   const before = goals()
   clock.set(365 * DAY)
   await pass(life, 1800)
+  t.regex(server.keys.status(ZONE)!.sentences[0]!, /^The clock jumped: no step is taken before 20/)
   clock.set(-365 * DAY)
   await pass(life, 1800)
   t.deepEqual(goals(), before)
   t.is(keys.keys.length, 2)
+})
+
+test('a key that may be destroyed is kept for a day after a start, and its status says so', async t => {
+  const life = await testServer(t, { clock: new ManualClock(NOW) })
+  const { server } = life
+  await server.addZone(ZONE, BASE, { signing: { policy: fastPolicy({ purgeSeconds: 60 }) } })
+  const zsk = server.keys.status(ZONE)!.keys.find(({ role }) => role === 'zsk')!
+  await server.keys.order(ZONE, { kind: 'roll', role: 'zsk' })
+  const status = () => server.keys.status(ZONE)!.keys.find(({ id }) => id === zsk.id)!
+  await passUntil(life, () => status().goneUnix !== undefined)
+  await pass(life, 3600)
+  t.like(status().next[0], { what: 'it is destroyed', atUnix: NOW + DAY })
+  t.regex(
+    status().sentences.join(' '),
+    /for a day after a start, or a jump of the clock, no key is destroyed/,
+  )
+  const isKnown = (): boolean => server.keys.status(ZONE)!.keys.some(({ id }) => id === zsk.id)
+  await passUntil(life, () => !isKnown(), DAY)
+  t.true(life.clock.now() >= NOW + DAY)
 })
 
 test('a clock that jumps ahead and stays there is believed after an hour', async t => {
