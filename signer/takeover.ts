@@ -125,17 +125,33 @@ const retired = (reason: string): Goal => ({ goal: 'retired', reason })
 const inUse = (reason: string): Goal => ({ goal: 'in-use', reason })
 
 function goalOf(key: SeenKey, all: readonly SeenKey[], input: TakeoverInput): Goal {
-  const { inactiveUnix = Infinity, deleteUnix = Infinity } = key.timing
   if (key.info === undefined) return retired('its private key is not here')
   if (!key.published && key.ds !== true) return retired('it was not in the zone')
   const successor = all.find(other => isSuccessor(other, key, input))
-  if (successor !== undefined) return retired(`key ${successor.keyTag} was to take over from it`)
-  if (Math.min(inactiveUnix, deleteUnix) <= input.now) return retired('it was on its way out already')
+  if (successor !== undefined) return retired(successorWords(key, successor))
+  if (isLeaving(key, input)) return retired('it was on its way out already')
   if (key.ds === true) return inUse('the parent has its DS')
   if (key.signsZone || (key.signsKeys && key.role !== 'zsk')) return inUse('it signed the zone')
   if (isWaiting(key, input)) return inUse('it was published to take over')
-  if (key.role === 'zsk' && !all.some(other => signsHere(other, key))) return inUse('what signs is not here')
+  if (key.role === 'zsk') {
+    const signers = all.filter(other => signsHere(other, key))
+    if (signers.length === 0) return inUse('what signs is not here')
+    if (signers.every(other => isLeaving(other, input))) return inUse('what signs was on its way out already')
+  }
   return retired('it was published and signed nothing')
+}
+
+/** RFC 7344 §4: of KSKs the zone's CDS says which the parent is to have. */
+function successorWords({ role }: SeenKey, { keyTag }: SeenKey): string {
+  return role === 'zsk'
+    ? `key ${keyTag} was to take over from it`
+    : `the zone's CDS asks for key ${keyTag} instead`
+}
+
+/** Its time was over. */
+function isLeaving({ timing }: SeenKey, { now }: TakeoverInput): boolean {
+  const { inactiveUnix = Infinity, deleteUnix = Infinity } = timing
+  return Math.min(inactiveUnix, deleteUnix) <= now
 }
 
 function signsHere(key: SeenKey, { algorithm }: SeenKey): boolean {
@@ -149,6 +165,8 @@ function isSuccessor(key: SeenKey, old: SeenKey, input: TakeoverInput): boolean 
   if (key.role === 'zsk') {
     return old.signsZone ? isWaiting(key, input) : old.signsSome && key.signsZone
   }
+  // An old key whose time was over is still in CDS until its successor is everywhere.
+  if (isLeaving(key, input)) return false
   // CDS asks for it and not for the other, which the parent may still have (RFC 7344 §4).
   return isAskedFor(key, input.zone) && !isAskedFor(old, input.zone)
 }

@@ -49,6 +49,8 @@ interface OldKey {
   readonly does?: 'signs' | 'nothing'
   readonly index: number
   readonly algorithm?: number
+  /** Default: a KSK or CSK that signs has CDS. */
+  readonly cds?: boolean
 }
 
 function infoOf({ role, index, algorithm = 13 }: OldKey, timing?: KeyTiming): KeyInfo {
@@ -64,7 +66,7 @@ async function signedBy(keys: readonly OldKey[], at = NOW): Promise<SignedZone> 
     const signs = key.does !== 'nothing'
     const { info } = locals[place]!
     const [signsKeys, signsZone] = [signs && key.role !== 'zsk', signs && key.role !== 'ksk']
-    return { info, store, published: true, signsKeys, signsZone, cds: signsKeys }
+    return { info, store, published: true, signsKeys, signsZone, cds: key.cds ?? signsKeys }
   })
   const zone = new TestZone(ORIGIN, settingsOf(signing, { dnskeyTtl: DNSKEY_TTL }))
   await zone.load(TEXT)
@@ -216,6 +218,27 @@ test('a ZSK that signs no more, and of which nothing is known, stays until its d
     t.deepEqual(more, [])
     t.is(gone!.at, 60 + ZONE_TTL)
   }
+})
+
+test('rolls that the other server began, with the time of the old keys over: the new ones go on, and no others are made', async t => {
+  const newKsk: OldKey = { role: 'ksk', index: 3, cds: false }
+  const zone = await signedBy([ksk, newKsk, zsk, next])
+  const over = { activateUnix: NOW - DAY, inactiveUnix: NOW - 60 }
+  const begun = { publishUnix: NOW - 300, activateUnix: NOW - 60 }
+  const held = [infoOf(ksk, over), infoOf(newKsk, begun), infoOf(zsk, over), infoOf(next, begun)]
+  const input = inputOf(zone, held)
+  const goals = new Map(inspectTakeover(input).keys.map(({ id, goal }) => [id, goal]))
+  t.deepEqual(
+    held.map(({ id }) => goals.get(id)),
+    ['retired', 'in-use', 'retired', 'in-use'],
+  )
+  const timeline = applyEvent(timelineOf(input), { kind: 'shown' }, policy, NOW)
+  const facts = { held: heldIds(input), zoneTtlSeconds: ZONE_TTL, serial: 42 }
+  t.not(nextAction(timeline, policy, facts, NOW).kind, 'generate')
+  // Before that time CDS says which the parent is to have.
+  const early = inputOf(zone, [infoOf(ksk), infoOf(newKsk), infoOf(zsk), infoOf(next)])
+  const { goal, reason } = inspectTakeover(early).keys.find(({ id }) => id === infoOf(newKsk).id)!
+  t.deepEqual([goal, reason], ['retired', `the zone's CDS asks for key ${infoOf(ksk).keyTag} instead`])
 })
 
 test('RFC 6781 §4.1.2: two KSKs sign; which has the DS is not known: both must be at hand, and both go on', async t => {
