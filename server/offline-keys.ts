@@ -61,16 +61,18 @@ export class OfflineKeys {
     this.#log = log
   }
 
-  /** Reads the response when there is another one (I1).
+  /** Reads the response when there is another one (I1). While the stores are away, and `held` says nothing, a zone whose KSK was
+   *  not offline goes on as it was.
    *  @throws ConclaveError KSR_MALFORMED, SKR_REFUSED, FILE_READ when there is none to go on with */
   async look(
     stores: ZoneStores,
     held: readonly KeyInfo[],
+    away: boolean,
     timeline: ZoneTimeline | undefined,
     now: number,
   ): Promise<void> {
     this.failed = false
-    if (hasKsk(held)) return
+    if (hasKsk(held) || (away && !wasOffline(timeline))) return
     try {
       const file = await stores.zsk.signedKeys?.(this.#apex)
       if (file === undefined && !wasOffline(timeline)) return

@@ -50,7 +50,8 @@ export class ZoneKeyFacts {
     const { signing } = this.#zone.settings
     if (signing === undefined) return
     const now = this.#environment.clock.now()
-    await this.offline.look(signing.stores, this.held, this.timeline, now)
+    const away = this.known.fault !== undefined
+    await this.offline.look(signing.stores, this.held, away, this.timeline, now)
   }
 
   /** Keys that the stores have. */

@@ -3,7 +3,7 @@ import { promises as fs } from 'node:fs'
 import { join } from 'node:path'
 import test from 'ava'
 import { open } from 'lmdb'
-import { ManualClock } from '../../base/index.ts'
+import { ConclaveError, ManualClock } from '../../base/index.ts'
 import { createNameserver, openState } from '../../server/index.ts'
 import { type SignBatch, type SignOutcome, signingPolicyOf } from '../../signer/index.ts'
 import { keyOf, nameFromText } from '../../zones/index.ts'
@@ -226,6 +226,22 @@ test('a key that is gone from its store: told of, none made in its place, the zo
   t.is(keys.keys.length, 0)
   t.regex(second.logged.map(({ message }) => message).join(), /in no key store/)
   t.false(second.server.keys.status(ZONE)?.keys[0]?.held)
+})
+
+test('a key store that is away at a restart: the zone is served as it was, with its signatures', async t => {
+  const state = join(await temporaryDirectory(t), 'state')
+  const clock = new ManualClock(NOW)
+  const first = await testServer(t, { state, keys: new FickleKeyStore(), clock })
+  await first.server.addZone(ZONE, BASE)
+  const before = answers(first.server, ZONE, 'SOA')
+  await first.server.close()
+  const away = new FickleKeyStore()
+  const fail = (): Promise<never> => Promise.reject(new ConclaveError('KEY_UNREADABLE', 'the token is away'))
+  Object.assign(away, { list: fail, keysOf: fail, signedKeys: fail, generate: fail })
+  const second = await testServer(t, { state, keys: away, clock })
+  await second.server.addZone(ZONE, BASE)
+  t.is(second.server.zones()[0]?.state, 'serving')
+  t.deepEqual(answers(second.server, ZONE, 'SOA'), before)
 })
 
 test('a kill between the making of two keys: the one that is there is taken, the other one made', async t => {
