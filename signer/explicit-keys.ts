@@ -69,7 +69,9 @@ async function readExplicit(zone: Name, file: ExplicitKey, log: Logger): Promise
     const what = `a key of the kind ${key.asymmetricKeyType} is not used in DNSSEC`
     throw keyUnreadable({ file: path }, what, 'Use RSA, P-256, P-384, Ed25519 or Ed448.')
   }
-  return localKey({ zone, role, algorithm, createdUnix: facts?.createdUnix ?? 0, where: path }, key)
+  const timing = facts?.timing === undefined ? {} : { timing: facts.timing }
+  const createdUnix = facts?.createdUnix ?? 0
+  return localKey({ zone, role, algorithm, createdUnix, where: path, ...timing }, key)
 }
 
 function factsIn(octets: Buffer, path: string): ReturnType<typeof factsOfFile> {

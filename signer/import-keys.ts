@@ -1,5 +1,6 @@
 /** Private keys of another server, read where that keeps them: BIND's K* pairs, PEM files, Knot's directory of PEM files.
- *  A PEM file of another server says neither algorithm nor role: the zone that it signed does, or `keymgr ZONE list`.
+ *  A PEM file of another server says neither algorithm nor role: the zone that it signed does, or `keymgr ZONE list`. One of ours
+ *  says all.
  *  I1  Nothing is written, and what cannot be read is an error.
  *  I2  The role is what the key does in the zone, when it is given, since a flag is only a hint (RFC 4034 §2.1.1). */
 
@@ -7,12 +8,12 @@ import type { KeyObject } from 'node:crypto'
 import { promises as fs } from 'node:fs'
 import { basename, dirname, join } from 'node:path'
 import { ConclaveError, type Logger, silentLogger } from '../base/index.ts'
-import { compareOctets, type Name, nameToText } from '../zones/index.ts'
+import { compareOctets, type Name, nameToText, sameName } from '../zones/index.ts'
 import { type Algorithm, algorithmOf, isSupported } from './algorithms.ts'
 import { BindKeyStore, hasBindPairs } from './bind-keys.ts'
 import { dnskeyRdata, FLAG_REVOKE, FLAG_SEP, flagsOfRole } from './dnskey.ts'
 import { type ExplicitKey, ExplicitKeyStore } from './explicit-keys.ts'
-import { keyFileNames, privateKeyOfPem, readSecretFile } from './file-keys.ts'
+import { factsOfFile, keyFileNames, privateKeyOfPem, readSecretFile } from './file-keys.ts'
 import type { ListedKey } from './key-timing.ts'
 import type { KeyInfo, KeyRole } from './keystore.ts'
 import { isPublicKeyOf, type KeyFacts, keyUnreadable } from './local-keys.ts'
@@ -106,7 +107,7 @@ async function readPem(
   const files: (ExplicitKey & { readonly listed: ListedKey | undefined })[] = []
   for (const path of paths) {
     const listed = options.listed?.find(({ id }) => id === basename(path, '.pem'))
-    const known = (await knownFromZone(path, options)) ?? roleOfListed(listed)
+    const known = await whatIsSaid(zone, path, listed, options)
     if (known === undefined && some) continue
     files.push({ path, role: options.role ?? 'csk', listed, ...known })
   }
@@ -124,15 +125,36 @@ function roleOfListed(listed: ListedKey | undefined): { readonly role: KeyRole }
   return { role: listed.ksk ? (listed.zsk ? 'csk' : 'ksk') : 'zsk' }
 }
 
-/** Algorithm and role of the key in a PEM file, when its public key is in the zone. */
-async function knownFromZone(
+type Said = Partial<Pick<ExplicitKey, 'role' | 'algorithm'>>
+
+/** Algorithm and role of the key in a PEM file: what a file of ours says in front of it, or Knot's list, else the zone, when its
+ *  public key is there. A key that is to take over may do less in the zone than its role says. */
+async function whatIsSaid(
+  zone: Name,
   path: string,
-  { zone }: ImportOptions,
-): Promise<{ readonly role: KeyRole; readonly algorithm: number } | undefined> {
-  if (zone === undefined) return undefined
-  // Warnings follow when it is read to be used.
-  const key = privateKeyOfPem(await readSecretFile(path, silentLogger), path)
-  const dnskey = zone.dnskeys.find(rdata => {
+  listed: ListedKey | undefined,
+  options: ImportOptions,
+): Promise<Said | undefined> {
+  // Warnings follow when it is read to be used, and so do faults of what a file of ours says.
+  const octets = await readSecretFile(path, silentLogger)
+  const facts = ownFacts(octets, path)
+  const key = privateKeyOfPem(octets, path)
+  if (facts !== undefined) return sameName(facts.zone, zone) ? { role: facts.role } : undefined
+  const inZone = fromZone(key, options.zone)
+  const role = roleOfListed(listed)
+  return inZone === undefined && role === undefined ? undefined : { ...inZone, ...role }
+}
+
+function ownFacts(octets: Buffer, path: string): Pick<KeyFacts, 'zone' | 'role'> | undefined {
+  try {
+    return factsOfFile(octets, path)
+  } catch {
+    return undefined
+  }
+}
+
+function fromZone(key: KeyObject, zone: SignedZone | undefined): Said | undefined {
+  const dnskey = zone?.dnskeys.find(rdata => {
     return isSupported(rdata[3]!) && isPublicKeyOf(algorithmOf(rdata[3]!), rdata.subarray(4), key)
   })
   if (dnskey === undefined) return undefined

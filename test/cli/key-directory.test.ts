@@ -1,5 +1,5 @@
 /** `--keys DIR` with BIND's K* pairs: what `sign` takes for a zone's keys, the commands of `keys` do, too. */
-import { chmodSync, readdirSync, writeFileSync } from 'node:fs'
+import { chmodSync, readdirSync, renameSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import test from 'ava'
 import { inProcess } from '../support/command.ts'
@@ -128,6 +128,43 @@ test.serial('ds of a zone that has a ZSK alone is an error, not nothing', async 
   t.is(code, 1)
   t.is(out, '')
   t.regex(err, /no KSK or CSK.*\[KEYS_NONE\]/)
+})
+
+test.serial('import: a directory of ours says zone and role of each key', async t => {
+  const { file, keys } = bench(t)
+  t.is((await keys('generate', 'own', 'other.example')).code, 0)
+  for (const role of ['ksk', 'zsk']) t.is((await keys('generate', 'own', ZONE, '--role', role)).code, 0)
+  const { code, err } = await keys('import', 'again', ZONE, file('own'))
+  t.is(code, 0, err)
+  const rolesIn = async (directory: string): Promise<string[]> =>
+    (await keys('list', directory, ZONE, '--json')).out
+      .trimEnd()
+      .split('\n')
+      .map(line => {
+        const { role, keyTag } = JSON.parse(line) as Record<string, unknown>
+        return `${role} ${keyTag}`
+      })
+      .sort()
+  t.deepEqual(await rolesIn('again'), await rolesIn('own'))
+})
+
+test.serial("import: Knot's list says that a key is a CSK, though it signs no data yet", async t => {
+  const { file, sign, keys } = bench(t)
+  for (const role of ['csk', 'ksk']) t.is((await keys('generate', 'own', ZONE, '--role', role)).code, 0)
+  t.is((await sign('own')).code, 0)
+  t.is((await keys('export', 'own', ZONE, file('pem'), '--format', 'pem')).code, 0)
+  const listed = readdirSync(file('pem')).map(name => {
+    const [, tag] = /-(\d+)\./.exec(name)!
+    const id = tag!.padStart(40, '0')
+    renameSync(join(file('pem'), name), join(file('pem'), `${id}.pem`))
+    return `${id} ${tag} CSK ECDSAP256SHA256 publish=1795492169 ready=1795492169\n`
+  })
+  writeFileSync(file('list'), listed.join(''))
+  const words = ['--signed', file('signed'), '--list', file('list')]
+  const { code, err } = await keys('import', 'again', ZONE, file('pem'), ...words)
+  t.is(code, 0, err)
+  const { out } = await keys('list', 'again', '--json')
+  t.deepEqual(out.match(/"role":"\w+"/g), ['"role":"csk"', '"role":"csk"'])
 })
 
 test.serial('list warns of a key that others may read', async t => {
