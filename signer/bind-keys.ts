@@ -1,6 +1,6 @@
 /** Keys in the file pairs of BIND's dnssec-keygen: Kzone+alg+tag.key holds the DNSKEY record, .private the private key as
  *  `Field: base64` lines (its format v1.3; v1.2 is read too), .state, where there is one, the role.
- *  I1  A pair is one key; the .private is written first, so a .key has its .private.
+ *  I1  A pair is one key; the .private is written first and the .key last, so a .key has the others.
  *  I2  The role: the .state file's KSK and ZSK lines; else a comment of ours in the .key; else ZSK without the SEP flag;
  *      with it KSK, or CSK when the zone has no ZSK of that algorithm, since then nothing else signs its data.
  *  I3  A zone that has only pairs of algorithms that we do not sign with is not one without keys (keystore I5). */
@@ -298,8 +298,29 @@ export async function writeBindPair(
   } finally {
     for (const part of parts) if (part instanceof Uint8Array) part.fill(0)
   }
+  await writeFileWhole(`${base}.state`, stateText(draft, key), { mode: 0o644, exclusive: true })
   await writeFileWhole(`${base}.key`, keyText(draft, times), { mode: 0o644, exclusive: true })
   return { ...draft, info: { ...draft.info, where: `${base}.key` } }
+}
+
+/** The roles alone. Without them BIND's dnssec-policy takes a CSK for a KSK, and replaces it at once, which makes the zone bogus
+ *  (named 9.18). What else it keeps there it finds out by the times in the pair. */
+function stateText({ info }: LocalKey, key: KeyObject): string {
+  const { role, algorithm, keyTag, zone } = info
+  const answer = (is: boolean): string => (is ? 'yes' : 'no')
+  return [
+    `; This is the state of key ${keyTag}, for ${nameToText(zone)}`,
+    `Algorithm: ${algorithm}`,
+    `Length: ${bitsOf(algorithmOf(algorithm), key)}`,
+    `KSK: ${answer(role !== 'zsk')}`,
+    `ZSK: ${answer(role !== 'ksk')}`,
+    '',
+  ].join('\n')
+}
+
+/** As BIND counts them: of a curve those of its field, in whole octets. */
+function bitsOf(algorithm: Algorithm, key: KeyObject): number {
+  return key.asymmetricKeyDetails?.modulusLength ?? 8 * privateOctetsOf(algorithm)
 }
 
 function keyText({ info }: LocalKey, times: readonly string[]): string {

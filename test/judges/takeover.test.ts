@@ -1,7 +1,7 @@
 /** Zones of BIND and Knot taken over, keys included, while unbound and delv look on: with the old server's keys in the
  *  cache, with ours, with data of the one and keys of the other, and across the change of servers at one address. */
 
-import { readFileSync } from 'node:fs'
+import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import test, { type ExecutionContext } from 'ava'
 import { createNameserver, type Nameserver } from '../../server/index.ts'
@@ -158,6 +158,35 @@ for (const { what, start, tools } of CASES) {
     await asks(t, await resolverOf(t, old.port, old), ASKED_AFTER)
   })
 }
+
+test.serial(
+  'back to named with dnssec-policy: it signs with the keys that were exported, a CSK too, and makes none',
+  async t => {
+    if (!needs(t, 'named', 'dnssec-dsfromkey', 'dig')) return
+    for (const [roles, policy] of [
+      [['csk'], 'csk lifetime unlimited algorithm ecdsap256sha256;'],
+      [['csk'], 'csk lifetime unlimited algorithm rsasha256 2048;'],
+      [['csk'], 'csk lifetime unlimited algorithm ed448;'],
+      [['ksk', 'zsk'], undefined],
+    ] as const) {
+      const own = join(temporaryDirectory(t), 'own')
+      const [, algorithm = 'ecdsap256sha256'] = /algorithm (\w+)/.exec(policy ?? '') ?? []
+      for (const role of roles) {
+        const words = ['keys', 'generate', OLD_ZONE, '--role', role, '--algorithm', algorithm, '--keys', own]
+        t.is((await inProcess(words)).code, 0)
+      }
+      const out = temporaryDirectory(t)
+      t.is((await inProcess(['keys', 'export', OLD_ZONE, out, '--keys', own])).code, 0)
+      const bind = await startPolicyBind(t, policy, out)
+      await bind.stop()
+      t.is(dnskeysIn(bind.signed), roles.length, `${algorithm} ${roles}`)
+      t.is(readdirSync(bind.keys).filter(name => name.endsWith('.private')).length, roles.length)
+      const ksk = readdirSync(own).find(name => !name.includes('.zsk.'))!
+      const [, tag] = /\+(\d{5})\./.exec(ksk)!
+      t.regex(readFileSync(bind.signed, 'utf8'), new RegExp(`RRSIG\\s+DNSKEY .* ${Number(tag)} old\\.test`))
+    }
+  },
+)
 
 test.serial(
   'a KSK that the parent points at and nobody brought: refused, and nothing is written',

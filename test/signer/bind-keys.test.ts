@@ -172,7 +172,9 @@ test('a pair of ours is named as BIND names it; only the private half is secret'
   t.deepEqual(readdirSync(directory).sort(), [
     `Kexample.com.+013+${tag}.key`,
     `Kexample.com.+013+${tag}.private`,
+    `Kexample.com.+013+${tag}.state`,
   ])
+  t.regex(readFileSync(`${base}.state`, 'utf8'), /^Algorithm: 13\nLength: 256\nKSK: yes\nZSK: yes\n$/m)
   t.is(statSync(`${base}.private`).mode & 0o777, 0o600)
   t.is(statSync(`${base}.key`).mode & 0o777, 0o644)
 })

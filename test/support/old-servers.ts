@@ -91,13 +91,19 @@ function stopOnce(t: Scope, server: Old): () => Promise<void> {
   return stop
 }
 
-/** named signs by a policy of KSK and ZSK. */
-export async function startPolicyBind(t: Scope): Promise<OldServer> {
+const SPLIT_KEYS =
+  'ksk lifetime unlimited algorithm ecdsap256sha256; zsk lifetime P30D algorithm ecdsap256sha256;'
+
+/** named signs by a policy, of KSK and ZSK unless another is given, with the pairs of a directory when there is one. */
+export async function startPolicyBind(
+  t: Scope,
+  policyKeys: string = SPLIT_KEYS,
+  given?: string,
+): Promise<OldServer> {
   const directory = serverDirectory('old-named', [{ name: OLD_ZONE, text: oldText }])
-  const policy = [
-    'dnssec-policy p { keys { ksk lifetime unlimited algorithm ecdsap256sha256;',
-    '  zsk lifetime P30D algorithm ecdsap256sha256; }; };',
-  ]
+  for (const name of given === undefined ? [] : readdirSync(given))
+    copyFileSync(join(given!, name), join(directory, name))
+  const policy = [`dnssec-policy p { keys { ${policyKeys} }; };`]
   const zone = `file "${OLD_ZONE}zone"; dnssec-policy p; inline-signing yes;`
   const server = await named(directory, await freePort(), zone, policy)
   const stop = stopOnce(t, server)
