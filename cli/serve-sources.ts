@@ -14,7 +14,13 @@ import {
   type SourceArgument,
   type ZoneOptions,
 } from '../server/serving.ts'
-import { type KeyStore, openQuorumStore, policyWarnings, type SigningPolicy } from '../signer/index.ts'
+import {
+  foreignRollWarnings,
+  type KeyStore,
+  openQuorumStore,
+  policyWarnings,
+  type SigningPolicy,
+} from '../signer/index.ts'
 import { type SigningWords, signingPolicy, usage, wordOf } from './options.ts'
 import type { Output } from './output.ts'
 import type { Service } from './serve.ts'
@@ -40,7 +46,8 @@ export async function sourcesService(
   output: Output,
 ): Promise<Service> {
   const policy = signingPolicy(options)
-  if (options.sign) for (const warning of policyWarnings(policy)) output.note(`warning: ${warning}`)
+  const warned = options.sign ? [...policyWarnings(policy), ...foreignRollWarnings(policy)] : []
+  for (const warning of warned) output.note(`warning: ${warning}`)
   const { axfrAllow, listen = LISTEN_DEFAULT, user } = options
   wordOf(() => [listen.map(parseListenAddress), prefixMatcher(axfrAllow ?? [])])
   const sources = words.map(sourceOf)

@@ -2,7 +2,7 @@
  *  I1  What is wrong in a policy or template is told there, once, however many zones use it. */
 import type { YamlPath } from '../base/documents.ts'
 import { ConclaveError } from '../base/index.ts'
-import { policyWarnings } from '../signer/index.ts'
+import { foreignRollWarnings, policyWarnings } from '../signer/index.ts'
 import type { AccessRule } from './access.ts'
 import { type ZonePolicy, zonePolicyOf } from './config-policy.ts'
 import type { Report } from './config-report.ts'
@@ -91,6 +91,10 @@ function policyOf(
     if (signing !== false && !signing.splitKeys && keystores.ksk !== keystores.zsk) {
       report.error(path, 'two key stores need two keys: say keys: ksk-zsk', 'CONFIG_POLICY')
     }
+    // I1: told where it is said.
+    const rolls =
+      signing !== false && shapes[0]?.['foreign-keys'] !== undefined ? foreignRollWarnings(signing) : []
+    for (const what of rolls) report.warn(path, what, 'CONFIG_POLICY')
     return policy
   } catch (error) {
     if (!(error instanceof ConclaveError)) throw error

@@ -39,6 +39,7 @@ export {
 export { type Pkcs11Uri, parsePkcs11Uri, pinFileOf, printPkcs11Uri } from './pkcs11-uri.ts'
 export {
   defaultSigningPolicy,
+  foreignRollWarnings,
   type ParentPolicy,
   policyOfKeys,
   policyWarnings,

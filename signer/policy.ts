@@ -174,3 +174,19 @@ export function policyWarnings(policy: SigningPolicy): string[] {
   }
   return warnings
 }
+
+/** The same about keys that others sign with, too, where a server rolls ours by itself. RFC 8901 §6.2: before a key signs data, caches
+ *  must have it from every signer. */
+export function foreignRollWarnings(policy: SigningPolicy): string[] {
+  const { foreignKeys, splitKeys, publishSafetySeconds } = policy
+  const [role, lifetimeSeconds] = splitKeys
+    ? (['zsk', policy.zskLifetimeSeconds] as const)
+    : (['csk', policy.kskLifetimeSeconds] as const)
+  if (foreignKeys !== 'include' || lifetimeSeconds === null) return []
+  const option = splitKeys ? 'zsk-lifetime' : 'ksk-lifetime'
+  return [
+    `a new ${role.toUpperCase()} signs by itself when the lifetime of the old one ends, and the other signers must show it within ` +
+      `${publishSafetySeconds} seconds (publish-safety) after it is shown here, or caches find data bogus (RFC 8901 §6.2); ` +
+      `give them longer, or say ${option}: unlimited and roll when they can`,
+  ]
+}

@@ -211,6 +211,18 @@ zones:
     t.true(text2.includes(words), `${words}\n${text2}`)
 })
 
+test('RFC 8901 §6.2: keys that roll by time beside those of others are a warning, where it is said', t => {
+  const told = (policies: string): string[] => faults(t, `policies:\n${policies}`)
+  const shared = (more: string): string => `  a: { foreign-keys: include, ${more} }\n`
+  const [warning, ...others] = told(shared('keys: ksk-zsk, publish-safety: 2d'))
+  t.regex(warning!, /^2:6: warning: a new ZSK signs .* within 172800 seconds .* zsk-lifetime: unlimited/)
+  t.deepEqual(others, [])
+  t.regex(told(shared('ksk-lifetime: 1y'))[0]!, /^2:6: warning: a new CSK signs .* ksk-lifetime: unlimited/)
+  t.deepEqual(told(shared('keys: ksk-zsk, zsk-lifetime: unlimited, ksk-lifetime: 1y')), [])
+  t.deepEqual(told(shared('keys: csk')), [])
+  t.deepEqual(told('  a: { keys: ksk-zsk }\n'), [])
+})
+
 test('a zone file that is missing is a warning; so is a secret that everybody may read', t => {
   const files = { 'c.yaml': 'tsig: { k: { secret: c2VjcmV0 } }\nzones: [{ file: none.zone }]\n' }
   const path = join(directoryOf(t, files), 'c.yaml')
