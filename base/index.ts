@@ -21,6 +21,21 @@ export {
 export { ConclaveError, type ErrorDetails, errorText, type Place, placeText } from './errors.ts'
 export { type LockOutcome, lockFile, lockForeignFile } from './file-lock.ts'
 export { type Writers, writersOf } from './file-writer.ts'
+export {
+  amount,
+  callable,
+  either,
+  integerFrom,
+  type Kind,
+  type KindFault,
+  type Kinds,
+  kindFault,
+  listOf,
+  nothing,
+  object,
+  oneOf,
+  text,
+} from './kinds.ts'
 export { giveBackMapped, giveBackPages, isLetGo, letGo, letGoPart } from './let-go.ts'
 export { type Libc, libc } from './libc.ts'
 export { type LogFields, type Logger, silentLogger } from './log.ts'

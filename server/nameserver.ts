@@ -32,6 +32,7 @@ import type {
   ZoneOptions,
 } from './nameserver-types.ts'
 import type { NameserverParts } from './open-nameserver.ts'
+import { checkNameserverOptions, checkZoneOptions } from './option-check.ts'
 import type { RecordText } from './program-zone.ts'
 import { type Refusal, refusalError } from './refusal.ts'
 import { SharedPublication } from './shared-publication.ts'
@@ -163,20 +164,22 @@ export class Nameserver extends EventEmitter<NameserverEvents> {
   }
 
   /** Binds and answers, once.
-   *  @throws ConclaveError LISTEN_… */
+   *  @throws ConclaveError LISTEN_…, OPTION_INVALID */
   async listen(addresses: readonly string[]): Promise<void> {
     this.#checkOpen()
+    checkNameserverOptions({ listen: addresses })
     await this.#listening.begin(addresses)
   }
 
   /** Listens on these addresses from now on; those that stay are served all the while. When one cannot be opened,
    *  nothing changes.
-   *  @throws ConclaveError LISTEN_… */
+   *  @throws ConclaveError LISTEN_…, OPTION_INVALID */
   async setListen(addresses: readonly string[]): Promise<void> {
     const { beginning } = this.#listening
     if (beginning === undefined) return this.listen(addresses)
     await beginning
     this.#checkOpen()
+    checkNameserverOptions({ listen: addresses })
     await this.#listening.change(addresses)
   }
 
@@ -308,7 +311,9 @@ export class Nameserver extends EventEmitter<NameserverEvents> {
   }
 
   /** Without a turn of the event loop: a zone that was asked for is there at once. */
-  #usualSettings({ signing, serialPolicy }: ZoneOptions): ZoneSettings | undefined {
+  #usualSettings(options: ZoneOptions): ZoneSettings | undefined {
+    checkZoneOptions(options)
+    const { signing, serialPolicy } = options
     return signing === undefined && serialPolicy === undefined ? this.#parts.settings : undefined
   }
 

@@ -13,6 +13,7 @@ import { AccessControl, withPrefixes } from './access.ts'
 import { closeAll } from './close-all.ts'
 import { Nameserver } from './nameserver.ts'
 import type { NameserverOptions } from './nameserver-types.ts'
+import { checkNameserverOptions } from './option-check.ts'
 import { openState, type State } from './state.ts'
 import type { ZoneSettings } from './zone-life-types.ts'
 import { type SettingsDefaults, zoneSettings } from './zone-settings.ts'
@@ -31,8 +32,9 @@ export interface NameserverParts {
   readonly opened: readonly (() => Promise<unknown>)[]
 }
 
-/** @throws ConclaveError SIGNING_POLICY, ACCESS_…, TSIG_TWICE, STATE_…, KEY_UNREADABLE, LISTEN_… */
+/** @throws ConclaveError OPTION_INVALID, SIGNING_POLICY, ACCESS_…, TSIG_TWICE, STATE_…, KEY_UNREADABLE, LISTEN_… */
 export async function createNameserver(options: NameserverOptions = {}): Promise<Nameserver> {
+  checkNameserverOptions(options)
   const log = options.log ?? silentLogger
   const clock = options.clock ?? systemClock
   const policy = options.signing === false ? undefined : signingPolicyOf(options.signing)

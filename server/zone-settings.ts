@@ -1,6 +1,7 @@
 /** What holds for a zone: what was said for its source, else what the nameserver's options say. */
 import { type KeyStore, oneStore, type SerialPolicy, type SigningPolicy } from '../signer/index.ts'
 import type { ZoneOptions } from './nameserver-types.ts'
+import { checkZoneOptions } from './option-check.ts'
 import type { ZoneSettings } from './zone-life-types.ts'
 
 export interface SettingsDefaults {
@@ -14,8 +15,9 @@ export interface SettingsDefaults {
   openKeys(): Promise<KeyStore>
 }
 
-/** @throws ConclaveError KEY_UNREADABLE */
+/** @throws ConclaveError OPTION_INVALID, SIGNING_POLICY, KEY_UNREADABLE */
 export async function zoneSettings(defaults: SettingsDefaults, options: ZoneOptions): Promise<ZoneSettings> {
+  checkZoneOptions(options)
   const signing = await signingOf(defaults, options.signing)
   const serialPolicy = options.serialPolicy ?? defaults.serialPolicy
   return {

@@ -46,6 +46,7 @@ export {
   type SigningPolicy,
   signingPolicyOf,
 } from './policy.ts'
+export { checkPolicy } from './policy-check.ts'
 export { rrsetOfType } from './previous.ts'
 export { type OpenQuorumStore, openQuorumStore } from './quorum-open.ts'
 export { type Decision, decide, nextAction } from './roll.ts'

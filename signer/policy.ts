@@ -1,10 +1,10 @@
 /** How a zone is signed when nobody says otherwise.
  *  I1  A policy that `signingPolicyOf` gave can be signed with: what is signed is not due at once, and times are such
  *      that validators compare them rightly. */
-import { ConclaveError } from '../base/index.ts'
-import { ALGORITHM_DEFAULT, algorithmOf, algorithmWarning } from './algorithms.ts'
+import { ALGORITHM_DEFAULT, algorithmWarning } from './algorithms.ts'
 import type { DenialMode, GateMode, Nsec3Parameters, ZonemdMode } from './build-types.ts'
 import type { ForeignKeysMode } from './foreign-keys.ts'
+import { checkPolicy } from './policy-check.ts'
 
 export interface SigningPolicy {
   /** DNSSEC algorithm number; keys of another one are replaced by keys of this one (RFC 6781 §4.1.4). */
@@ -105,15 +105,6 @@ export const defaultSigningPolicy: SigningPolicy = {
   foreignKeys: 'refuse',
 }
 
-/** RFC 4034 §3.1.5: times are compared by serial number arithmetic, so nothing may last 2^31 seconds. */
-const VALIDITY_SECONDS_MAX = 0x7fffffff
-/** Clocks differ, and resolvers keep what they have for its TTL. */
-const VALIDITY_SECONDS_MIN = 3600
-/** RFC 5155 §3.1.5: the salt's length is one octet. */
-const SALT_OCTETS_MAX = 255
-/** RFC 9276 §3.2: validators treat zones beyond so many iterations as insecure or bogus. */
-const ITERATIONS_MAX = 50
-
 /** The default policy with these changes; unless they are said, a third of the validity is the time to refresh and a
  *  seventh the jitter.
  *  @throws ConclaveError SIGNING_POLICY, ALGORITHM_UNSUPPORTED */
@@ -121,36 +112,14 @@ export function signingPolicyOf(wishes: Partial<SigningPolicy> = {}): SigningPol
   const validity = wishes.signatureValiditySeconds ?? VALIDITY_SECONDS
   const refreshSeconds = Math.floor(validity / 3)
   const jitterSeconds = Math.floor(validity / 7)
-  const policy = { ...defaultSigningPolicy, refreshSeconds, jitterSeconds, ...wishes }
-  algorithmOf(policy.algorithm)
-  const fault = policyFault(policy)
-  if (fault === undefined) return policy
-  throw new ConclaveError('SIGNING_POLICY', fault.what, { remedy: fault.remedy })
+  const policy = { ...defaultSigningPolicy, refreshSeconds, jitterSeconds, ...given(wishes) }
+  checkPolicy(policy)
+  return policy
 }
 
-function policyFault(policy: SigningPolicy): { what: string; remedy: string } | undefined {
-  const { signatureValiditySeconds: validity, refreshSeconds, jitterSeconds, nsec3 } = policy
-  if (!(validity >= VALIDITY_SECONDS_MIN && validity <= VALIDITY_SECONDS_MAX)) {
-    const remedy = `Give ${VALIDITY_SECONDS_MIN} to ${VALIDITY_SECONDS_MAX} seconds.`
-    return { what: `signatures cannot be valid for ${validity} seconds`, remedy }
-  }
-  // Expirations are spread over the jitter, so this much less is left of the first.
-  if (!(refreshSeconds >= 0 && jitterSeconds >= 0 && refreshSeconds + jitterSeconds < validity)) {
-    const what = `signatures valid for ${validity} seconds cannot be refreshed ${refreshSeconds} seconds before they end`
-    return {
-      what,
-      remedy: 'A third of the validity is usual; with the jitter it must be less than the whole.',
-    }
-  }
-  if (!(Number.isInteger(nsec3.iterations) && nsec3.iterations >= 0 && nsec3.iterations <= ITERATIONS_MAX)) {
-    const what = `${nsec3.iterations} additional NSEC3 iterations`
-    return { what, remedy: `Give 0 (RFC 9276 §3.1), at most ${ITERATIONS_MAX}.` }
-  }
-  if (nsec3.salt.length > SALT_OCTETS_MAX) {
-    const what = `an NSEC3 salt of ${nsec3.salt.length} octets`
-    return { what, remedy: `Give none (RFC 9276 §3.1), at most ${SALT_OCTETS_MAX} octets.` }
-  }
-  return undefined
+/** What is undefined was not given (base/kinds.ts I1). */
+function given(wishes: Partial<SigningPolicy>): Partial<SigningPolicy> {
+  return Object.fromEntries(Object.entries(wishes).filter(([, value]) => value !== undefined))
 }
 
 /** A policy that leaves the kind of keys to those that are there. */

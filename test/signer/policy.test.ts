@@ -1,5 +1,6 @@
 /** Signing policies: defaults, faults, warnings. */
 import test from 'ava'
+import { ConclaveError } from '../../base/index.ts'
 import {
   defaultSigningPolicy,
   policyWarnings,
@@ -31,6 +32,13 @@ const FAULTS: readonly { title: string; wishes: Partial<SigningPolicy>; code?: s
   { title: 'refreshed after they ended', wishes: { refreshSeconds: -1 } },
   { title: 'RFC 9276 §3.2: many iterations', wishes: { nsec3: { iterations: 51, salt: new Uint8Array(0) } } },
   { title: 'RFC 5155 §3.1.5: a long salt', wishes: { nsec3: { iterations: 0, salt: new Uint8Array(256) } } },
+  { title: 'a word that means nothing', wishes: { denial: 'nsec9' as 'nsec' } },
+  { title: 'an object for a word', wishes: { denial: { kind: 'nsec3' } as unknown as 'nsec3' } },
+  { title: 'a digest that is not made', wishes: { zonemd: 'md5' as 'none' } },
+  { title: 'a string for a switch', wishes: { splitKeys: 'no' as unknown as boolean } },
+  { title: 'a string for a number', wishes: { dnskeyTtlSeconds: '1h' as unknown as number } },
+  { title: 'a part of what is known of the parent', wishes: { parent: { servers: [] } as never } },
+  { title: 'an option that means nothing', wishes: { denail: 'nsec3' } as Partial<SigningPolicy> },
   { title: 'an algorithm of no kind', wishes: { algorithm: 5 }, code: 'ALGORITHM_UNSUPPORTED' },
 ]
 
@@ -39,6 +47,17 @@ for (const { title, wishes, code = 'SIGNING_POLICY' } of FAULTS) {
     t.throws(() => signingPolicyOf(wishes), { code })
   })
 }
+
+test('an option that is undefined was not given; the remedy names what is possible, or what may be meant', t => {
+  t.deepEqual(
+    signingPolicyOf({ denial: undefined } as unknown as Partial<SigningPolicy>),
+    defaultSigningPolicy,
+  )
+  const remedyOf = (wishes: object): string | undefined =>
+    t.throws(() => signingPolicyOf(wishes), { instanceOf: ConclaveError })?.remedy
+  t.is(remedyOf({ denial: 'nsec9' }), 'Give nsec, nsec3 or opt-out.')
+  t.regex(remedyOf({ denail: 'nsec3' }) ?? '', /^denial may be meant/)
+})
 
 test('RFC 9276 §3.1, RFC 8624 §3.1: what an operator should hear', t => {
   t.deepEqual(policyWarnings(signingPolicyOf()), [])
