@@ -2,9 +2,10 @@
 
 import { availableParallelism } from 'node:os'
 import type { Command } from 'commander'
-import { writeFileWhole } from '../base/index.ts'
+import { ConclaveError, writeFileWhole } from '../base/index.ts'
 import {
   addZonemd,
+  type BuildResult,
   type BuiltVersion,
   buildVersion,
   CryptoPool,
@@ -253,9 +254,31 @@ async function build(
     tellFaults(result.warnings, output)
     return result
   }
-  if (result.kind === 'refused') tellFaults(result.faults, output)
-  else output.note(`error: the zone was not signed: ${result.kind}`)
+  if (result.kind !== 'refused') throw notSigned(result, input.zone)
+  tellFaults(result.faults, output)
   return undefined
+}
+
+function notSigned(result: Exclude<BuildResult, { kind: 'built' | 'refused' }>, zone: string): ConclaveError {
+  const place = { zone }
+  switch (result.kind) {
+    case 'pending':
+      return new ConclaveError(
+        'SIGNATURES_PENDING',
+        `the zone was not signed: signatures wait for ${result.needs}`,
+        {
+          place,
+          remedy: 'Have them approved, with `conclave hsm approve`, and sign again.',
+        },
+      )
+    case 'unavailable':
+      return new ConclaveError(result.code, 'the zone was not signed: its keys could not be had to the end', {
+        place,
+        remedy: 'See to the key store, and sign again.',
+      })
+    case 'unchanged':
+      throw new Error('a zone that was read is signed whole')
+  }
 }
 
 async function writeZone(
