@@ -249,7 +249,10 @@ function printDs(zone: string, words: StoreWords & { digest: string }, command: 
   const name = zoneName(zone)
   const digest = words.digest === 'sha384' ? DIGEST_SHA384 : DIGEST_SHA256
   return withStore(words, command, async (keys, output) => {
-    for (const key of keysWithDs(await zoneKeys(await keys.storeOf(name), name), name)) {
+    const all = await zoneKeys(await keys.storeOf(name), name)
+    const elsewhere = words.pkcs11 !== undefined || words.hsm !== undefined
+    const timed = elsewhere ? all : await withTimes(all, words, name)
+    for (const key of keysWithDs(timed, name, output)) {
       const text = dsText(name, dsRdata(name, dnskeyRdata(key), digest))
       if (output.json) output.value({ ...keyFields(key), ds: text })
       else output.line(text)
@@ -257,14 +260,34 @@ function printDs(zone: string, words: StoreWords & { digest: string }, command: 
   })
 }
 
-/** A ZSK has no DS: the parent must point at the key that signs the DNSKEY RRset for good. */
-function keysWithDs(keys: readonly KeyInfo[], zone: Name): KeyInfo[] {
+/** A ZSK has no DS: the parent must point at a key that signs the DNSKEY RRset for good. Nor has a key that has left the zone, which a
+ *  server keeps for a while. */
+function keysWithDs(keys: readonly KeyInfo[], zone: Name, output: Output): KeyInfo[] {
+  const isGone = ({ timing }: KeyInfo): boolean => (timing?.deleteUnix ?? Infinity) <= Date.now() / 1000
   const some = keys.filter(({ role }) => role !== 'zsk')
-  if (some.length > 0) return some
-  throw new ConclaveError('KEYS_NONE', 'the zone has a ZSK here, but no KSK or CSK', {
+  for (const key of some.filter(isGone))
+    output.note(`note: ${nameOfKey(key)} has left the zone: it has no DS`)
+  const there = some.filter(key => !isGone(key))
+  if (there.length > 0) return there
+  const what =
+    some.length === 0 ? 'the zone has a ZSK here, but no KSK or CSK' : 'no KSK or CSK here is in the zone'
+  throw new ConclaveError('KEYS_NONE', what, {
     place: { zone: nameToText(zone) },
     remedy:
       'Ask where its KSK is kept, or make one with `conclave keys generate --role ksk` and sign the zone anew.',
+  })
+}
+
+function nameOfKey({ role, keyTag }: KeyInfo): string {
+  return `${role.toUpperCase()} ${keyTag}`
+}
+
+/** Keys of a server lie in its state directory, which knows what they did and when. */
+async function withTimes(keys: readonly KeyInfo[], words: DirectoryWords, zone: Name): Promise<KeyInfo[]> {
+  const times = await keyTimes(dirname(resolve(words.keys)), zone)
+  return keys.map(info => {
+    const timing = times.get(info.id) ?? info.timing
+    return timing === undefined ? info : { ...info, timing }
   })
 }
 
@@ -290,12 +313,8 @@ function exportKeys(zone: string, directory: string, words: ExportWords, command
     const store = await directoryOfKeys.storeOf(name)
     const keys = await zoneKeys(store, name)
     mkdirSync(directory, { recursive: true, mode: 0o700 })
-    // Keys of a server lie in its state directory.
-    const times = await keyTimes(dirname(resolve(words.keys)), name)
-    for (const info of keys) {
-      const timing = times.get(info.id) ?? info.timing
-      const timed = timing === undefined ? info : { ...info, timing }
-      written.push(await exportKey(timed, store.privateKey(info.id), directory, words))
+    for (const info of await withTimes(keys, words, name)) {
+      written.push(await exportKey(info, store.privateKey(info.id), directory, words))
     }
     tellKeys(written, output)
   })

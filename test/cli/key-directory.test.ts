@@ -1,5 +1,5 @@
 /** `--keys DIR` with BIND's K* pairs: what `sign` takes for a zone's keys, the commands of `keys` do, too. */
-import { chmodSync, readdirSync, renameSync, writeFileSync } from 'node:fs'
+import { chmodSync, readdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import test from 'ava'
 import { inProcess } from '../support/command.ts'
@@ -128,6 +128,29 @@ test.serial('ds of a zone that has a ZSK alone is an error, not nothing', async 
   t.is(code, 1)
   t.is(out, '')
   t.regex(err, /no KSK or CSK.*\[KEYS_NONE\]/)
+})
+
+test.serial('ds: a key that has left the zone has none, and that is told', async t => {
+  const { file, keys } = bench(t)
+  for (const role of ['ksk', 'ksk']) t.is((await keys('generate', 'own', ZONE, '--role', role)).code, 0)
+  t.is((await keys('export', 'own', ZONE, file('pairs'))).code, 0)
+  const gone = (name: string): void => {
+    const path = join(file('pairs'), name)
+    writeFileSync(path, `; Delete: 20200101000000\n${readFileSync(path, 'utf8')}`)
+  }
+  const [first, second] = readdirSync(file('pairs')).filter(name => name.endsWith('.key'))
+  t.is((await keys('ds', 'pairs', ZONE)).out.trimEnd().split('\n').length, 2)
+  gone(first!)
+  const one = await keys('ds', 'pairs', ZONE)
+  t.is(one.code, 0, one.err)
+  t.is(one.out.trimEnd().split('\n').length, 1)
+  const tag = (name: string): number => Number(/\+(\d{5})\.key$/.exec(name)![1])
+  t.true(one.out.includes(`DS ${tag(second!)} `), one.out)
+  t.true(one.err.includes(`note: KSK ${tag(first!)} has left the zone`), one.err)
+  gone(second!)
+  const none = await keys('ds', 'pairs', ZONE)
+  t.is(none.code, 1)
+  t.regex(none.err, /no KSK or CSK here is in the zone.*\[KEYS_NONE\]/)
 })
 
 test.serial('import: a directory of ours says zone and role of each key', async t => {
