@@ -53,5 +53,7 @@ export function errorText(error: unknown): string {
   if (!(error instanceof ConclaveError)) return error instanceof Error ? error.message : String(error)
   const place = placeText(error.place)
   const remedy = error.remedy === undefined ? '' : ` ${error.remedy}`
-  return `${place === '' ? '' : `${place}: `}${error.message}.${remedy} [${error.code}]`
+  // What is told of another error may end with its remedy, or with a question.
+  const end = /[.?!]$/.test(error.message) ? '' : '.'
+  return `${place === '' ? '' : `${place}: `}${error.message}${end}${remedy} [${error.code}]`
 }
