@@ -1,8 +1,8 @@
 /** A signed zone inside a program: made in code, asked over UDP, changed, asked again. `node dist/examples/embed.js` */
 import { createSocket } from 'node:dgram'
 import { once } from 'node:events'
+import { createNameserver } from 'conclave'
 import { Packet } from 'dns2'
-import { createNameserver } from '../server/index.ts'
 
 const server = await createNameserver({ listen: ['127.0.0.1@0'] })
 const zone = await server.addZone('shop.example', [
