@@ -72,8 +72,10 @@ async function addGroups(program: Command, given: readonly string[]): Promise<vo
   if (given.includes('hsm')) (await import('./hsm.ts')).hsmCommands(hsm, words)
 }
 
-async function buildProgram(given: readonly string[]): Promise<Command> {
+async function buildProgram(given: readonly string[], json: boolean): Promise<Command> {
   const program = new Command('conclave')
+    // Commands that are added later have this too. For machines, what is wrong is one JSON value: runCommand tells it.
+    .configureOutput(json ? { writeErr: () => {} } : {})
     .description('An authoritative DNS nameserver that signs what it serves.')
     .version(programVersion)
     .option('--json', 'JSON for machines instead of words')
@@ -182,15 +184,20 @@ async function buildProgram(given: readonly string[]): Promise<Command> {
 
 /** Runs one command line to its end; a server goes on after it has resolved. Gives the exit code. */
 export async function runCommand(given: readonly string[]): Promise<number> {
-  const output = createOutput(given.includes('--json'))
+  const json = given.includes('--json')
+  const output = createOutput(json)
   // Whoever reads may go away (`| head`): that is no reason to stop, and nothing to tell anybody.
   for (const stream of [process.stdout, process.stderr]) stream.on('error', () => {})
   try {
-    const program = await buildProgram(given)
+    const program = await buildProgram(given, json)
     await program.parseAsync([...given], { from: 'user' })
     return Number(process.exitCode ?? 0)
   } catch (error) {
-    if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : EXIT_USAGE
+    if (error instanceof CommanderError) {
+      if (error.exitCode === 0) return 0
+      if (json) output.fault(wrongWords(error))
+      return EXIT_USAGE
+    }
     if (error instanceof ConclaveError && error.code === 'USAGE') {
       output.fault(error)
       return EXIT_USAGE
@@ -198,4 +205,13 @@ export async function runCommand(given: readonly string[]): Promise<number> {
     output.fault(error)
     return EXIT_FAULT
   }
+}
+
+/** What commander found, as any other error. */
+function wrongWords({ code, message }: CommanderError): ConclaveError {
+  // Its message of missing words is a placeholder.
+  const what = code === 'commander.help' ? 'a command is missing' : message.replace(/^error: /, '')
+  return new ConclaveError('USAGE', what.replaceAll('\n', ' '), {
+    remedy: '`conclave help COMMAND` lists the words that a command takes.',
+  })
 }

@@ -111,6 +111,24 @@ test('--json: a fault is one JSON value with code and place', async t => {
   t.is(error['file'], 'nothing.zone')
 })
 
+test.serial('--json: wrong usage is one JSON value, too', async t => {
+  process.chdir(directoryOf(t, { 'a.zone': zoneText('a.example.') }))
+  for (const [words, says] of usageErrors) {
+    const { code, out, err } = await inProcess([...words.split(' ').filter(Boolean), '--json'])
+    t.is(code, 2, words)
+    t.is(out, '', words)
+    const { error } = JSON.parse(err) as { error: { code: string; message: string; remedy: string } }
+    t.is(error.code, 'USAGE', words)
+    // Help follows in words only.
+    const [fault] = says.source.split(/(?:\[\\s\\S\]\*)?Usage: /)
+    t.regex(
+      `${error.message}. ${error.remedy}`,
+      new RegExp(fault === '' ? 'a command is missing' : fault!),
+      words,
+    )
+  }
+})
+
 test.serial('help and version go to standard output, with exit code 0', async t => {
   for (const words of ['--help', 'help', 'serve --help', 'keys --help', 'sign -h', '--version']) {
     const { code, out, err } = await inProcess(words.split(' '))
