@@ -12,7 +12,8 @@
  *
  *  I1  In a names tree an ancestor that is a zone cut, owns a DNAME or encloses the name closest is an ancestor of, or
  *      is, the name's floor; so one look-up finds node, cut, DNAME and closest encloser.
- *  I2  The answer section is complete before anything goes into authority; wildcard proofs of a chain come last.
+ *  I2  The answer section is complete before anything goes into authority, where wildcard proofs of a chain come last;
+ *      authority is complete before anything goes into the additional section.
  *  I3  What is required and does not fit sets TC (RFC 2181 §9); what is optional is left out in silence. */
 
 import {
@@ -161,7 +162,10 @@ function atNode(state: AnswerState, view: ZoneView, octets: Uint8Array, node: nu
   const { type } = state.query
   const rrset = findAnswer(octets, node, type)
   if (rrset >= 0) {
-    if (putAnswer(state, octets, rrset)) putAdditional(state, view, octets, rrset)
+    if (putAnswer(state, octets, rrset)) {
+      if (state.wildcards !== 0) endAuthority(state)
+      putAdditional(state, view, octets, rrset)
+    }
     return false
   }
   const alias =
@@ -199,6 +203,7 @@ function atWildcard(state: AnswerState, view: ZoneView, encloser: number): boole
   if (rrset >= 0) {
     const whole = putAnswer(state, octets, rrset)
     if (wantsProofs(state)) proveWildcardAnswer(state, view, encloser)
+    if (state.wildcards !== 0) endAuthority(state)
     if (whole) putAdditional(state, view, octets, rrset)
     return false
   }
@@ -354,7 +359,18 @@ function putReferral(
     if (ds >= 0) putRequired(state, AUTHORITY, octets, ds, state.parts, cutEnd)
     else proveNoDs(state, view, octets, node, cutEnd)
   }
+  if (state.wildcards !== 0) {
+    endAuthority(state)
+    state.cursor.find(view.namesRoot, state.key, view.apexKeyOctets, cutEnd)
+  }
   putGlue(state, view, octets, ns, cutEnd)
+}
+
+/** I2: before additional data, the proofs that are still owed; the name at hand stays, the cursors do not. */
+function endAuthority(state: AnswerState): void {
+  const { chain } = state
+  putChainProofs(state)
+  state.goTo(chain)
 }
 
 /** The proofs owed for wildcards that answered on the way along a chain. */
@@ -367,4 +383,5 @@ function putChainProofs(state: AnswerState): void {
     state.cursor.find(view.namesRoot, state.key, view.apexKeyOctets, state.keyOctets)
     proveWildcardAnswer(state, view, state.wildcardEnclosers[index]!)
   }
+  state.wildcards = 0
 }

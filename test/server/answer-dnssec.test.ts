@@ -7,7 +7,7 @@ import { Nsec3Hasher } from '../../server/nsec3-hash.ts'
 import { nameFromText, nameToText, rdataToText, TYPE, typeToText } from '../../zones/index.ts'
 import { type Asker, askerOf } from '../support/ask.ts'
 import type { Message } from '../support/message.ts'
-import { parseRecords, storeOf, withSignatures } from '../support/zone.ts'
+import { parseRecords, signedStoreOf, storeOf, withSignatures } from '../support/zone.ts'
 
 interface Expected {
   readonly rcode?: number
@@ -268,6 +268,34 @@ test('RFC 5155 §7.2.8: the owner name of an NSEC3 record does not exist', t => 
   t.is(nsec3Zone.ask('2t7b4g4vsa5smi47k61mv5bv1a22bojr.example.', 'NSEC3').rcode, 0)
   t.is(nsec3Zone.ask('2t7b4g4vsa5smi47k61mv5bv1a22bojr.example.', 'A').answer.length, 2)
 })
+
+const WILDCARD_ALIASES = `$ORIGIN example.
+$TTL 300
+@ SOA ns host 1 7200 3600 1209600 300
+@ NS ns
+ns A 192.0.2.1
+mail MX 10 ns
+*.host CNAME mail
+*.below CNAME www.cut
+cut NS ns.cut
+ns.cut A 192.0.2.2
+`
+
+for (const denial of ['nsec', 'nsec3'] as const) {
+  test(`RFC 1035 §4.1: proofs of wildcard aliases stand before additional data, with ${denial}`, async t => {
+    const asker = askerOf(await signedStoreOf(WILDCARD_ALIASES, denial))
+    const proof = denial.toUpperCase()
+    const typesOf = (lines: readonly string[]): string[] =>
+      lines.map(line => / (RRSIG \w+|\w+)/.exec(line.replace(/ \d+/, ''))![1]!).toSorted()
+    const answer = asker.ask('a.host.example.', 'MX')
+    t.deepEqual(typesOf(answer.authority), [proof, `RRSIG ${proof}`])
+    t.deepEqual(typesOf(answer.additional), ['A', 'RRSIG A'])
+    const referral = asker.ask('a.below.example.', 'MX')
+    t.true(referral.authority.some(line => line.startsWith('cut.example. 300 NS ')))
+    t.deepEqual(referral.additional, ['ns.cut.example. 300 A 192.0.2.2'])
+    t.false(typesOf(referral.authority).includes('A'))
+  })
+}
 
 test('RFC 5155 appendix A: hashes of names', t => {
   const hasher = new Nsec3Hasher()
