@@ -1,6 +1,6 @@
 /** The rules that a zone's text and data are held against. Severity `error` (the version is refused) stands only where
  *  at least two of NSD, Knot and BIND refuse to load such a zone, or where no message and no node could hold the data;
- *  test/zones/lint-verdicts.test.ts asks all three. Everything else is a warning: told, and served. */
+ *  test/zones/lint.test.ts asks all three. Everything else is a warning: told, and served. */
 
 import type { Place } from '../base/index.ts'
 import type { Fault } from './fault.ts'

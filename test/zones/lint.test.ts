@@ -344,3 +344,14 @@ test('RFC 4035 §2.3: the NSEC of a zone cut lists NS and DS, not the addresses 
 test('what lies below names that only look like a zone cut is not occluded', t => {
   t.deepEqual(faultsOf(`${HEAD}d NS ns.test.\n$ORIGIN dd\nx TXT x\n`), [])
 })
+
+test('RFC 5155 §3: below a DNAME at the apex stand owners of NSEC3, and nothing else', t => {
+  const hash = '0p9mhaveqvm6t7vbl5lop2u3t2rp3tom'
+  const signature = (type: string): string =>
+    `RRSIG ${type} 13 2 3600 20300101000000 20250101000000 1 example. AA==`
+  const text = `${HEAD}@ DNAME y.test.\n@ ${signature('DNAME')}\n${hash} NSEC3 1 0 0 - ${hash} NS SOA DNAME RRSIG\n${hash} ${signature('NSEC3')}\n`
+  t.deepEqual(faultsOf(text), [])
+  t.regex(faultsOf(`${text}${hash} TXT x\n`).join(), /error: a name below a DNAME/)
+  const deeper = text.replace('@ DNAME', 'x DNAME').replaceAll(`\n${hash} `, `\n${hash}.x `)
+  t.regex(faultsOf(deeper).join(), /error: a name below a DNAME/)
+})
