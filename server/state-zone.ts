@@ -253,10 +253,16 @@ export class LmdbZoneState implements ZoneState {
 
 function throwUnwritten(cause: unknown): never {
   if (cause instanceof ConclaveError) throw cause
+  // LMDB's own reason, which rejects by itself.
+  if (isFailedCommit(cause)) cause.commitError.catch(nothing)
   throw new ConclaveError('STATE_WRITE', `the state directory cannot be written: ${String(cause)}`, {
     cause,
     remedy: 'Check the free space and the permissions of the state directory; the old version stays served.',
   })
+}
+
+function isFailedCommit(cause: unknown): cause is { readonly commitError: Promise<unknown> } {
+  return cause instanceof Error && 'commitError' in cause && cause.commitError instanceof Promise
 }
 
 function servedBy(publication: Publication): ServedVersion {

@@ -211,6 +211,9 @@ function openEnvironment(
       noSubdir: true,
       maxDbs: 8,
       overlappingSync: false,
+      // Else it begins transactions of its own, whose failure it tells nobody but the process. Writes of a turn are put together
+      // by SharedCommit.
+      eventTurnBatching: false,
       readOnly,
       ...OCTETS,
     })
