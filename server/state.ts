@@ -37,6 +37,7 @@ import {
   RECORD_RANGE,
   zoneIdOf,
 } from './state-keys.ts'
+import { checkDatabaseFile, corruptDatabase } from './state-pages.ts'
 import { decodeZoneRecord, encodeZoneRecord, type ZoneStateRecord } from './state-record.ts'
 import { LmdbZoneState, type ZoneState } from './state-zone.ts'
 
@@ -91,7 +92,7 @@ export async function openState(directory: string, options: StateOptions = {}): 
     if (options.readOnly === true) {
       statSync(join(path, STATE_FILE_NAME))
       await readFormat(path)
-      return openEnvironment(path, options, false, () => {})
+      return await openEnvironment(path, options, false, () => {})
     }
     await makeDirectory(path, 0o700)
     const release = lockDirectory(path)
@@ -99,7 +100,7 @@ export async function openState(directory: string, options: StateOptions = {}): 
       const format = await readFormat(path)
       if (format === undefined) await writeFormat(path)
       const fresh = readStart(join(path, STATE_FILE_NAME), 0) === undefined
-      const state = openEnvironment(path, options, fresh, release)
+      const state = await openEnvironment(path, options, fresh, release)
       if (fresh) await syncDirectory(path)
       if (format !== undefined && format < STATE_FORMAT) await migrate(state, path)
       return state
@@ -113,6 +114,7 @@ export async function openState(directory: string, options: StateOptions = {}): 
     throw new ConclaveError('STATE_OPEN', `the state directory cannot be used: ${what}`, {
       place: { file: path },
       cause,
+      remedy: 'It must be a directory that this user may write to; --state gives another.',
     })
   }
 }
@@ -195,17 +197,17 @@ function isDirectory(path: string): boolean {
   }
 }
 
-function openEnvironment(
+async function openEnvironment(
   path: string,
   options: StateOptions,
   fresh: boolean,
   release: () => void,
-): LmdbState {
+): Promise<LmdbState> {
   const file = join(path, STATE_FILE_NAME)
   const readOnly = options.readOnly === true
-  let root: RootDatabase<Uint8Array, Uint8Array>
+  checkDatabaseFile(file)
+  let root: RootDatabase<Uint8Array, Uint8Array> | undefined
   try {
-    checkMagic(file)
     root = open<Uint8Array, Uint8Array>({
       path: file,
       noSubdir: true,
@@ -217,27 +219,19 @@ function openEnvironment(
       readOnly,
       ...OCTETS,
     })
+    if (!readOnly) chmodSync(file, 0o600)
+    return new LmdbState(path, fresh, root, options.journal ?? JOURNAL_LIMITS, release)
   } catch (cause) {
-    throw new ConclaveError(
-      'STATE_CORRUPT',
-      `the state database cannot be opened: ${cause instanceof Error ? cause.message : String(cause)}`,
-      {
-        place: { file },
-        cause,
-        remedy: 'Restore it from a backup; do not remove it: its last serials and signatures would be lost.',
-      },
-    )
+    await root?.close()
+    if (cause instanceof Error && isDamage(cause)) throw corruptDatabase(file, cause.message, cause)
+    throw cause
   }
-  if (!readOnly) chmodSync(file, 0o600)
-  return new LmdbState(path, fresh, root, options.journal ?? JOURNAL_LIMITS, release)
 }
 
-/** LMDB maps the file before it looks at it, and a file of another kind ends the process: so it is looked at here.
- *  Its first page begins with a header of 24 octets and the number 0xBEEFC0DE, little-endian. */
-function checkMagic(file: string): void {
-  const start = readStart(file, 28)
-  if (start === undefined || start.length === 0) return
-  if (start.toString('hex', 24) !== 'dec0efbe') throw new Error('it is not an LMDB database')
+/** Whether an error of LMDB says that the file is not as it should be: MDB_PAGE_NOTFOUND (-30797), MDB_CORRUPTED, MDB_PANIC,
+ *  MDB_VERSION_MISMATCH, MDB_INVALID (-30793). */
+function isDamage(error: Error & { readonly code?: unknown }): boolean {
+  return typeof error.code === 'number' && error.code >= -30797 && error.code <= -30793
 }
 
 const OCTETS = { encoding: 'binary', keyEncoding: 'binary', cache: false } as const

@@ -250,6 +250,97 @@ test('a database that is none is an error with a remedy, and stays', async t => 
   t.true((await fs.readFile(join(path, 'state.mdb'), 'utf8')).startsWith('this is no'))
 })
 
+/** A state of some hundred pages: trees two pages deep, and values on pages of their own. */
+async function damaged(t: Scope, damage: (database: Buffer) => Buffer): Promise<string> {
+  const path = await directory(t)
+  const state = await openState(path)
+  const signatures = Array.from({ length: 300 }, (_, number) => ({
+    kind: 'names' as const,
+    key: octets(`name ${String(number).padStart(3, '0')}`),
+    block: new Uint8Array(number % 50 === 0 ? 20_000 : 200).fill(1),
+  }))
+  await state.zone(apexKey).publish(version(1, { signatures }))
+  await state.close()
+  const file = join(path, 'state.mdb')
+  await fs.writeFile(file, damage(await fs.readFile(file)))
+  return path
+}
+
+const PAGE = 4096
+/** Numbers of the pages whose flags are these: 1 for a branch, 2 for a leaf, 4 for a value of several pages. */
+const pagesOf = (database: Buffer, flags: number): number[] =>
+  Array.from({ length: database.length / PAGE }, (_, number) => number).filter(
+    number =>
+      database.readUInt16LE(number * PAGE + 18) === flags && database.readUInt32LE(number * PAGE) === number,
+  )
+const zeroed =
+  (flags: number) =>
+  (database: Buffer): Buffer => {
+    for (const page of pagesOf(database, flags)) database.fill(0, page * PAGE, page * PAGE + PAGE)
+    return database
+  }
+
+for (const [title, damage, pattern] of [
+  ['was cut off', database => database.subarray(0, PAGE * 9 + 17), /ends (before that, )?after 36881 octets/],
+  ['was cut off within its first page', database => database.subarray(0, 100), /ends after 100 octets/],
+  [
+    'has a second page that was overwritten',
+    database => database.fill(0, PAGE, 2 * PAGE),
+    /page 1, at octet 4096,/,
+  ],
+  ['has branches that were overwritten', zeroed(1), /page [0-9]+, at octet [0-9]+, is not what LMDB wrote/],
+  ['has leaves that were overwritten', zeroed(2), /page [0-9]+, at octet [0-9]+, is not what LMDB wrote/],
+  ['has values that were overwritten', zeroed(4), /page [0-9]+, at octet [0-9]+, is not what LMDB wrote/],
+  [
+    'has a leaf twice',
+    database => {
+      const [first, second] = pagesOf(database, 2)
+      database.copy(database, first! * PAGE, second! * PAGE, second! * PAGE + PAGE)
+      return database
+    },
+    /is not what LMDB wrote/,
+  ],
+  [
+    'has a node outside its page',
+    database => {
+      for (const page of pagesOf(database, 2)) database.writeUInt16LE(PAGE, page * PAGE + 24)
+      return database
+    },
+    /is not what LMDB wrote/,
+  ],
+] satisfies [string, (database: Buffer) => Buffer, RegExp][]) {
+  test(`a state database that ${title} is an error with its place and a remedy`, async t => {
+    const path = await damaged(t, damage)
+    for (const readOnly of [false, true]) {
+      const error = (await t.throwsAsync(openState(path, { readOnly }))) as ConclaveError
+      t.is(error.code, 'STATE_CORRUPT')
+      t.regex(error.message, pattern)
+      t.regex(error.remedy ?? '', /backup/)
+    }
+  })
+}
+
+test('a state database may end before pages that were taken and given back in one transaction', async t => {
+  const path = await damaged(t, database => {
+    for (const meta of [0, PAGE]) {
+      database.writeBigUInt64LE(database.readBigUInt64LE(meta + 144) + 5n, meta + 144)
+    }
+    return database
+  })
+  const state = await openState(path)
+  t.is(state.zone(apexKey).served?.serial, 1)
+  await state.zone(apexKey).publish(version(2))
+  await state.close()
+})
+
+test('a state directory that is a file is an error with a remedy', async t => {
+  const path = await directory(t)
+  await fs.writeFile(path, '')
+  const error = (await t.throwsAsync(openState(path))) as ConclaveError
+  t.is(error.code, 'STATE_OPEN')
+  t.regex(error.remedy ?? '', /--state/)
+})
+
 test('files of the state are for their owner only', async t => {
   const path = await directory(t)
   const state = await openState(path)
