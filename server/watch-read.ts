@@ -246,9 +246,20 @@ export function goneError(path: string): ConclaveError {
 function unreadable(path: string, what: string, cause?: unknown): ConclaveError {
   return new ConclaveError('SOURCE_UNREADABLE', `the file cannot be read: ${what}`, {
     place: { file: path },
-    remedy: 'Give the server permission to read it, or take it out of the configuration.',
+    remedy: remedyOf(cause),
     ...(cause === undefined ? {} : { cause }),
   })
+}
+
+function remedyOf(cause: unknown): string {
+  if (cause === undefined) return 'Put a zone file in its place, or take it away.'
+  if (isErrno(cause, 'EACCES') || isErrno(cause, 'EPERM')) {
+    return 'Give the server permission to read it, or take it away.'
+  }
+  if (isErrno(cause, 'EMFILE') || isErrno(cause, 'ENFILE')) {
+    return 'It is tried again; let the server have more open files (ulimit -n, LimitNOFILE=).'
+  }
+  return 'It is tried again; the message has the reason of the system.'
 }
 
 function messageOf(cause: unknown): string {

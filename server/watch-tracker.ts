@@ -2,7 +2,9 @@
  *  still, reads them one at a time and says what came of it.
  *  I1  A look costs one stat; waiting costs none: one timer ticks for all files, and only while some are not at rest.
  *  I2  Looks and reads are done a few at a time, and the event loop has its turn in between.
- *  I3  Content with the digest of the last reading is no change, whatever its stamp. */
+ *  I3  Content with the digest of the last reading is no change, whatever its stamp.
+ *  I4  A file that cannot be read is tried again at each look: what was in the way (too many open files, a rule of the
+ *      system) may have gone without a trace at the file. */
 
 import type { Clock, ConclaveError, Logger, Timer } from '../base/index.ts'
 import { type FilePhase, IDLE, phaseAfterLook, phaseAfterTick, STILL_TICKS } from './watch-file.ts'
@@ -36,12 +38,15 @@ export type Rest =
   /** It is again what was read last. */
   | { readonly kind: 'same' }
   | { readonly kind: 'gone' }
-  | { readonly kind: 'unreadable'; readonly error: ConclaveError }
+  /** `again`: for the reason that was told before. */
+  | { readonly kind: 'unreadable'; readonly error: ConclaveError; readonly again: boolean }
 
 interface TrackedFile {
   readonly path: string
   phase: FilePhase
   read: { readonly stamp: string; readonly digest: string | undefined } | undefined
+  /** Why it could not be read the last time. */
+  unreadable: string | undefined
   /** Something happened to it while it waited to be read, or was read. */
   hinted: boolean
   /** Readings in a row that found a writer. */
@@ -80,7 +85,7 @@ export class FileTracker {
   track(path: string, known?: SourceStamp): void {
     if (this.#files.has(path)) return
     const read = known === undefined ? undefined : { stamp: known.stamp, digest: known.digest }
-    const file: TrackedFile = { path, phase: IDLE, read, hinted: false, writers: 0 }
+    const file: TrackedFile = { path, phase: IDLE, read, unreadable: undefined, hinted: false, writers: 0 }
     this.#files.set(path, file)
     if (known === undefined) this.#enter(file, FIRST_READING)
     else this.look(path)
@@ -149,7 +154,11 @@ export class FileTracker {
       file.hinted = true
       return
     }
-    const phase = phaseAfterLook(file.phase, lookAt(file.path)?.stamp, file.read?.stamp)
+    const now = lookAt(file.path)?.stamp
+    const again = file.unreadable !== undefined && file.phase.kind === 'idle' && now === file.read?.stamp
+    const phase: FilePhase = again
+      ? { kind: 'reading', stamp: now }
+      : phaseAfterLook(file.phase, now, file.read?.stamp)
     if (phase === file.phase) return
     const came = phase.kind === 'idle' && file.phase.kind !== 'idle'
     this.#enter(file, phase)
@@ -183,6 +192,7 @@ export class FileTracker {
     const phase = phaseAfterTick(file.phase)
     if (phase.kind === 'gone') {
       file.read = undefined
+      file.unreadable = undefined
       this.#enter(file, phase)
       this.#options.onRest(file.path, { kind: 'gone' })
     } else if (phase.kind !== 'reading') this.#enter(file, phase)
@@ -244,7 +254,7 @@ export class FileTracker {
       case 'unreadable':
         file.read = { stamp: stamp ?? lookAt(file.path)?.stamp ?? '', digest: undefined }
         this.#enter(file, IDLE)
-        this.#options.onRest(file.path, outcome)
+        this.#noteUnreadable(file, outcome.error)
         return
       default:
         outcome satisfies never
@@ -262,11 +272,20 @@ export class FileTracker {
   #keep(file: TrackedFile, read: StableRead, linked: boolean): void {
     const changed = file.read?.digest !== read.digest
     file.read = { stamp: read.stamp, digest: read.digest }
+    file.unreadable = undefined
     file.writers = 0
     this.#enter(file, IDLE)
     if (file.hinted) this.look(file.path)
     file.hinted = false
     this.#options.onRest(file.path, { kind: 'read', read, linked, changed })
+  }
+
+  #noteUnreadable(file: TrackedFile, error: ConclaveError): void {
+    const again = file.unreadable === error.message
+    file.unreadable = error.message
+    if (file.hinted) this.look(file.path)
+    file.hinted = false
+    this.#options.onRest(file.path, { kind: 'unreadable', error, again })
   }
 
   #noteWriter(file: TrackedFile, writer: boolean): void {

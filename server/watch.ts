@@ -306,8 +306,11 @@ class Watcher implements SourceWatcher {
     if (link) this.#noteLink(path)
     for (const zone of this.#usersOf(path)) {
       if (rest.kind === 'gone') this.#guard(() => this.#options.onGone(zone.file, path))
-      if (rest.kind === 'unreadable') this.#guard(() => this.#options.onUnreadable(zone.file, rest.error))
+      if (rest.kind === 'unreadable' && (zone.repeated || !rest.again)) {
+        this.#guard(() => this.#options.onUnreadable(zone.file, rest.error))
+      }
       if (rest.kind === 'read' && rest.changed) zone.changed = new Set(zone.changed).add(path)
+      if (rest.kind === 'unreadable' && path === zone.file) this.#calm(zone)
       if (zone.changed.size === 0 && !zone.repeated) continue
       // I1: whichever of them comes to rest last calls again.
       if ([zone.file, ...zone.includes].some(file => this.#tracker.isRestless(file))) continue
@@ -324,9 +327,14 @@ class Watcher implements SourceWatcher {
 
   #emit(zone: ZoneSource, read: StableRead): void {
     const why = { changed: [...zone.changed], repeated: zone.repeated }
+    this.#calm(zone)
+    this.#guard(() => this.#options.onStable(zone.file, read, why))
+  }
+
+  /** Nothing is owed: it was told, or what is read when the file can be read again is new anyway. */
+  #calm(zone: ZoneSource): void {
     zone.changed = NO_FILES
     zone.repeated = false
-    this.#guard(() => this.#options.onStable(zone.file, read, why))
   }
 
   /** A fault in what is told must not stop the watching of other files. */

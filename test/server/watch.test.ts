@@ -387,6 +387,24 @@ test('what is no regular file is unreadable, with a place, and nothing waits for
   }
 })
 
+test('what cannot be read is told once when it is read again, and again when it was asked for', async t => {
+  const made = await bench(t)
+  await fs.mkdir(made.path('a.zone'))
+  made.watcher.addFile(made.path('a.zone'))
+  for (const again of [false, true, true]) {
+    if (again) made.watcher.reread()
+    const event = await made.next()
+    t.like(event, { kind: 'unreadable', file: made.path('a.zone') })
+    if (event.kind === 'unreadable') t.regex(String(event.error.remedy), /Put a zone file in its place/)
+  }
+  await made.write('b.zone', 'other')
+  made.watcher.addFile(made.path('b.zone'))
+  await made.stable(t, 'b.zone', 'other')
+  await fs.rmdir(made.path('a.zone'))
+  await made.write('a.zone', 'one')
+  await made.stable(t, 'a.zone', 'one')
+})
+
 test('a removed file is not reported any more', async t => {
   const made = await watching(t)
   await made.write('b.zone', 'other')
