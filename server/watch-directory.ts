@@ -62,18 +62,21 @@ export class DirectoryWatch {
   #begin(): void {
     const watch: SystemWatch = { close() {} }
     this.#watch = watch
+    let deaf = false
     const current = (): boolean => this.#watch === watch
     const listeners: WatchListeners = {
       hint: name => {
         if (current()) this.#options.onHint(typeof name === 'string' && name !== '' ? name : undefined)
       },
       ready: () => {
-        if (!current()) return
+        // chokidar says so after it has failed, too.
+        if (!current() || deaf) return
         this.#ready = true
         // What happened before the watch was set up made no event.
         this.#options.onHint(undefined)
       },
       failed: error => {
+        deaf = true
         if (current()) this.#failed(error)
       },
     }
