@@ -32,8 +32,9 @@ function isGood(name: string, result: unknown): boolean {
   return refusedSources.length === 0 && zones.every(isAsItShouldBe)
 }
 
-function isAsItShouldBe({ state, late, waitsFor, keysMissing }: ZoneStatus): boolean {
-  return state === 'serving' && late !== true && waitsFor === undefined && keysMissing === undefined
+function isAsItShouldBe({ state, late, waitsFor, keysMissing, sourceGone }: ZoneStatus): boolean {
+  if (late === true || sourceGone === true) return false
+  return state === 'serving' && waitsFor === undefined && keysMissing === undefined
 }
 
 function tell(name: string, result: unknown, output: Output): void {
@@ -61,6 +62,7 @@ function tellStatus(status: ServerStatus, output: Output): void {
   tellKeys(zones, output)
   tellWaiting(zones, output)
   tellMissing(zones, output)
+  tellGone(zones, output)
   const refused = zones.flatMap(({ source, lastRefused: refusal }) =>
     refusal === undefined || waitsForApproval(refusal) ? [] : [{ source, refusal }],
   )
@@ -103,6 +105,14 @@ function tellMissing(zones: readonly ZoneStatus[], output: Output): void {
   if (lacking.length > 0) {
     output.line(
       'What they sign is not signed anew: configure the key store that has them, or restore them, and `conclave reload`.',
+    )
+  }
+}
+
+function tellGone(zones: readonly ZoneStatus[], output: Output): void {
+  for (const { zone, source } of zones.filter(({ sourceGone }) => sourceGone === true)) {
+    output.line(
+      `${zone}: its file ${source} is gone: put it back, or the zone is not served after a restart.`,
     )
   }
 }

@@ -97,6 +97,7 @@ export class FileSource {
 
   take(read: StableRead): void {
     this.#newest = read
+    if (this.#life !== undefined) this.#life.sourceGone = false
     const records = read.octets.length / LINE_OCTETS
     this.#reading ??= this.#files.effort.during(records, () => this.#readAll())
   }
@@ -104,6 +105,7 @@ export class FileSource {
   /** `missing`: this file, or one that it includes. */
   gone(missing: string): void {
     if (this.#life !== undefined && missing === this.path) {
+      this.#life.sourceGone = true
       this.#files.owner.lost(this.#life, this.path)
       this.#settle({ kind: 'unchanged' })
       return
@@ -265,7 +267,8 @@ export class FileSource {
     this.#lastRefusal = refusal
     const life = this.#life
     if (life !== undefined) {
-      life.lastRefusal = refusal
+      life.refusedContent = refusal
+      life.sourceGone = false
       // It never rejects.
       void life.inTurn(() => life.noteRefusal(refusal))
     }

@@ -61,8 +61,11 @@ export class Upkeep {
 
   /** A version is served. */
   published(life: ZoneLife): void {
-    this.#scheduler.cancel(life.zone, RETRY)
-    this.#failures.delete(nameOf(life, RETRY))
+    // What its source gave is still owed when only signatures or keys were made anew.
+    if (life.refusedContent === undefined) {
+      this.#scheduler.cancel(life.zone, RETRY)
+      this.#failures.delete(nameOf(life, RETRY))
+    }
     this.#planRefresh(life)
     if (life.ownKeys?.versions.takeChanged() === true) void this.keys.run(life)
   }

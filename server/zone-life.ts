@@ -44,7 +44,11 @@ export class ZoneLife {
   #keys: ZoneKeys | undefined
   /** The greatest TTL of the served version; after edits possibly one that is gone. */
   ttlGreatest = 0
-  lastRefusal: Refusal | undefined
+  /** Why what its source gave last was not taken, until something is: a version for signatures or keys is no answer to it. */
+  refusedContent: Refusal | undefined
+  #refusedRefresh: Refusal | undefined
+  /** Its file has gone. */
+  sourceGone = false
   publishedUnix: number | undefined
   /** When the first of the served signatures expires; after edits possibly one that is gone, until the next refresh. */
   firstExpirationUnix: number | undefined
@@ -70,6 +74,11 @@ export class ZoneLife {
     this.#environment = environment
     this.#turn = after
     this.#builds = new ZoneBuilds(this, environment)
+  }
+
+  /** Why the newest version was refused. */
+  get lastRefusal(): Refusal | undefined {
+    return this.#refusedRefresh ?? this.refusedContent
   }
 
   get keys(): ZoneKeys {
@@ -161,7 +170,7 @@ export class ZoneLife {
       if (this.#needsKeys(edits)) keys = await this.#versionKeys(edits, step)
       const signatures = new SignatureLog()
       const result = await this.#builds.build(edits, keys, signatures)
-      if (result.kind === 'unchanged') return this.#unchanged(result.firstExpirationUnix)
+      if (result.kind === 'unchanged') return this.#unchanged(result.firstExpirationUnix, edits.kind)
       if (result.kind === 'pending') await this.keys.versions.keepPending(result)
       if (result.kind !== 'built') return await this.#refuse(refusalOfResult(result, clock.now()), edits.kind)
       built = result
@@ -174,7 +183,7 @@ export class ZoneLife {
     } finally {
       if (edits.kind === 'all') edits.content.tree.discard()
     }
-    this.#served(built, keys, now)
+    this.#served(built, keys, now, edits.kind)
     const version = summaryOf(this.zone, built, reason)
     this.#environment.published(this, version)
     return { kind: 'published', version }
@@ -194,8 +203,8 @@ export class ZoneLife {
     if (this.#removed) throw zoneRemoved(this.zone)
   }
 
-  #unchanged(firstExpirationUnix: number | undefined): ZoneOutcome {
-    this.lastRefusal = undefined
+  #unchanged(firstExpirationUnix: number | undefined, edits: Edits['kind']): ZoneOutcome {
+    this.#taken(edits)
     this.#builds.unchanged()
     if (firstExpirationUnix !== undefined) this.firstExpirationUnix = firstExpirationUnix
     return { kind: 'unchanged' }
@@ -259,7 +268,7 @@ export class ZoneLife {
       : Math.max(ttlGreatest, this.ttlGreatest)
   }
 
-  #served(built: BuiltVersion, keys: VersionKeys | undefined, now: number): void {
+  #served(built: BuiltVersion, keys: VersionKeys | undefined, now: number, edits: Edits['kind']): void {
     this.ttlGreatest = this.#ttlOf(built)
     const first = built.firstExpirationUnix
     const old = this.record === undefined ? undefined : this.firstExpirationUnix
@@ -269,12 +278,18 @@ export class ZoneLife {
     this.record = built.record
     this.#builds.served(keys)
     this.publishedUnix = now
-    this.lastRefusal = undefined
+    this.#taken(edits)
+  }
+
+  #taken(edits: Edits['kind']): void {
+    this.#refusedRefresh = undefined
+    if (edits !== 'refresh') this.refusedContent = undefined
   }
 
   async #refuse(refusal: Refusal, edits: Edits['kind']): Promise<ZoneOutcome> {
     if (this.#removed || this.#environment.signal.aborted) return { kind: 'refused', refusal }
-    this.lastRefusal = refusal
+    if (edits === 'refresh') this.#refusedRefresh = refusal
+    else this.refusedContent = refusal
     await this.noteRefusal(refusal)
     this.#environment.refused(this, refusal, edits)
     return { kind: 'refused', refusal }

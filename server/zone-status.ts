@@ -27,6 +27,8 @@ export interface ZoneStatus {
   readonly headroomSeconds?: number
   /** Signing is late: less than half of the time is left in which signatures are made anew, and less than a day. */
   readonly late?: true
+  /** Its file has gone: it is served until a restart. */
+  readonly sourceGone?: true
   readonly lastRefused?: Refusal
 }
 
@@ -58,6 +60,7 @@ export function zoneStatus(life: ZoneLife, source: string, now: number): ZoneSta
   if (publishedUnix !== undefined) status.publishedUnix = publishedUnix
   if (firstExpirationUnix !== undefined) status.headroomSeconds = Math.floor(firstExpirationUnix - now)
   if (isLate(life, now)) status.late = true
+  if (life.sourceGone) status.sourceGone = true
   if (lastRefusal !== undefined) status.lastRefused = lastRefusal
   return status
 }

@@ -16,6 +16,7 @@ import {
 import { join } from 'node:path'
 import test from 'ava'
 import {
+  conclave,
   directoryOf,
   hosts,
   type LogLine,
@@ -141,6 +142,13 @@ test('a bad edit: the last version goes on, the log and status have file:line:co
   const reload = await server.control('reload', 'bad.example.')
   t.is(reload.code, 1)
   t.true(reload.out.includes(place))
+  // A version for new keys is no answer to what is in the file.
+  const rolled = await published(
+    'bad.example.',
+    () => void conclave(['keys', 'roll', 'bad.example.', '--state', server.serving.state]),
+  )
+  t.not(rolled['reason'], 'file changed')
+  t.true((await server.control('status')).out.includes(place))
   await published('bad.example.', () =>
     writeFileSync(fileOf('bad'), zoneText('bad.example.', ['www IN A 192.0.2.10'])),
   )
@@ -211,10 +219,15 @@ test('a file that goes away is served on, with a warning; back again, it is foll
   t.is((await server.ask('gone.example.', 'SOA')).answer.length, 2)
   // There is nothing to read again; the command says so at once.
   t.regex((await server.control('reload', 'gone.example')).out, /1 unchanged/)
+  const told = /gone\.example\.: its file .*gone\.zone is gone: put it back, or .* not served after a restart/
+  const status = await server.control('status')
+  t.is(status.code, 1)
+  t.regex(status.out, told)
   await published('gone.example.', () =>
     writeFileSync(fileOf('gone'), zoneText('gone.example.', ['www IN A 192.0.2.40'])),
   )
   t.is(await addressOf('www.gone.example.'), '192.0.2.40')
+  t.notRegex((await server.control('status')).out, told)
 })
 
 test('many files at once', async t => {

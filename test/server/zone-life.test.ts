@@ -208,6 +208,26 @@ test('a file that could not be signed is signed when keys come back, without bei
   t.is(serialOf(server, 'example.'), 2)
 })
 
+test('an edit that could not be signed is still owed, and told of, when signatures are made anew meanwhile', async t => {
+  const life = await testServer(t)
+  const { server, keys } = life
+  const path = join(await temporaryDirectory(t), 'example.zone')
+  const text = '$TTL 3600\n@ SOA ns1 host 1 7200 3600 1209600 900\n@ NS ns1\nns1 A 192.0.2.53\n'
+  await fs.writeFile(path, text)
+  await server.addFile(path)
+  keys.fault = { kind: 'unavailable', code: 'KEYS_AWAY', retryAfterSeconds: 30 }
+  await fs.writeFile(path, `${text}www A 192.0.2.1\n`)
+  t.is((await server.reload())[0]?.kind, 'refused')
+  keys.fault = undefined
+  const signing = { policy: signingPolicyOf({ denial: 'nsec3' }), stores: oneStore(keys) }
+  t.is((await server.setZonePolicy('example', { signing })).kind, 'published')
+  t.is(answers(server, 'www.example.', 'A').length, 0)
+  t.like(server.zones()[0], { serial: 2, state: 'refused', lastRefused: { code: 'KEYS_AWAY' } })
+  await pass(life, 120, 5)
+  await until(() => answers(server, 'www.example.', 'A').length === 1)
+  t.is(server.zones()[0]!.state, 'serving')
+})
+
 test('zone-builds I1: a restart serves what is signed and valid while keys are away, and catches up', async t => {
   const options = {
     state: join(await temporaryDirectory(t), 'state'),
