@@ -109,8 +109,9 @@ async function forgetStale({ state, store, built, signatures }: SavedVersion): P
 /** One for all zones that have none. */
 const nothing = new Uint8Array(0)
 
+/** Copied: as long as it is kept, a view would keep the 8 KiB that Node.js hands out in parts. */
 function digestOf(contentHash: string | undefined): Uint8Array {
-  return contentHash === undefined ? nothing : Buffer.from(contentHash, 'latin1')
+  return contentHash === undefined ? nothing : new Uint8Array(Buffer.from(contentHash, 'latin1'))
 }
 
 /** The content hash that a version was saved with. */

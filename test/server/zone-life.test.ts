@@ -16,7 +16,7 @@ import {
   type SignOutcome,
   signingPolicyOf,
 } from '../../signer/index.ts'
-import { type Name, nameFromText, readContent, Store } from '../../zones/index.ts'
+import { keyOf, type Name, nameFromText, readContent, Store } from '../../zones/index.ts'
 import {
   answers,
   ask,
@@ -327,6 +327,9 @@ test('I2, I3: a disk that fails leaves the served version, no draft and no seria
     return life.inTurn(() => life.publishContent(outcome.content, 'test'))
   }
   t.is((await publish(1)).kind, 'published')
+  const digest = state.zone(keyOf(apex)).served?.sourceDigest ?? new Uint8Array(0)
+  t.true(digest.length > 0)
+  t.is(digest.buffer.byteLength, digest.length, 'it is kept with the zone, and keeps nothing else')
   const { octetsUsed, version } = store.stats()
   failing = true
   for (let round = 2; round < 10; round++) {
