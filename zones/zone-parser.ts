@@ -71,8 +71,14 @@ interface Included {
 interface Including {
   readonly state: ScannerState
   readonly origin: Name | undefined
+  readonly last: LastOwner
+}
+
+/** The owner of records that have none; it is the same again behind what is included or made. */
+interface LastOwner {
   readonly owner: Name
   readonly owned: boolean
+  readonly faulty: boolean
 }
 
 export class ZoneParser implements RecordPlace {
@@ -393,14 +399,8 @@ export class ZoneParser implements RecordPlace {
   #enterFile({ path, octets, origin }: Included): void {
     this.#included = undefined
     const state = this.#scanner.save()
-    this.#including.push({
-      state,
-      origin: this.#origin,
-      owner: asName(this.#owner.slice()),
-      owned: this.#owned,
-    })
+    this.#including.push({ state, origin: this.#origin, last: this.#lastOwner() })
     this.#origin = origin
-    this.#owned = false
     this.#scanner.read(octets, path)
   }
 
@@ -409,15 +409,23 @@ export class ZoneParser implements RecordPlace {
     const including = this.#including.pop()
     if (including === undefined) return false
     this.#includes.leave()
-    this.#wordOctets = -1
     this.#scanner.restore(including.state)
     this.#origin = including.origin
-    this.#owned = including.owned
     // RFC 1035 §5.1: what follows has the owner it would have had without the include.
-    this.#ownerNew = true
-    this.#ownerFaulty = false
-    this.#owner = including.owner
+    this.#restoreOwner(including.last)
     return true
+  }
+
+  #lastOwner(): LastOwner {
+    return { owner: asName(this.#owner.slice()), owned: this.#owned, faulty: this.#ownerFaulty }
+  }
+
+  #restoreOwner({ owner, owned, faulty }: LastOwner): void {
+    this.#wordOctets = -1
+    this.#owner = owner
+    this.#owned = owned
+    this.#ownerFaulty = faulty
+    this.#ownerNew = true
   }
 
   #generateDirective(place: Place): void {
@@ -440,6 +448,7 @@ export class ZoneParser implements RecordPlace {
   #generate(range: GenerateRange, template: Template, place: Place): void {
     const scanner: Scanner = this.#scanner
     const state = scanner.save()
+    const last = this.#lastOwner()
     const out = new Uint8Array(GENERATE_LINE_OCTETS_MAX)
     let value = range.start
     try {
@@ -463,6 +472,8 @@ export class ZoneParser implements RecordPlace {
       throw new ZoneSyntaxError(`$GENERATE at ${value}: ${error.message}`, error.place)
     } finally {
       scanner.restore(state)
+      // As BIND has it, whose directive it is: what follows has the owner it would have had without it.
+      this.#restoreOwner(last)
     }
   }
 }

@@ -3,8 +3,8 @@
  *    [owner] [TTL] [class] type RDATA      TTL and class in either order; no owner: that of the record before
  *    $ORIGIN name                          for relative names of what follows in this file
  *    $TTL ttl                              for records without a TTL
- *    $INCLUDE file [origin]                relative to this file; its origin and owner end with it
- *    $GENERATE range template              zones/generate.ts
+ *    $INCLUDE file [origin]                relative to this file; begins with the last owner; its origin and owner end with it
+ *    $GENERATE range template              zones/generate.ts; its owners end with it
  *
  *  I1  A fault costs its logical line; all others are read, until FAULTS_MAX errors are collected.
  *  I2  The sink gets scratch octets that are good until it returns.

@@ -21,6 +21,8 @@ const TEXTS: readonly string[] = [
   'a A 192.0.2.1\n$ORIGIN sub\n  A 192.0.2.2\nb A 192.0.2.3\n',
   'a 5 A 192.0.2.1\nb A 192.0.2.1\n$TTL 7\nc A 192.0.2.1\n',
   'a A 192.0.2.1\n$INCLUDE one.inc other.example.\n  TXT "of a"\nb A 192.0.2.1\n',
+  'a A 192.0.2.1\n$INCLUDE two.inc other.example.\n  TXT "of a"\n',
+  'a A 192.0.2.1\n$GENERATE 1-2 g$ A 192.0.2.$\n  TXT "of a"\n',
   '( a ) 1h30m ( IN\n A ) 192.0.2.1\n',
   'WwW A 192.0.2.1\nwww TXT x\n  TXT x\n',
   'x 2147483648 A 192.0.2.1\n',
@@ -34,6 +36,7 @@ test('BIND reads the same records', t => {
   const directory = mkdtempSync(join(tmpdir(), 'conclave-judge-'))
   try {
     writeFileSync(join(directory, 'one.inc'), '@ A 192.0.2.9\n$TTL 99\n$ORIGIN deeper\nx A 192.0.2.8\n')
+    writeFileSync(join(directory, 'two.inc'), '  A 192.0.2.7\nb A 192.0.2.8\n')
     for (const text of TEXTS.map(text => HEAD + text.replaceAll('&{', '${'))) {
       writeFileSync(join(directory, 'example.zone'), text)
       const words = ['-i', 'none', '-k', 'ignore', '-q', '-s', 'full', '-o', '-', 'example.', 'example.zone']

@@ -173,6 +173,28 @@ b A 192.0.2.1
   t.deepEqual(load(HEAD + text, filesOf(files)).content.includes, ['sub/one.inc', 'sub/two.inc'])
 })
 
+test('RFC 1035 §5.1: an included file that begins without an owner goes on with the last one stated', t => {
+  const text = `a A 192.0.2.1
+$INCLUDE one.inc other.example.
+ TXT "of a"
+`
+  const files = { 'one.inc': ' A 192.0.2.2\nb A 192.0.2.3\n' }
+  t.deepEqual(recordsAfterHead(text, filesOf(files)), [
+    'a.example. 3600 IN A 192.0.2.1',
+    'a.example. 3600 IN A 192.0.2.2',
+    'a.example. 3600 IN TXT "of a"',
+    'b.other.example. 3600 IN A 192.0.2.3',
+  ])
+  t.deepEqual(faultsOf('$INCLUDE one.inc\n', filesOf(files)), [
+    'one.inc:1:2: error: a record without an owner; expected an owner on the first record [syntax]',
+    'one.inc:2:1: warning: no TTL before the first record; expected $TTL; 3600 is used [ttl-missing]',
+  ])
+  // One fault is told once, wherever the records without an owner stand.
+  t.deepEqual(faultsOf(`${HEAD}a..b A 192.0.2.1\n$INCLUDE one.inc\n TXT "x"\n`, filesOf(files)), [
+    'example.zone:4:1: error: an empty label in "a..b"; expected an owner, a label between dots [syntax]',
+  ])
+})
+
 test('$INCLUDE: faults name the included file; loops, depth and missing files are faults', t => {
   t.deepEqual(faultsOf(`${HEAD}$INCLUDE a.inc\nb A bad\n`, filesOf({ 'a.inc': '\nx A 1\n' })), [
     'a.inc:2:5: error: "1"; expected address, IPv4 such as 192.0.2.1 [syntax]',
@@ -258,6 +280,15 @@ test('$GENERATE: ranges, steps and modifiers, as BIND has them', t => {
   t.deepEqual(recordsAfterHead(generate('16-17 &{0,7,n} PTR p&{4096,0,N}.test.')), [
     '0.1.0.0.example. 3600 IN PTR p0.1.0.1.test.',
     '1.1.0.0.example. 3600 IN PTR p1.1.0.1.test.',
+  ])
+})
+
+test('$GENERATE: a record without an owner behind it has the owner before it, as in BIND', t => {
+  t.deepEqual(recordsAfterHead('a A 192.0.2.1\n$GENERATE 1-2 g$ A 192.0.2.$\n TXT "of a"\n'), [
+    'a.example. 3600 IN A 192.0.2.1',
+    'a.example. 3600 IN TXT "of a"',
+    'g1.example. 3600 IN A 192.0.2.1',
+    'g2.example. 3600 IN A 192.0.2.2',
   ])
 })
 
