@@ -98,8 +98,9 @@ function hexText(octets: Uint8Array): string {
   return `{"hex":"${hexOf(octets).hex}"}`
 }
 
+/** Of a copy, for what is kept is small (state.ts, textOf). */
 function hexOf(octets: Uint8Array): { readonly hex: string } {
-  return { hex: Buffer.prototype.hexSlice.call(octets, 0, octets.length) }
+  return { hex: Buffer.from(octets).toString('hex') }
 }
 
 /** Of this format, or of format 1, which had an empty list for the keys.

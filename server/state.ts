@@ -334,7 +334,8 @@ class LmdbState implements State {
   }
 }
 
-/** Without a view: it would give a small array, which has its octets inside, a buffer beside it for good. */
+/** Of a copy: a view of a small array, which has its octets inside, gives it a buffer beside it for good; so does, since
+ *  Node.js 24, any of Node's functions in C++ that reads it. */
 function textOf(key: Uint8Array): string {
-  return Buffer.prototype.latin1Slice.call(key, 0, key.length)
+  return Buffer.from(key).toString('latin1')
 }
