@@ -158,11 +158,10 @@ const ascii = (text: string): Uint8Array => new TextEncoder().encode(text)
 const TYPE_PREFIX = ascii('TYPE')
 const CLASS_PREFIX = ascii('CLASS')
 
-/** RFC 3597 §5: the word, then a decimal number up to 65535 without a leading zero; else −1. */
+/** RFC 3597 §5: the word, then a decimal number up to 65535; else −1. */
 function numberAfter(prefix: Uint8Array, octets: Uint8Array, start: number, end: number): number {
   const digits = start + prefix.length
   if (end <= digits || end - digits > 5 || !sameMnemonic(prefix, octets, start, prefix.length)) return -1
-  if (octets[digits] === 0x30 && end - digits > 1) return -1
   let value = 0
   for (let at = digits; at < end; at++) {
     const digit = octets[at]! - 0x30

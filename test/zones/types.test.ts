@@ -25,13 +25,19 @@ test('RFC 1035 §2.3.3: mnemonics have no case', t => {
   t.is(typeFromText('type65280'), 65280)
 })
 
+test('RFC 3597 §5: numbers of types and classes may have zeros in front', t => {
+  t.is(typeFromText('TYPE01'), TYPE.A)
+  t.is(typeFromText('TYPE00731'), 731)
+  const octets = new TextEncoder().encode('CLASS01')
+  t.is(classFromOctets(octets, 0, octets.length), 1)
+})
+
 test('what names no type is refused', t => {
   for (const text of [
     '',
     'TYPE',
     'TYPE65536',
-    'TYPE00',
-    'TYPE01',
+    'TYPE000001',
     'TYPE1x',
     'AA',
     'NSEC3PARAMS',

@@ -27,6 +27,7 @@ const TEXTS: readonly string[] = [
   'WwW A 192.0.2.1\nwww TXT x\n  TXT x\n',
   'x 2147483648 A 192.0.2.1\n',
   '\\@ A 192.0.2.1\nx$y A 192.0.2.1\na\\.b A 192.0.2.1\n\\000 A 192.0.2.1\n',
+  'a CLASS01 TYPE01 \\# 4 c0000201\n',
   'a TYPE1 \\# 4 c0000201\nb MB m.\nc TYPE7 \\# 3 016d00\n',
   'a SVCB 1 . alpn="h2,h3" port="53"\n',
 ]
