@@ -58,11 +58,26 @@ export function readQuery(query: Query, octets: Uint8Array, length: number): num
   query.tsigAt = 0
   if (length < HEADER_OCTETS || (octets[2]! & FLAG_QR) !== 0) return NOT_A_QUERY
   query.opcode = (octets[2]! >> 3) & 15
-  if (query.opcode !== OPCODE_QUERY) return FAILURE_UNSUPPORTED
+  if (query.opcode !== OPCODE_QUERY) return readForOpt(query, FAILURE_UNSUPPORTED)
   // RFC 9619 §4: a QUERY has at most one question; one without has nothing that we could answer.
-  if (u16(octets, 4) !== 1) return FAILURE_MALFORMED
+  if (u16(octets, 4) !== 1) return readForOpt(query, FAILURE_MALFORMED)
   if (!readQuestion(query)) return FAILURE_MALFORMED
-  return readRecords(query)
+  return readRecords(query, query.questionEnd)
+}
+
+/** What is not read any further may have an OPT record, which the response is to have too (RFC 6891 §6.1.1). Its version
+ *  comes first (§6.1.3); nothing else that the records say matters, a TSIG record neither. */
+function readForOpt(query: Query, failure: number): number {
+  const { octets, length } = query
+  let at = HEADER_OCTETS
+  for (let left = u16(octets, 4); left > 0; left--) {
+    const nameEnd = skipName(octets, at, length)
+    if (nameEnd < 0 || nameEnd + 4 > length) return failure
+    at = nameEnd + 4
+  }
+  const found = readRecords(query, at)
+  query.tsigAt = 0
+  return found === FAILURE_EDNS_VERSION ? found : failure
 }
 
 function readQuestion(query: Query): boolean {
@@ -84,12 +99,12 @@ function readQuestion(query: Query): boolean {
   return true
 }
 
-/** The records behind the question are only looked through for OPT and TSIG; octets behind the last are left alone. */
-function readRecords(query: Query): number {
+/** The records from `start` on, behind the question, are only looked through for OPT and TSIG; octets behind the last are left alone. */
+function readRecords(query: Query, start: number): number {
   const { octets, length } = query
   const before = u16(octets, 6) + u16(octets, 8)
   const count = before + u16(octets, 10)
-  let at = query.questionEnd
+  let at = start
   for (let index = 0; index < count; index++) {
     const nameEnd = skipName(octets, at, length)
     if (nameEnd < 0 || nameEnd + RECORD_FIXED_OCTETS > length) return FAILURE_MALFORMED

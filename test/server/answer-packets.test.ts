@@ -18,6 +18,11 @@ function changed(change: (octets: Uint8Array) => void, octets: Uint8Array = base
 
 const OPT = [0, 0, 41, 4, 208, 0, 0, 0, 0, 0, 0]
 const EDNS = { udpOctets: 1232 } as const
+/** A header that announces one additional record and nothing else. */
+const NO_QUESTION = changed(octets => {
+  octets[5] = 0
+  octets[11] = 1
+}).subarray(0, 12)
 
 interface Row {
   readonly title: string
@@ -181,6 +186,42 @@ const ROWS: readonly Row[] = [
     query: queryOf('mixed.test.', 'SOA', { opcode: 5 }),
     rcode: 4,
     question: false,
+  },
+  {
+    title: 'RFC 6891 §6.1.1: OPT behind an opcode that is not implemented',
+    query: queryOf('mixed.test.', 'SOA', { ...EDNS, opcode: 4 }),
+    rcode: 4,
+    ede: [21],
+    question: false,
+    opt: true,
+  },
+  {
+    title: 'RFC 6891 §6.1.3: version 1 behind an opcode that is not implemented',
+    query: queryOf('mixed.test.', 'SOA', { ...EDNS, opcode: 2, version: 1 }),
+    rcode: 16,
+    question: false,
+    opt: true,
+  },
+  {
+    title: 'RFC 6891 §6.1.1: OPT without a question',
+    query: Uint8Array.from([...NO_QUESTION, ...OPT]),
+    rcode: 1,
+    question: false,
+    opt: true,
+  },
+  {
+    title: 'RFC 6891 §6.1.1: OPT behind two questions',
+    query: Uint8Array.from([
+      ...changed(octets => {
+        octets[5] = 2
+        octets[11] = 1
+      }),
+      ...base.subarray(12),
+      ...OPT,
+    ]),
+    rcode: 1,
+    question: false,
+    opt: true,
   },
   {
     title: 'RFC 1035 §3.2.5: class CH',
