@@ -283,7 +283,7 @@ class Connection {
 
   /** Answers what has arrived; I5. */
   #proceed(): void {
-    if (this.#transferring || this.#blocked || this.#socket.destroyed) return
+    if (this.#transferring || this.#blocked || this.#ended || this.#socket.destroyed) return
     try {
       this.#answerArrived()
     } catch (error) {
@@ -306,9 +306,11 @@ class Connection {
         const query = this.#framing.next()
         if (query === undefined) break
         this.progressAt = clock.now()
-        // Not even a header: this peer does not speak DNS.
+        // Not even a header: this peer does not speak DNS. What came before still has its answer.
         if (query.length < HEADER_OCTETS) {
-          this.destroy()
+          this.#flush()
+          this.#ended = true
+          this.#socket.destroySoon()
           break
         }
         const length = answerer.answer(query, query.length, TRANSPORT_TCP, scratch.out)

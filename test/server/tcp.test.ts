@@ -92,6 +92,17 @@ test('a peer that shuts down its side gets its answers first', async t => {
   await client.untilClosed()
 })
 
+for (const octets of [0, 11]) {
+  test(`a message of ${octets} octets ends the connection behind the answers that are due`, async t => {
+    const client = await StreamClient.open(t, portOf(await listening(t)))
+    const [first, last] = [question(1, 'a.example.'), question(2, 'b.example.')]
+    client.socket.write(framed(first, new Uint8Array(octets), last))
+    t.deepEqual(ids(await client.received(1)), [1])
+    await client.untilClosed()
+    t.deepEqual(ids(await client.received(1)), [1])
+  })
+}
+
 test('connections are bounded: the idlest makes room, and one address has its share', async t => {
   const clock = new ManualClock(1000)
   const total = await listening(t, { clock, limits: { tcp: { connectionsMax: 2 } } })
