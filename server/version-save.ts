@@ -1,7 +1,7 @@
 /** Makes a version that was built durable, with what is known of keys from then on; nothing is visible yet.
  *  I1  What is on disk and says it all already is not written again: a restart with everything as it was.
  *  I2  A serial goes on from the one that was served last (RFC 1982). */
-import { ConclaveError, Turns } from '../base/index.ts'
+import { ConclaveError, type Logger, Turns } from '../base/index.ts'
 import { type BuiltVersion, isSerialAfter, type TreeKind } from '../signer/index.ts'
 import type { Store } from '../zones/index.ts'
 import { sameStored } from './key-plan.ts'
@@ -23,6 +23,7 @@ export interface SavedVersion {
   readonly inceptionUnix: number
   readonly reason: string
   readonly now: number
+  readonly log: Logger
 }
 
 /** Undefined: it is durable already.
@@ -32,6 +33,7 @@ export function saveVersion(version: SavedVersion): Promise<void> | undefined {
   const { served } = state
   checkSerial(zone, built.record.serial, served)
   const sourceDigest = digestOf(built.contentHash)
+  if (served !== undefined) warnOfSerial(version, served, sourceDigest)
   if (!version.starts || served === undefined) return save(version, sourceDigest)
   if (isKept(version, served, sourceDigest)) return undefined
   return forgetStale(version).then(() => save(version, sourceDigest))
@@ -86,6 +88,19 @@ function checkSerial(zone: string, serial: number, served: ServedVersion | undef
     place: { zone },
     remedy: 'Raise the serial of the SOA above it (RFC 1982), or have serials counted here.',
   })
+}
+
+/** RFC 1995 §2: who has that serial asks for nothing. A build that changes nothing is not saved; at a start digests tell. */
+function warnOfSerial(
+  { zone, built, starts, log }: SavedVersion,
+  served: ServedVersion,
+  sourceDigest: Uint8Array,
+): void {
+  const { serial } = built.record
+  if (serial !== served.serial) return
+  if (starts && Buffer.compare(served.sourceDigest, sourceDigest) === 0) return
+  const what = `the zone changed and its serial ${serial} did not: secondaries keep what they have`
+  log.warn(`${what}. Raise the serial of the SOA, or have serials counted here.`, { zone, serial })
 }
 
 /** Signatures on disk of names that went while no server ran, and of a denial that is no more. */

@@ -259,6 +259,7 @@ export class ZoneLife {
       inceptionUnix: this.#builds.inceptionUnix(now),
       reason,
       now,
+      log: this.#environment.log,
     })
   }
 

@@ -24,6 +24,7 @@ import {
   FickleKeyStore,
   NOW,
   serialOf,
+  type TestServer,
   temporaryDirectory,
   testServer,
 } from '../support/embedding.ts'
@@ -335,6 +336,31 @@ test('RFC 1982: a file that is served as it is cannot take the serial back', asy
   await t.throwsAsync(second.server.addText(ZONE, { origin: 'example.' }), { code: 'SERIAL_BACKWARDS' })
   await second.server.addText(ZONE.replace(' 7 ', ' 9 '), { origin: 'example.' })
   t.is(serialOf(second.server, 'example.'), 9)
+})
+
+test('RFC 1995 §2: a zone that is served as it is and changes without its serial is warned of', async t => {
+  const state = join(await temporaryDirectory(t), 'state')
+  const options = { state, signing: false, clock: new ManualClock(NOW) } as const
+  const about = ({ logged }: TestServer): number =>
+    logged.filter(({ message }) => /its serial \d+ did not: secondaries keep what they have/.test(message))
+      .length
+  const changed = ZONE.replace('192.0.2.80', '192.0.2.81')
+  const first = await testServer(t, options)
+  await first.server.addText(ZONE, { origin: 'example.' })
+  await first.server.addText(ZONE, { origin: 'example.' })
+  t.is(about(first), 0)
+  await first.server.addText(changed, { origin: 'example.' })
+  t.is(about(first), 1)
+  await first.server.addText(ZONE.replace(' 7 ', ' 8 '), { origin: 'example.' })
+  t.is(about(first), 1)
+  await first.server.close()
+  const second = await testServer(t, options)
+  await second.server.addText(ZONE.replace(' 7 ', ' 8 '), { origin: 'example.' })
+  t.is(about(second), 0)
+  await second.server.close()
+  const third = await testServer(t, options)
+  await third.server.addText(changed.replace(' 7 ', ' 8 '), { origin: 'example.' })
+  t.is(about(third), 1)
 })
 
 test('keys that cannot be read are an error, and no new ones are made', async t => {
