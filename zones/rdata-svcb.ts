@@ -31,8 +31,9 @@ export function readSvcParameters(tokens: RdataTokens, out: Uint8Array, start: n
   parameters.sort((a, b) => a.key - b.key)
   let at = start
   for (const { key, value } of parameters) {
-    if (at + HEADER_OCTETS + value.length > out.length)
-      tokens.fault('parameters of over 65535 octets', 'fewer')
+    // Before it is written: a length has 16 bits, and one that is cut would be read as other parameters.
+    if (at + HEADER_OCTETS + value.length - start > PARAMETERS_OCTETS_MAX)
+      tokens.fault(`parameters of over ${PARAMETERS_OCTETS_MAX} octets`, 'fewer')
     putU16(out, at, key)
     putU16(out, at + 2, value.length)
     out.set(value, at + HEADER_OCTETS)
@@ -43,6 +44,8 @@ export function readSvcParameters(tokens: RdataTokens, out: Uint8Array, start: n
 }
 
 const HEADER_OCTETS = 4
+/** RFC 1035 §3.2.1: what RDLENGTH can say. */
+const PARAMETERS_OCTETS_MAX = 65_535
 const EQUALS = 0x3d
 const QUOTE = 0x22
 
