@@ -20,8 +20,9 @@ import { type ZoneView, ZoneViews } from './zone-view.ts'
 
 /** CNAMEs and DNAMEs followed for one question: as many as BIND 9.18 follows. */
 export const CNAME_CHAIN_MAX = 16
-/** NSEC and NSEC3 records in one response: three for each name of a chain (RFC 5155 §7.2), each once. */
-const PROOFS_MAX = 3 * (CNAME_CHAIN_MAX + 1)
+/** RRsets that several names of a chain may ask for, each once in a response: for each name three NSEC or NSEC3
+ *  (RFC 5155 §7.2) and a DNAME. */
+const ONCE_MAX = 4 * (CNAME_CHAIN_MAX + 1)
 
 const EMPTY = new Uint8Array(0)
 
@@ -73,9 +74,9 @@ export class AnswerState {
   readonly wildcardEnclosers: Int32Array = new Int32Array(CNAME_CHAIN_MAX + 1)
   wildcards = 0
 
-  readonly #proofOctets: Uint8Array[] = []
-  readonly #proofAt = new Float64Array(PROOFS_MAX)
-  #proofs = 0
+  readonly #onceOctets: Uint8Array[] = []
+  readonly #onceAt = new Float64Array(ONCE_MAX)
+  #onceCount = 0
 
   constructor(reader: SnapshotReader) {
     this.cursor = reader.cursor()
@@ -85,7 +86,7 @@ export class AnswerState {
       this.#targets.push(new Uint8Array(NAME_OCTETS_MAX + 1))
       this.wildcardViews.push(undefined)
     }
-    for (let index = 0; index < PROOFS_MAX; index++) this.#proofOctets.push(EMPTY)
+    for (let index = 0; index < ONCE_MAX; index++) this.#onceOctets.push(EMPTY)
     for (let index = 0; index < this.additionalAt.length; index++) this.additionalOctets.push(EMPTY)
   }
 
@@ -104,7 +105,7 @@ export class AnswerState {
     this.noData = false
     this.wildcard = false
     this.wildcards = 0
-    this.#proofs = 0
+    this.#onceCount = 0
   }
 
   /** Where the next target of the chain is to be written. */
@@ -169,13 +170,13 @@ export class AnswerState {
   }
 
   /** True the first time that this RRset is asked about in this response. */
-  isNewProof(octets: Uint8Array, rrset: number): boolean {
-    for (let index = 0; index < this.#proofs; index++) {
-      if (this.#proofAt[index] === rrset && this.#proofOctets[index] === octets) return false
+  isNewRRset(octets: Uint8Array, rrset: number): boolean {
+    for (let index = 0; index < this.#onceCount; index++) {
+      if (this.#onceAt[index] === rrset && this.#onceOctets[index] === octets) return false
     }
-    if (this.#proofs < PROOFS_MAX) {
-      this.#proofOctets[this.#proofs] = octets
-      this.#proofAt[this.#proofs++] = rrset
+    if (this.#onceCount < ONCE_MAX) {
+      this.#onceOctets[this.#onceCount] = octets
+      this.#onceAt[this.#onceCount++] = rrset
     }
     return true
   }

@@ -290,7 +290,10 @@ function followDname(
 ): boolean {
   const rrset = findRecords(octets, node, TYPE_DNAME)
   if (rrset < 0) return atNoNode(state, view, ownerEnd)
-  if (!putRequired(state, ANSWER, octets, rrset, state.parts, ownerEnd)) return false
+  // RFC 2181 §5: no record twice, though a chain may come through the same DNAME again.
+  if (state.isNewRRset(octets, rrset) && !putRequired(state, ANSWER, octets, rrset, state.parts, ownerEnd)) {
+    return false
+  }
   const record = rrset + RRSET_HEADER_OCTETS
   const targetOctets = u16(octets, record + 10)
   const kept = state.nameLength - wireOctetsOfKey(state.key, 0, ownerEnd)

@@ -124,7 +124,7 @@ function putReadyNameError(state: AnswerState, view: ZoneView): boolean {
   if (view.denial === DENIAL_NSEC) putCovering(state, view, state.cursor)
   for (let index = 0; index < blocks.length; index++) {
     const block = blocks[index]!
-    if (!state.isNewProof(block.source, block.rrset)) continue
+    if (!state.isNewRRset(block.source, block.rrset)) continue
     if (!response.putBlock(AUTHORITY, block, apex)) response.truncated = true
   }
   if (view.denial !== DENIAL_NSEC) coverNextCloser(state, view, view.apexKeyOctets)
@@ -207,7 +207,7 @@ export function labelsEnd(key: Uint8Array, start: number, labels: number): numbe
 
 /** An RRset of the name at hand or an ancestor of it. */
 function putAtName(state: AnswerState, octets: Uint8Array, rrset: number, keyEnd: number): void {
-  if (!state.isNewProof(octets, rrset)) return
+  if (!state.isNewRRset(octets, rrset)) return
   const owner = state.owner(keyEnd)
   if (owner < 0 || !state.response.putRRset(AUTHORITY, octets, rrset, RECORDS_AND_SIGNATURES, owner)) {
     state.response.truncated = true
@@ -217,7 +217,7 @@ function putAtName(state: AnswerState, octets: Uint8Array, rrset: number, keyEnd
 /** An RRset of the node that the cursor stands on, its owner spelled out of its key. */
 function putBelowApex(state: AnswerState, view: ZoneView, cursor: SnapshotCursor, rrset: number): void {
   const octets = cursor.bytes
-  if (!state.isNewProof(octets, rrset)) return
+  if (!state.isNewRRset(octets, rrset)) return
   const keyLength = cursor.loadKey()
   const { response } = state
   const start = response.at
@@ -346,7 +346,7 @@ function putNsec3(state: AnswerState, view: ZoneView): void {
   const { side, response } = state
   const octets = side.bytes
   const rrset = firstRRsetAt(octets, side.valueStart)
-  if (u16(octets, rrset) !== TYPE_NSEC3 || !state.isNewProof(octets, rrset)) return
+  if (u16(octets, rrset) !== TYPE_NSEC3 || !state.isNewRRset(octets, rrset)) return
   const start = response.at
   side.loadKey()
   if (

@@ -51,6 +51,22 @@ test('RFC 6672 §3.1: the synthesised CNAME has the TTL of the DNAME', async t =
   ])
 })
 
+test('RFC 2181 §5: a chain that comes through a DNAME twice has it once, with its signature', async t => {
+  const zone = `$ORIGIN example.com.\n@ ${APEX}old DNAME new\na.new CNAME b.old\nb.new A 192.0.2.1\n`
+  const { answer } = askerOf(await signedStoreOf(zone, 'nsec')).ask('a.old.example.com.', 'A')
+  const types = answer.map(line => line.split(' ').slice(0, 4).join(' ').replace(/ \d+ /, ' '))
+  t.deepEqual(types, [
+    'old.example.com. DNAME new.example.com.',
+    'old.example.com. RRSIG DNAME',
+    'a.old.example.com. CNAME a.new.example.com.',
+    'a.new.example.com. CNAME b.old.example.com.',
+    'a.new.example.com. RRSIG CNAME',
+    'b.old.example.com. CNAME b.new.example.com.',
+    'b.new.example.com. A 192.0.2.1',
+    'b.new.example.com. RRSIG A',
+  ])
+})
+
 const BAR_ZONE = `$ORIGIN example.com.\n@ ${APEX}bar A 192.0.2.1\nbar DNAME bar.example.net.\ndub A 192.0.2.2\n`
 
 test('RFC 6672 §5.3.4.2: beside a DNAME a name error, with the DNAME in the bitmap', async t => {
