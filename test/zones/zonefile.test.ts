@@ -152,6 +152,14 @@ test('TXT up to 65,535 octets, and not beyond', t => {
   t.regex(faultsOf(`${HEAD}a TXT ${strings}${strings}\n`)[0]!, /octets of RDATA; expected at most 65535/)
 })
 
+test('RFC 9460 §2.2: a parameter that is longer than its length can say is not read as others', t => {
+  const hint = Array(20_000).fill('192.0.2.1').join(',')
+  t.regex(
+    faultsOf(`${HEAD}a SVCB 1 . ipv4hint=${hint}\n`).join(),
+    /parameters of over 65535 octets; expected fewer/,
+  )
+})
+
 test('$INCLUDE: relative to the including file, with origin; origin and owner come back, $TTL stays', t => {
   const text = `a A 192.0.2.1
 $INCLUDE sub/one.inc sub
