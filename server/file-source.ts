@@ -105,7 +105,7 @@ export class FileSource {
   /** `missing`: this file, or one that it includes. */
   gone(missing: string): void {
     if (this.#life !== undefined && missing === this.path) {
-      this.#life.sourceGone = true
+      this.#life.sourceGone = this.named ? 'kept' : 'free'
       this.#files.owner.lost(this.#life, this.path)
       this.#settle({ kind: 'unchanged' })
       return

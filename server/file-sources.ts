@@ -6,7 +6,7 @@
  *  I1  What goes on at once is bounded by the size of the files: many small zones share the disk's flushes, large ones
  *      do not pile up in memory, and what was read does not, either.
  *  I2  A file that was forgotten is not followed, nor found again in its directory, until it is added or has gone. */
-import { existsSync } from 'node:fs'
+import { existsSync, lstatSync } from 'node:fs'
 import { dirname, resolve } from 'node:path'
 import { type Clock, ConclaveError, type Logger } from '../base/index.ts'
 import type { Name, Store } from '../zones/index.ts'
@@ -42,6 +42,8 @@ export class FileSources {
   readonly #directories = new Map<string, ZoneSettings>()
   /** I2. */
   readonly #forgotten = new Set<string>()
+  /** Zones whose file has gone, until it was looked for another. */
+  readonly #orphans = new Set<string>()
   readonly #context: FileSourcesContext
 
   constructor(options: FileSourcesOptions) {
@@ -159,6 +161,29 @@ export class FileSources {
     file.forget()
   }
 
+  /** The same of a file that is followed again as soon as it comes back. */
+  drop(path: string): void {
+    const file = this.#files.get(path)
+    this.#files.delete(path)
+    this.#watcher?.removeFile(path)
+    file?.forget()
+  }
+
+  /** The zone may be in another file by now, or was all the time. */
+  #orphaned(zone: string): void {
+    this.#orphans.add(zone)
+    if (this.#orphans.size > 1) return
+    // Files often go together.
+    setImmediate(() => {
+      const orphans = new Set(this.#orphans)
+      this.#orphans.clear()
+      for (const { path, refused } of this.#files.values()) {
+        if (refused?.refusal.code !== 'ZONE_TWICE') continue
+        if (refused.refusal.faults.some(({ place }) => orphans.has(place.zone ?? ''))) this.retry(path)
+      }
+    })
+  }
+
   /** Files of a directory that was not followed are found again. */
   #remember(directory: string): void {
     for (const path of this.#forgotten) if (dirname(path) === directory) this.#forgotten.delete(path)
@@ -239,12 +264,25 @@ export class FileSources {
 
   #gone(path: string, missing: string): void {
     if (!this.#forgotten.has(path)) {
-      this.#file(path).gone(missing)
+      const file = this.#file(path)
+      // What was found in a directory, gave no zone and is no longer there is nothing that anybody waits for.
+      if (missing === path && !file.named && file.life === undefined && !isEntry(path)) return this.drop(path)
+      file.gone(missing)
+      if (file.life?.sourceGone === 'free') this.#orphaned(file.life.zone)
       return
     }
     if (missing !== path) return
     // A file that comes back is a new one.
     this.#forgotten.delete(path)
     this.#watcher?.removeFile(path)
+  }
+}
+
+/** Also when it is a link that leads nowhere. */
+function isEntry(path: string): boolean {
+  try {
+    return lstatSync(path, { throwIfNoEntry: false }) !== undefined
+  } catch {
+    return true
   }
 }

@@ -107,7 +107,12 @@ export class Nameserver extends EventEmitter<NameserverEvents> {
       effort: this.#effort,
       watch: options.watch ?? true,
       settings: parts.settings,
-      lifeOf: (apex, path, settings) => this.#zones.lifeOf(apex, path, settings),
+      lifeOf: (apex, path, settings) => {
+        const before = this.#zones.sourceOf(apex)
+        const life = this.#zones.lifeOf(apex, path, settings)
+        if (before !== undefined && before !== path) this.#files.drop(before)
+        return life
+      },
       knows: apex => this.#zones.sourceOf(apex),
       abandon: life => void this.#zones.remove(life),
       lost: ({ zone }, path) => this.#news.lost(zone, path),

@@ -47,8 +47,8 @@ export class ZoneLife {
   /** Why what its source gave last was not taken, until something is: a version for signatures or keys is no answer to it. */
   refusedContent: Refusal | undefined
   #refusedRefresh: Refusal | undefined
-  /** Its file has gone. */
-  sourceGone = false
+  /** Its file has gone; `free`: another that is found may have the zone. */
+  sourceGone: false | 'kept' | 'free' = false
   publishedUnix: number | undefined
   /** When the first of the served signatures expires; after edits possibly one that is gone, until the next refresh. */
   firstExpirationUnix: number | undefined

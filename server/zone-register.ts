@@ -3,7 +3,7 @@
  *    lifeOf: unknown ─▶ new life │ its own source ─▶ the same life │ given away ─▶ the same life, another source │ refused
  *
  *  I1  A zone has one source: a file, a text or a program; another source for the same name is refused, unless that of the
- *      zone gives it away (source-changes.ts).
+ *      zone gives it away (source-changes.ts), or is a file that was found in a directory and has gone.
  *  I2  A zone that comes back begins when nothing of the one that was removed is under way. */
 import { ConclaveError } from '../base/index.ts'
 import {
@@ -91,8 +91,9 @@ export class ZoneRegister {
       this.#entries.set(zone, { life, source, ...(program === undefined ? {} : { program }) })
       return life
     }
-    if (this.yielding.delete(known.life)) {
+    if (this.yielding.delete(known.life) || known.life.sourceGone === 'free') {
       this.#entries.set(zone, { life: known.life, source })
+      known.life.sourceGone = false
       known.life.configure(settings)
       return known.life
     }

@@ -60,7 +60,7 @@ export function zoneStatus(life: ZoneLife, source: string, now: number): ZoneSta
   if (publishedUnix !== undefined) status.publishedUnix = publishedUnix
   if (firstExpirationUnix !== undefined) status.headroomSeconds = Math.floor(firstExpirationUnix - now)
   if (isLate(life, now)) status.late = true
-  if (life.sourceGone) status.sourceGone = true
+  if (life.sourceGone !== false) status.sourceGone = true
   if (lastRefusal !== undefined) status.lastRefused = lastRefusal
   return status
 }

@@ -1,13 +1,29 @@
 /** Zone files of a nameserver. Watching itself is tested in watch.test.ts. */
 import { promises as fs } from 'node:fs'
 import { join } from 'node:path'
-import test from 'ava'
-import { createNameserver, type RefusedEvent } from '../../server/index.ts'
+import test, { type ExecutionContext } from 'ava'
+import { silentLogger } from '../../base/index.ts'
+import { createNameserver, type Nameserver, type RefusedEvent } from '../../server/index.ts'
 import { Slots } from '../../server/slots.ts'
-import { answers, ask, serialOf, temporaryDirectory, testServer, until } from '../support/embedding.ts'
+import {
+  answers,
+  ask,
+  FickleKeyStore,
+  serialOf,
+  temporaryDirectory,
+  testServer,
+  until,
+} from '../support/embedding.ts'
 
 function zone(name: string, more = ''): string {
   return `$ORIGIN ${name}\n$TTL 60\n@ SOA ns1 host 1 7200 3600 1209600 900\n@ NS ns1\nns1 A 192.0.2.53\n${more}`
+}
+
+/** By the clock of the system, since files are. */
+async function watching(t: ExecutionContext): Promise<Nameserver> {
+  const server = await createNameserver({ log: silentLogger, keys: new FickleKeyStore() })
+  t.teardown(() => server.close())
+  return server
 }
 
 test('a directory: good zones are served, bad ones are told with file and line, others join on reload', async t => {
@@ -99,6 +115,59 @@ test('two files for one zone: the second is refused, naming both', async t => {
   if (outcome.kind !== 'refused') return t.fail()
   t.is(outcome.refusal.code, 'ZONE_TWICE')
   t.true(outcome.refusal.what.includes(one) && outcome.refusal.faults[0]!.place.file === two)
+})
+
+test('a file of a directory that is renamed keeps its zone, there and back again', async t => {
+  const directory = await temporaryDirectory(t)
+  const [one, two] = [join(directory, 'one.zone'), join(directory, 'two.zone')]
+  await fs.writeFile(one, zone('example.'))
+  const server = await watching(t)
+  await server.addDirectory(directory)
+  const keys = answers(server, 'example.', 'DNSKEY')
+  let last = 0
+  for (const [from, to] of [
+    [one, two],
+    [two, one],
+  ] as const) {
+    await fs.rename(from, to)
+    await until(() => server.zones()[0]!.source === to)
+    await fs.writeFile(to, zone('example.', `www A 192.0.2.${++last}\n`))
+    await until(() => answers(server, 'www.example.', 'A')[0] === `192.0.2.${last}`)
+  }
+  t.is(serialOf(server, 'example.'), 3)
+  t.deepEqual(answers(server, 'example.', 'DNSKEY'), keys)
+  t.like(server.status(), { refusedSources: [], zones: { length: 1 } })
+  t.is(server.zones()[0]!.sourceGone, undefined)
+})
+
+test('of two files for one zone the second is served when the first goes', async t => {
+  const directory = await temporaryDirectory(t)
+  const [one, two] = [join(directory, 'one.zone'), join(directory, 'two.zone')]
+  await fs.writeFile(one, zone('example.'))
+  const server = await watching(t)
+  await server.addDirectory(directory)
+  await fs.writeFile(two, zone('example.', 'www A 192.0.2.1\n'))
+  await until(() => server.status().refusedSources.length === 1)
+  await fs.rm(one)
+  await until(() => answers(server, 'www.example.', 'A').length === 1)
+  t.is(server.zones()[0]!.source, two)
+  t.deepEqual(server.status().refusedSources, [])
+})
+
+test('a file that was refused and then removed is not told of any more; a link that leads nowhere is', async t => {
+  const directory = await temporaryDirectory(t)
+  const [good, bad] = [join(directory, 'a.zone'), join(directory, 'b.zone')]
+  await fs.writeFile(good, zone('example.'))
+  await fs.writeFile(bad, 'no zone')
+  await fs.symlink('nowhere', join(directory, 'c.zone'))
+  const server = await watching(t)
+  await server.addDirectory(directory)
+  t.is(server.status().refusedSources.length, 2)
+  await fs.rm(bad)
+  await until(() => server.status().refusedSources.length === 1)
+  t.like(server.status().refusedSources[0], { refusal: { code: 'SOURCE_GONE' } })
+  await fs.writeFile(bad, zone('b.example.'))
+  await until(() => server.zones().some(one => one.zone === 'b.example.' && one.serial === 1))
 })
 
 test('I3: a version that loses more than half of its names waits for a second reading of the same', async t => {
